@@ -1,0 +1,61 @@
+# Everything a developer or CI does here. It needs Go, git and make; the linter
+# is built once from the version pinned in .ci/go.mod and kept in bin/tools.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS   := -X main.version=$(VERSION)
+
+LINTER_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' .ci/go.mod)
+LINTER         := bin/tools/golangci-lint-$(LINTER_VERSION)-$(shell go env GOVERSION)
+
+.PHONY: build run test unit-test simulation-test process-test bench chaos simulate lint fmt clean
+
+build: ## bin/holdfast
+	@mkdir -p bin
+	go build -ldflags '$(LDFLAGS)' -o bin/holdfast ./cmd/holdfast
+
+run: build ## the demonstration: ten nodes, a thousand keys, a node killed
+	@scripts/demo.sh
+
+test: lint unit-test simulation-test process-test ## everything that must hold before a change lands
+
+# The race detector needs a C compiler; without one the tests run all the same.
+unit-test:
+	@scripts/test.sh unit
+
+# A budget of fresh seeds each time; a failure prints the line that replays it.
+simulation-test:
+	@scripts/test.sh simulation
+
+# The real binary, as processes, alone on the machine: it is killed and timed.
+process-test: build
+	@scripts/test.sh process
+
+bench: build ## beside etcd and a bare HTTP handler, in one run
+	@go run ./scripts/bench $(BENCH)
+
+chaos: build ## kill, pause, restart and wipe processes under load; is the history linearizable?
+	@scripts/chaos.sh $(CHAOS)
+
+simulate: ## as many seeds as wanted: make simulate SEEDS=10000
+	@go run ./scripts/simulate $(if $(SEEDS),-seeds $(SEEDS)) $(SIMULATE)
+
+lint: $(LINTER)
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [[ -n "$$unformatted" ]]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(LINTER) run ./...
+
+fmt: ## gofmt, in place
+	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+$(LINTER):
+	@mkdir -p bin/tools
+	@echo "building golangci-lint $(LINTER_VERSION); this takes a few minutes, once"
+	cd .ci && go build -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+clean: ## binaries, but not the tools
+	rm -f bin/holdfast bin/load bin/bench bin/chaos
