@@ -1,0 +1,142 @@
+// Package dataplane is a data node put together from its parts: storage,
+// replica groups, connections to the other nodes, the coordinators' client and
+// the HTTP gateway. Programs start one with Start and end it with Close; any
+// number of nodes may live in one process. It has no global state, and decides
+// nothing of the protocol: that is replica's work.
+package dataplane
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Default listen addresses and limits of a node.
+const (
+	DefaultHTTPAddr    = "127.0.0.1:7070"
+	DefaultPeerAddr    = "127.0.0.1:7071"
+	DefaultApplication = "holdfast"
+	DefaultMemoryTable = 256 << 20
+	DefaultRetention   = 256 << 20
+	DefaultInboxBytes  = 64 << 20
+	DefaultMaxValue    = 8 << 20
+)
+
+// Config is what a node is started with. Zero fields take their defaults.
+type Config struct {
+	// NodeID is the node's name in the map; DataDir holds everything it keeps.
+	NodeID  partition.NodeID
+	DataDir string
+	// HTTPAddr and PeerAddr are listened on. Port 0 takes a free one. The
+	// advertised ones are what others dial; by default those listened on.
+	HTTPAddr, PeerAddr                   string
+	AdvertiseHTTPAddr, AdvertisePeerAddr string
+	// Coordinators are their peer addresses; one that answers is enough.
+	Coordinators []string
+	// Application must be the one that the cluster was created for.
+	Application string
+	Zone        string
+
+	// MemoryTable bounds the tables in memory above bbolt, LogRetention the log
+	// that is kept for replicas that come back, both in bytes for the node.
+	MemoryTable, LogRetention int64
+	// InboxBytes bounds what operations may wait for one executor, in bytes;
+	// beyond it an operation is refused at once, before any log.
+	InboxBytes int64
+	// MaxValue is the longest value in bytes that a client may put.
+	MaxValue int64
+	// Executors is how many goroutines step replicas, at most Lanes.
+	Executors int
+	// Timings are the protocol's; all nodes of a cluster must have the same.
+	Timings replica.Timings
+
+	// TLS secures the connections between processes; nil is plain TCP.
+	TLS *tls.Config
+	// Logger and Registerer may be shared between nodes of a process if they
+	// carry what tells the nodes apart. Gatherer is what /metrics shows.
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer
+	// Failed, if set, is called once, from a goroutine of the node, when it
+	// cannot go on: its disk failed. The process should end; Close still works.
+	Failed func(err error)
+}
+
+// WithDefaults returns the configuration with zero fields replaced.
+func (c Config) WithDefaults() Config {
+	setDefault(&c.HTTPAddr, DefaultHTTPAddr)
+	setDefault(&c.PeerAddr, DefaultPeerAddr)
+	setDefault(&c.Application, DefaultApplication)
+	setDefault(&c.MemoryTable, DefaultMemoryTable)
+	setDefault(&c.LogRetention, DefaultRetention)
+	setDefault(&c.InboxBytes, DefaultInboxBytes)
+	setDefault(&c.MaxValue, DefaultMaxValue)
+	setDefault(&c.Executors, min(runtime.GOMAXPROCS(0), 4))
+	setDefault(&c.Timings, replica.DefaultTimings())
+	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
+	if c.Registerer == nil && c.Gatherer == nil {
+		registry := prometheus.NewRegistry()
+		c.Registerer, c.Gatherer = registry, registry
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports everything that is wrong with a configuration that has its
+// defaults, all faults at once.
+func (c Config) Validate() error {
+	var faults []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	fault(c.NodeID == "", "id: a node needs a name")
+	fault(len(c.NodeID) > maxName, "id: %d bytes long, at most %d", len(c.NodeID), maxName)
+	fault(c.DataDir == "", "data-dir: not set")
+	fault(len(c.Coordinators) == 0, "coordinators: name at least one, by its peer address")
+	for _, addr := range c.Coordinators {
+		if err := checkAddress(addr); err != nil {
+			faults = append(faults, fmt.Errorf("coordinators: %w", err))
+		}
+	}
+	faults = append(faults,
+		checkAdvertised("http-addr", c.HTTPAddr, "advertise-http-addr", c.AdvertiseHTTPAddr),
+		checkAdvertised("peer-addr", c.PeerAddr, "advertise-peer-addr", c.AdvertisePeerAddr))
+	fault(c.MemoryTable < 0, "memory-table: %d is negative", c.MemoryTable)
+	fault(c.LogRetention < 0, "log-retention: %d is negative", c.LogRetention)
+	fault(c.MaxValue < 0 || c.MaxValue > DefaultMaxValue, "max-value: %d bytes, want at most %d", c.MaxValue, DefaultMaxValue)
+	fault(c.InboxBytes < c.MaxValue, "inbox-bytes: %d, less than one value of %d", c.InboxBytes, c.MaxValue)
+	fault(c.Executors < 1 || c.Executors > Lanes, "executors: %d, want 1 to %d", c.Executors, Lanes)
+	fault(c.Timings.Promise*9 < c.Timings.Lease*11, // clock rates differ by 10 %
+		"timings: a promise of %v is less than 11/9 of the lease of %v", c.Timings.Promise, c.Timings.Lease)
+	fault(c.Timings.Beacon <= 0 || c.Timings.Beacon*2 > c.Timings.Lease,
+		"timings: a beacon every %v cannot keep a lease of %v alive", c.Timings.Beacon, c.Timings.Lease)
+	return errors.Join(faults...)
+}
+
+// tickInterval is how often an executor lets time pass in its replicas.
+const tickInterval = 25 * time.Millisecond
+
+// maxName is the longest node name, in bytes.
+const maxName = 255
+
+// Lanes is how many groups share a node's partitions: partition p belongs to
+// lane p mod Lanes, on every node. It is part of the protocol between nodes,
+// for a beacon is about the partitions of one lane; executors divide the lanes
+// of their node between them.
+const Lanes = 8
