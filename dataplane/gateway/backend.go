@@ -38,11 +38,12 @@ type Backend interface {
 	// Stale answers a read from whatever copy is on this node, and tells
 	// whether there is one.
 	Stale(op *replica.Operation) (replica.Answer, bool)
-	// Send hands the operation to a node's replica, to this node's own too. It
-	// keeps op's key and value until done is called, which happens exactly once,
-	// on any goroutine, also before Send returns; done does not block. The
-	// answer counts only where sent is Certain, and is settled.
-	Send(to partition.NodeID, op *replica.Operation, done func(a replica.Answer, sent Sent))
+	// Send hands the operation to a node's replica, to this node's own too. The
+	// key of a read is the caller's again once done is called; a write's key and
+	// value are given away. done is called exactly once, on any goroutine, also
+	// before Send returns, and does not block. The answer counts only where sent
+	// is Certain, and is settled.
+	Send(to partition.NodeID, op replica.Operation, done func(a replica.Answer, sent Sent))
 
 	// OpenRequest makes a request ID, open until CloseRequest, and tells the
 	// lowest one of this boot that is still open (rule Q3).
