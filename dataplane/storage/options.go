@@ -1,0 +1,89 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/holdfast-io/holdfast/partition"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options are what an Engine is opened with. Zero values stand for defaults.
+type Options struct {
+	Dir    string           // the node's data directory; made if it is not there
+	NodeID partition.NodeID // refused if the directory belongs to another node
+
+	MemoryTable  int64 // bytes that tables of all partitions may hold before they are flushed; default 256 MiB
+	LogRetention int64 // bytes of log beyond which tables are flushed so that it can be cut; default 256 MiB
+	SegmentSize  int   // bytes of one log file; default 32 MiB
+	ReserveDisk  int64 // bytes of free disk below which DiskFull says so; default 1 GiB
+
+	Logger     *slog.Logger          // default: discards
+	Registerer prometheus.Registerer // default: metrics are kept and not shown
+
+	// Failed is called once, when the log or a partition file could not be
+	// written or synced. Nothing is acknowledged after that; the process must
+	// end, and start again from what is on the disk. It must not block, and not
+	// call the engine. Default: panic.
+	Failed func(error)
+	// Damaged is called when a read finds that a partition's file does not
+	// hold what was written. It must not block. Default: the read's error is
+	// all there is.
+	Damaged func(partition.ID, error)
+}
+
+const (
+	defaultMemoryTable  = 256 << 20
+	defaultLogRetention = 256 << 20
+	defaultSegmentSize  = 32 << 20
+	defaultReserveDisk  = 1 << 30
+)
+
+func (o Options) withDefaults() (Options, error) {
+	var faults []error
+	if o.Dir == "" {
+		faults = append(faults, errors.New("no directory"))
+	}
+	if o.NodeID == "" {
+		faults = append(faults, errors.New("no node ID"))
+	}
+	for _, v := range []struct {
+		name  string
+		value *int64
+		unset int64
+	}{
+		{"memory table", &o.MemoryTable, defaultMemoryTable},
+		{"log retention", &o.LogRetention, defaultLogRetention},
+		{"reserved disk", &o.ReserveDisk, defaultReserveDisk},
+	} {
+		if *v.value < 0 {
+			faults = append(faults, fmt.Errorf("%s of %d bytes", v.name, *v.value))
+		}
+		if *v.value == 0 {
+			*v.value = v.unset
+		}
+	}
+	if o.SegmentSize == 0 {
+		o.SegmentSize = defaultSegmentSize
+	}
+	if o.SegmentSize < 4096 || o.SegmentSize > 1<<30 {
+		faults = append(faults, fmt.Errorf("segment size of %d bytes, want 4 KiB to 1 GiB", o.SegmentSize))
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.Failed == nil {
+		o.Failed = func(err error) { panic(err) }
+	}
+	if o.Damaged == nil {
+		o.Damaged = func(partition.ID, error) {}
+	}
+	if len(faults) > 0 {
+		return o, fmt.Errorf("storage options: %w", errors.Join(faults...))
+	}
+	return o, nil
+}
