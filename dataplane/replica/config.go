@@ -52,6 +52,9 @@ type Config struct {
 	Timings           Timings
 	MaxAppendBytes    int // most bytes of entries in one Append; default 1 MiB
 	MaxUnackedBytes   int // most bytes sent to a peer for one partition and not acknowledged; default 8 MiB
+	LogRetention      int // bytes of flushed entries that the group keeps for learners; default 64 MiB
+	// Owns says which partitions are the group's; nil means all.
+	Owns func(partition.ID) bool
 	// Booted is when this boot started; HeldPromise the longest promise that an
 	// earlier boot may have given, zero for a new store (L2, L5).
 	Booted      Time
@@ -102,4 +105,22 @@ type Output struct {
 	Answers   []Answer
 	Proposals []partition.Change // to the coordinators; lost ones are proposed again
 	Snapshots []SnapshotOrder
+}
+
+func (c *Config) setDefaults() {
+	if c.Timings == (Timings{}) {
+		c.Timings = DefaultTimings()
+	}
+	if c.MaxAppendBytes == 0 {
+		c.MaxAppendBytes = 1 << 20
+	}
+	if c.MaxUnackedBytes == 0 {
+		c.MaxUnackedBytes = 8 << 20
+	}
+	if c.LogRetention == 0 {
+		c.LogRetention = 64 << 20
+	}
+	if c.Publish == nil {
+		c.Publish = func(partition.ID, *View) {}
+	}
 }

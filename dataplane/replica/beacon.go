@@ -1,0 +1,143 @@
+package replica
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// beacons is a group's part in leases: one beacon for each pair of nodes, about
+// all partitions of the group (L1).
+type beacons struct {
+	id   uint64
+	next Time
+	due  bool
+	sent map[partition.NodeID][]sentBeacon
+}
+
+// sentBeacon is remembered until its answer can no longer be of use.
+type sentBeacon struct {
+	id     uint64
+	at     Time
+	claims []Claim
+}
+
+// sentKept is how many unanswered beacons to a node are remembered.
+const sentKept = 8
+
+// sendBeacons claims every partition that this node is primary of, to everybody
+// who has a part in it.
+func (g *Group) sendBeacons() {
+	g.beacons.due = false
+	g.beacons.next = g.now.Add(g.cfg.Timings.Beacon)
+	claims := map[partition.NodeID][]Claim{}
+	for _, r := range g.order {
+		if !r.isPrimary() || r.adoptedDurable < r.conf.Epoch {
+			continue
+		}
+		for _, m := range r.members {
+			claims[m.node] = append(claims[m.node], Claim{
+				Partition: r.id, Epoch: r.conf.Epoch, Configuration: r.configurationFor(m),
+			})
+		}
+	}
+	for _, node := range slices.SortedFunc(maps.Keys(claims), compareNodes) {
+		g.beacons.id++
+		b := &Beacon{ID: g.beacons.id, Lease: g.cfg.Timings.Lease, Claims: claims[node]}
+		sent := g.beacons.sent[node]
+		if len(sent) >= sentKept {
+			sent = slices.Delete(sent, 0, len(sent)-sentKept+1)
+		}
+		g.beacons.sent[node] = append(sent, sentBeacon{id: b.ID, at: g.now, claims: b.Claims})
+		g.send(node, Message{Kind: BeaconMessage, Beacon: b})
+	}
+}
+
+// onBeacon gives promises, and names what is not promised (L1, L2).
+func (g *Group) onBeacon(from Peer, b *Beacon) {
+	reply := &Answering{ID: b.ID}
+	length := b.Lease * g.cfg.Timings.Promise / g.cfg.Timings.Lease
+	// A longer promise than this node has noted on disk is not its to give.
+	tooLong := length > g.cfg.Timings.Promise
+	for _, c := range b.Claims {
+		if !g.takes(c.Partition) {
+			continue
+		}
+		r := g.replica(c.Partition)
+		if tooLong || !r.honour(from, c) {
+			refusal := Refusal{Partition: c.Partition}
+			if r.conf != nil && r.conf.Epoch > c.Epoch {
+				refusal.Configuration = r.conf
+			}
+			reply.Refused = append(reply.Refused, refusal)
+			continue
+		}
+		r.promise(from.Node, length)
+	}
+	g.send(from.Node, Message{Kind: BeaconReply, Reply: reply})
+}
+
+// honour reports whether a claim gets this partition's promise: from the
+// primary that this node knows, also where it does not know the partition yet.
+func (r *replica) honour(from Peer, c Claim) bool {
+	if c.Configuration != nil && c.Configuration.ID == r.id {
+		r.adopt(c.Configuration)
+	}
+	if r.conf == nil || r.conf.Epoch < c.Epoch {
+		return r.role < Waiting
+	}
+	return r.conf.Primary == from.Node
+}
+
+// onBeaconReply extends leases by L from when the beacon was sent (L3).
+func (g *Group) onBeaconReply(from Peer, a *Answering) {
+	at := slices.IndexFunc(g.beacons.sent[from.Node], func(s sentBeacon) bool { return s.id == a.ID })
+	if at < 0 {
+		return
+	}
+	sent := g.beacons.sent[from.Node][at]
+	refused := map[partition.ID]bool{}
+	for _, refusal := range a.Refused {
+		refused[refusal.Partition] = true
+		if r := g.replicas[refusal.Partition]; r != nil && r.conf != nil && refusal.Configuration != nil && refusal.Configuration.ID == r.id {
+			r.adopt(refusal.Configuration)
+		}
+	}
+	for _, c := range sent.claims {
+		r := g.replicas[c.Partition]
+		if refused[c.Partition] || !r.isPrimary() || sent.at < r.term {
+			continue
+		}
+		if m := r.member(from.Node); m != nil && m.store == from.Store {
+			m.lease = max(m.lease, sent.at.Add(g.cfg.Timings.Lease))
+			m.answerAt = g.now
+			r.publish()
+			r.retryQueue()
+		}
+	}
+}
+
+// lease returns until when this primary may answer reads: the earliest end of
+// the leases of all in sync, and of a change in flight (L3, C2). Alone it needs
+// none.
+func (r *replica) lease() (until Time, alone bool) {
+	until, alone = 0, true
+	for _, m := range r.members {
+		if !r.counts(m) {
+			continue
+		}
+		if alone || m.lease < until {
+			until = m.lease
+		}
+		alone = false
+	}
+	return until, alone
+}
+
+// mayRead reports whether the primary's lease holds at the time of this input.
+// What is answered on it is marked as leased, and checked again by the driver.
+func (r *replica) mayRead() bool {
+	until, alone := r.lease()
+	return alone || r.g.now < until
+}

@@ -1,0 +1,87 @@
+package replica
+
+import (
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// orderSnapshot asks the driver to stream the state to a learner whose log ends
+// before this one begins (K1). A replica in sync gets none: it is removed first,
+// for what it does not acknowledge.
+func (r *replica) orderSnapshot(m *member) {
+	if m.inSync || m.phase == snapshotting || r.role < Committing {
+		return
+	}
+	m.phase = snapshotting
+	m.match = 0
+	m.holdAt = r.applied
+	m.snapshots++
+	r.g.out.Snapshots = append(r.g.out.Snapshots, SnapshotOrder{
+		Partition: r.id, To: m.node, Epoch: r.conf.Epoch, ID: m.snapshots,
+	})
+}
+
+// SnapshotSent says that the order is done, or failed. Either way the learner
+// is asked where it stands.
+func (g *Group) SnapshotSent(now Time, order SnapshotOrder, _ error) {
+	g.advanceClock(now)
+	r := g.replicas[order.Partition]
+	if r == nil || !r.isPrimary() {
+		return
+	}
+	if m := r.member(order.To); m != nil && m.phase == snapshotting && m.snapshots == order.ID {
+		m.phase = unknown
+		m.probeAt = g.now // the next probe comes after a pause, so that a failure is not repeated at once
+	}
+}
+
+// WantsSnapshot reports whether a learner here has use for a snapshot. A copy
+// that the map counts on, in sync or eligible, is never replaced (C5).
+func (g *Group) WantsSnapshot(meta SnapshotMeta) bool {
+	r := g.replicas[meta.Partition]
+	if r == nil || r.conf == nil || r.role != Learner || meta.Lineage != r.lineage {
+		return false
+	}
+	if _, ok := partition.Find(r.conf.Eligible, r.self()); ok && !r.void {
+		return false
+	}
+	return r.void || meta.Applied.Sequence > r.applied
+}
+
+// SnapshotInstalled says that the snapshot is whole, synced, and in the place
+// of the old copy. The driver asked WantsSnapshot in the same step that began
+// the replacement.
+func (g *Group) SnapshotInstalled(now Time, meta SnapshotMeta, state State) {
+	g.advanceClock(now)
+	r := g.replica(meta.Partition)
+	r.state = state
+	r.void = false
+	r.log.reset(meta.Applied)
+	r.durable, r.committed, r.applied, r.flushed = meta.Applied.Sequence, meta.Applied.Sequence, meta.Applied.Sequence, meta.Applied.Sequence
+	r.follower = follower{}
+	r.publish()
+	r.mark()
+}
+
+// caughtUp reports whether a learner has on disk, in this epoch and session,
+// everything committed and the marker (K2).
+func (r *replica) caughtUp(m *member) bool {
+	return m.phase == following && m.told && m.match >= r.committed && m.match >= r.marker
+}
+
+// Progress is how far a learner is.
+type Progress struct {
+	Node      partition.NodeID
+	Acked     uint64 // on its disk, up to this sequence
+	Last      uint64 // the end of the primary's log
+	Streaming bool   // a snapshot is under way
+}
+
+func (r *replica) progress() []Progress {
+	var out []Progress
+	for _, m := range r.members {
+		if !m.inSync {
+			out = append(out, Progress{Node: m.node, Acked: m.match, Last: r.log.last().Sequence, Streaming: m.phase == snapshotting})
+		}
+	}
+	return out
+}

@@ -1,0 +1,260 @@
+package replica
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Group is the replicas of one node that one executor owns. It is not safe for
+// concurrent use: its owner feeds it inputs, each with the time read from the
+// node's clock, and drains its output after every batch of them.
+type Group struct {
+	cfg      Config
+	now      Time // of the latest input
+	lastTick Time
+
+	current  *partition.Map
+	named    bool // the map names this boot: until then the node acts on no epoch (W4)
+	replicas map[partition.ID]*replica
+	order    []*replica // sorted by partition, so that runs replay
+
+	sessions    map[partition.NodeID]uint64 // newest incarnation seen of each node
+	connections map[partition.NodeID]connection
+	beacons     beacons
+
+	ticket   uint64 // of the last record handed out
+	unsynced []unsynced
+	dirty    []*replica
+	out      Output
+}
+
+// connection is what is known of the data link to a node.
+type connection struct {
+	up    bool
+	since Time
+}
+
+// unsynced is a run of records of one replica that is not known to be on disk.
+type unsynced struct {
+	ticket  uint64
+	replica *replica
+	last    entry.Position  // end of the entries, or zero
+	adopted partition.Epoch // or zero
+}
+
+// NewGroup makes a group without replicas.
+func NewGroup(cfg Config) *Group {
+	cfg.setDefaults()
+	return &Group{
+		cfg:         cfg,
+		now:         cfg.Booted,
+		lastTick:    cfg.Booted,
+		replicas:    map[partition.ID]*replica{},
+		sessions:    map[partition.NodeID]uint64{},
+		connections: map[partition.NodeID]connection{},
+		beacons:     beacons{sent: map[partition.NodeID][]sentBeacon{}},
+	}
+}
+
+// Load adds a copy that storage recovered, before the first input.
+func (g *Group) Load(c Copy) {
+	r := g.replica(c.Partition)
+	r.lineage = c.Lineage
+	r.adopted, r.adoptedDurable = c.Adopted, c.Adopted
+	r.state = c.State
+	r.log.reset(c.Applied)
+	for _, e := range c.Log {
+		r.log.append(e)
+	}
+	r.durable = r.log.last().Sequence
+	r.committed, r.applied = c.Applied.Sequence, c.Applied.Sequence
+	r.flushed = c.Applied.Sequence
+}
+
+// SetMap gives the group a newer map. Older ones are ignored.
+func (g *Group) SetMap(now Time, m *partition.Map) {
+	g.advanceClock(now)
+	if g.current != nil && m.Version <= g.current.Version {
+		return
+	}
+	g.current = m
+	for i := range m.Nodes {
+		n := &m.Nodes[i]
+		g.sessions[n.ID] = max(g.sessions[n.ID], n.Incarnation)
+		if n.ID == g.cfg.Self.Node {
+			g.named = n.Incarnation == g.cfg.Self.Incarnation && n.Store == g.cfg.Self.Store
+		}
+	}
+	if !g.named {
+		return
+	}
+	for i := range m.Partitions {
+		c := &m.Partitions[i]
+		if g.cfg.Owns != nil && !g.cfg.Owns(c.ID) {
+			continue
+		}
+		r := g.replicas[c.ID]
+		if r == nil && !c.Lists(g.cfg.Self.Node) {
+			continue
+		}
+		if r == nil {
+			r = g.replica(c.ID)
+		}
+		r.adopt(c)
+	}
+}
+
+// Message handles what another node's replica sent. A message of a boot older
+// than the newest seen of its node is dropped.
+func (g *Group) Message(now Time, from Peer, m *Message) {
+	g.advanceClock(now)
+	if from.Node == g.cfg.Self.Node || from.Incarnation < g.sessions[from.Node] {
+		return
+	}
+	g.sessions[from.Node] = from.Incarnation
+	if !g.named {
+		return
+	}
+	switch m.Kind {
+	case BeaconMessage:
+		if m.Beacon != nil {
+			g.onBeacon(from, m.Beacon)
+		}
+	case BeaconReply:
+		if m.Reply != nil {
+			g.onBeaconReply(from, m.Reply)
+		}
+	default:
+		if g.takes(m.Partition) {
+			g.replica(m.Partition).message(from, m)
+		}
+	}
+}
+
+// Operate handles a client's operation. It is answered exactly once, in this
+// batch's output or a later one.
+func (g *Group) Operate(now Time, op Operation) {
+	g.advanceClock(now)
+	g.replica(op.Partition).operate(op)
+}
+
+// Synced says that the records up to ticket are on disk.
+func (g *Group) Synced(now Time, ticket uint64) {
+	g.advanceClock(now)
+	n := 0
+	for n < len(g.unsynced) && g.unsynced[n].ticket <= ticket {
+		u := g.unsynced[n]
+		u.replica.synced(u.last, u.adopted)
+		n++
+	}
+	g.unsynced = slices.Delete(g.unsynced, 0, n)
+}
+
+// Connection says that the data link to a node went up or down.
+func (g *Group) Connection(now Time, node partition.NodeID, up bool) {
+	g.advanceClock(now)
+	g.connections[node] = connection{up: up, since: g.now}
+	if !up {
+		return
+	}
+	for _, r := range g.order {
+		if m := r.member(node); m != nil && r.isPrimary() {
+			m.resend(g.now)
+			r.mark()
+		}
+	}
+}
+
+// pauseLimit is how late a tick may come before the group takes it that the
+// process stood still, and accuses nobody of silence meanwhile.
+const pauseLimit = 500 * time.Millisecond
+
+// Tick lets time pass. It is called every 10 to 50 ms.
+func (g *Group) Tick(now Time) {
+	g.advanceClock(now)
+	paused := g.now.Sub(g.lastTick) > pauseLimit
+	g.lastTick = g.now
+	if paused {
+		for node, c := range g.connections {
+			c.since = g.now
+			g.connections[node] = c
+		}
+	}
+	for _, r := range g.order {
+		if paused {
+			r.forgive()
+		}
+		r.tick()
+	}
+	if g.named && g.now >= g.beacons.next {
+		g.beacons.due = true
+	}
+}
+
+// Drain moves out what the inputs since the last call ask for. The slices of
+// out are reused.
+func (g *Group) Drain(out *Output) {
+	for i := 0; i < len(g.dirty); i++ {
+		g.dirty[i].dirty = false
+		g.dirty[i].flush()
+	}
+	g.dirty = g.dirty[:0]
+	if g.beacons.due {
+		g.sendBeacons()
+	}
+	g.out.Ticket = 0
+	if len(g.out.Records) > 0 {
+		g.out.Ticket = g.ticket
+	}
+	*out, g.out = g.out, Output{
+		Records: out.Records[:0], Messages: out.Messages[:0], Answers: out.Answers[:0],
+		Proposals: out.Proposals[:0], Snapshots: out.Snapshots[:0],
+	}
+}
+
+// Trim says that a partition's entries up to sequence are flushed, so that
+// recovery does not need them. The group keeps what learners need of them
+// within Config.LogRetention.
+func (g *Group) Trim(id partition.ID, sequence uint64) {
+	if r := g.replicas[id]; r != nil {
+		r.trim(sequence)
+	}
+}
+
+// takes reports whether a message about the partition is this group's.
+func (g *Group) takes(id partition.ID) bool {
+	return int(id) < g.current.Settings.Partitions && (g.cfg.Owns == nil || g.cfg.Owns(id))
+}
+
+func (g *Group) advanceClock(now Time) { g.now = max(g.now, now) }
+
+// replica returns the partition's replica, made if it is not there.
+func (g *Group) replica(id partition.ID) *replica {
+	if r := g.replicas[id]; r != nil {
+		return r
+	}
+	r := &replica{g: g, id: id}
+	g.replicas[id] = r
+	at, _ := slices.BinarySearchFunc(g.order, id, func(r *replica, id partition.ID) int {
+		return int(int64(r.id) - int64(id))
+	})
+	g.order = slices.Insert(g.order, at, r)
+	return r
+}
+
+// write hands records of one replica to the driver.
+func (g *Group) write(r *replica, last entry.Position, adopted partition.Epoch, records ...entry.Record) {
+	g.out.Records = append(g.out.Records, records...)
+	g.ticket += uint64(len(records))
+	g.unsynced = append(g.unsynced, unsynced{ticket: g.ticket, replica: r, last: last, adopted: adopted})
+}
+
+func (g *Group) send(to partition.NodeID, m Message) {
+	g.out.Messages = append(g.out.Messages, Envelope{To: to, Message: m})
+}
+
+func compareNodes(a, b partition.NodeID) int { return strings.Compare(string(a), string(b)) }

@@ -1,0 +1,276 @@
+package replica
+
+import (
+	"slices"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// member is what a primary knows of another replica or learner.
+type member struct {
+	node    partition.NodeID
+	store   partition.StoreID
+	inSync  bool
+	session uint64 // incarnation that the progress below is about; zero: not heard in this office
+	phase   phase
+	match   uint64 // acknowledged: on its disk, compared, in this office
+	next    uint64 // the first entry not sent yet
+	told    bool   // has answered in this epoch: messages need no configuration
+
+	last      entry.Position // the end of its log, as it said
+	hasLast   bool
+	knows     uint64 // the committed sequence that it was sent
+	sentAt    Time   // of the oldest message without news since
+	waiting   bool   // something is sent and not answered
+	ackAt     Time   // of the latest progress, or of when nothing was outstanding
+	answerAt  Time   // of the latest answer to a beacon
+	lease     Time   // runs until (L3)
+	probeAt   Time
+	snapshots uint64 // orders so far
+	holdAt    uint64 // with a snapshot under way: entries after it are kept
+}
+
+// phase is how far a member's log has been compared.
+type phase uint8
+
+const (
+	unknown phase = iota // has not told the end of its log
+	following
+	snapshotting
+)
+
+func (r *replica) member(node partition.NodeID) *member {
+	at, ok := slices.BinarySearchFunc(r.members, node, func(m *member, n partition.NodeID) int {
+		return compareNodes(m.node, n)
+	})
+	if !ok {
+		return nil
+	}
+	return r.members[at]
+}
+
+// setMembers brings the members in line with the configuration. Those that stay
+// keep what is known of them (C6).
+func (r *replica) setMembers() {
+	var members []*member
+	add := func(list []partition.Replica, inSync bool) {
+		for _, c := range list {
+			if c.Node == r.self() {
+				continue
+			}
+			m := r.member(c.Node)
+			if m == nil || m.store != c.Store || m.session != 0 && m.session < r.g.sessions[c.Node] {
+				lease := Time(0)
+				if m != nil && m.store == c.Store {
+					lease = m.lease // a promise outlives a restart (L5)
+				}
+				m = &member{node: c.Node, store: c.Store, lease: lease}
+			}
+			m.inSync, m.told = inSync, false
+			m.ackAt, m.answerAt, m.probeAt = r.g.now, r.g.now, 0
+			m.resend(r.g.now)
+			members = append(members, m)
+		}
+	}
+	add(r.conf.Replicas, true)
+	add(r.conf.Learners, false)
+	slices.SortFunc(members, func(a, b *member) int { return compareNodes(a.node, b.node) })
+	r.members = members
+}
+
+// heard notes an answer of the member in this epoch, from the boot it is of. It
+// reports whether the answer counts.
+func (r *replica) heardFrom(from Peer) *member {
+	m := r.member(from.Node)
+	if m == nil || !r.isPrimary() || m.store != from.Store || from.Incarnation < m.session {
+		return nil
+	}
+	if m.session != 0 && from.Incarnation > m.session {
+		// Another boot: what it held unsynced is gone; it is compared anew.
+		m.phase, m.match, m.hasLast = unknown, 0, false
+	}
+	m.session = from.Incarnation
+	m.told = true
+	return m
+}
+
+// resend makes everything that is not acknowledged be sent again.
+func (m *member) resend(now Time) {
+	if m.phase == following {
+		m.next = m.match + 1
+		m.knows = 0
+	}
+	m.waiting = false
+	m.sentAt = now
+}
+
+// hold returns the sequence after which entries must be kept for the member.
+func (m *member) hold() (uint64, bool) {
+	switch m.phase {
+	case following:
+		return m.match, true
+	case snapshotting:
+		return m.holdAt, true
+	case unknown:
+	}
+	return 0, false
+}
+
+// configurationFor is carried by messages until the member has answered in
+// this epoch (W4).
+func (r *replica) configurationFor(m *member) *partition.Configuration {
+	if m.told {
+		return nil
+	}
+	return r.conf
+}
+
+// flushMembers sends each member what it has not been sent: a probe, or the
+// entries that come next, or news of what is committed.
+func (r *replica) flushMembers() {
+	if r.adoptedDurable < r.conf.Epoch {
+		return
+	}
+	for _, m := range r.members {
+		switch {
+		case m.phase == snapshotting:
+		case m.phase == unknown || r.role == Comparing:
+			if r.role == Comparing && (!m.inSync || m.hasLast) {
+				continue
+			}
+			if m.probeAt == 0 || r.g.now.Sub(Time(m.probeAt)) >= r.g.cfg.Timings.Resend {
+				m.probeAt = r.g.now
+				r.send(m.node, Message{Kind: Probe, Configuration: r.configurationFor(m)})
+			}
+		default:
+			r.sendEntries(m)
+		}
+	}
+}
+
+func (r *replica) sendEntries(m *member) {
+	last := r.log.last().Sequence
+	for m.next <= last {
+		if m.next-1 < r.log.base.Sequence {
+			r.orderSnapshot(m)
+			return
+		}
+		if r.log.bytes(m.match, m.next-1) >= r.g.cfg.MaxUnackedBytes {
+			return
+		}
+		r.sendAppend(m, r.log.after(m.next-1, r.g.cfg.MaxAppendBytes))
+	}
+}
+
+func (r *replica) sendAppend(m *member, entries []*entry.Entry) {
+	previous, ok := r.log.position(m.next - 1)
+	if !ok {
+		r.orderSnapshot(m)
+		return
+	}
+	if !m.waiting {
+		m.waiting, m.sentAt = true, r.g.now
+	}
+	m.next += uint64(len(entries))
+	m.knows = r.committed
+	r.send(m.node, Message{
+		Kind: Append, Configuration: r.configurationFor(m),
+		Previous: previous, Entries: entries, Committed: r.committed,
+	})
+}
+
+// learnerIdle is how long entries are kept for a learner without progress.
+const learnerIdle = 10 * time.Second
+
+// watchMembers sends again what was not answered, and tells idle members what
+// is committed.
+func (r *replica) watchMembers() {
+	now, last := r.g.now, r.log.last().Sequence
+	for _, m := range r.members {
+		switch m.phase {
+		case unknown:
+			if now.Sub(m.probeAt) >= r.g.cfg.Timings.Resend {
+				r.mark()
+			}
+		case following:
+			if m.match >= last {
+				m.ackAt = now
+			}
+			if !m.inSync && now.Sub(m.ackAt) > learnerIdle {
+				m.phase, m.match = unknown, 0 // not in progress: its entries are not kept
+				continue
+			}
+			if m.waiting && now.Sub(m.sentAt) >= r.g.cfg.Timings.Resend {
+				m.resend(now)
+				r.mark()
+			}
+			if (m.knows < r.committed || !m.told) && !m.waiting && r.adoptedDurable >= r.conf.Epoch && m.next-1 >= r.log.base.Sequence {
+				r.sendAppend(m, nil)
+			}
+		case snapshotting:
+		}
+	}
+}
+
+// forgive begins every period of silence anew: the process itself stood still.
+func (r *replica) forgive() {
+	for _, m := range r.members {
+		m.ackAt, m.answerAt, m.sentAt = r.g.now, r.g.now, r.g.now
+	}
+}
+
+// onAck counts what a member has on disk (W2, W3).
+func (r *replica) onAck(from Peer, msg *Message) {
+	m := r.heardFrom(from)
+	if m == nil || m.phase != following {
+		r.mark()
+		return
+	}
+	if msg.Last.Sequence > r.log.last().Sequence {
+		return // of another log than this
+	}
+	if msg.Last.Sequence > m.match {
+		m.match = msg.Last.Sequence
+		m.next = max(m.next, m.match+1)
+		m.ackAt = r.g.now
+	}
+	if m.match+1 >= m.next {
+		m.waiting = false
+	} else {
+		m.sentAt = r.g.now
+	}
+	r.advance()
+	r.mark()
+}
+
+// onReject looks further back for where the member's log agrees (T2).
+func (r *replica) onReject(from Peer, msg *Message) {
+	m := r.heardFrom(from)
+	if m == nil || r.role == Comparing {
+		return
+	}
+	if msg.Mismatch {
+		r.orderSnapshot(m)
+		return
+	}
+	if m.phase != following || msg.Previous.Sequence == 0 || msg.Previous.Sequence+1 > m.next || msg.Previous.Sequence < m.match {
+		return // an answer to something older
+	}
+	m.next = max(min(r.log.agreement(msg.Last), msg.Previous.Sequence-1), m.match) + 1
+	m.waiting = false
+	if m.next-1 < r.log.base.Sequence || msg.Last.Sequence < r.log.base.Sequence {
+		r.orderSnapshot(m)
+		return
+	}
+	r.mark()
+}
+
+// onRefuse handles a refusal for the epoch: a newer one has been adopted with
+// it; an older one needs to be told this one (W4).
+func (r *replica) onRefuse(from Peer, msg *Message) {
+	if m := r.member(from.Node); m != nil && msg.Epoch < r.conf.Epoch && r.isPrimary() {
+		m.told = false
+	}
+}

@@ -1,0 +1,219 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+)
+
+// waiter is an operation whose answer waits until the log is committed up to a
+// sequence.
+type waiter struct {
+	sequence uint64
+	op       Operation
+	refusal  bool // nothing was logged for it: it is judged anew then (W5)
+}
+
+// operate takes an operation, or puts it into the queue until this replica is
+// ready for it: the primary, in the operation's epoch, with its marker
+// committed.
+func (r *replica) operate(op Operation) {
+	switch {
+	case r.g.now >= op.Deadline:
+		r.answer(Answer{Tag: op.Tag, Outcome: TimedOut})
+	case r.conf == nil || op.Epoch > r.conf.Epoch || !r.g.named:
+		r.queue = append(r.queue, op)
+	case op.Epoch < r.conf.Epoch || r.role < Waiting:
+		r.answer(Answer{Tag: op.Tag, Outcome: NotPrimary, Configuration: r.conf})
+	case op.Action == Get:
+		r.read(op)
+	default:
+		r.write(op)
+	}
+}
+
+// retryQueue tries again what waits; what still cannot be done queues again.
+func (r *replica) retryQueue() {
+	if len(r.queue) == 0 {
+		return
+	}
+	queue := r.queue
+	r.queue = nil
+	for _, op := range queue {
+		r.operate(op)
+	}
+}
+
+// read answers under the lease. Until the marker is committed it answers only
+// keys without an entry beyond committed (T3).
+func (r *replica) read(op Operation) {
+	if r.role < Committing || !r.mayRead() || r.role == Committing && r.prepared[string(op.Key)] != nil {
+		r.queue = append(r.queue, op)
+		return
+	}
+	value, version, ok, err := r.state.Get(op.Key)
+	a := Answer{Tag: op.Tag, Outcome: Found, Value: value, Result: entry.Result{Sequence: version.Sequence, Existed: ok}}
+	switch {
+	case err != nil:
+		r.answer(Answer{Tag: op.Tag, Outcome: Failed})
+		return
+	case !ok:
+		a.Outcome = Absent
+	}
+	r.answerLeased(a)
+}
+
+// answerLeased gives an answer that rests on the lease (L3, W5).
+func (r *replica) answerLeased(a Answer) {
+	until, alone := r.lease()
+	a.Leased, a.LeaseUntil = !alone, until
+	r.answer(a)
+}
+
+// write judges a write against the newest state, prepared entries included, and
+// logs its effect (W1). The same request again joins the first (Q1, Q3).
+func (r *replica) write(op Operation) {
+	if r.role < Serving {
+		r.queue = append(r.queue, op)
+		return
+	}
+	if !op.Request.IsZero() {
+		if e := r.requests[op.Request]; e != nil {
+			r.wait(waiter{sequence: e.Sequence, op: op})
+			return
+		}
+		switch result, applied, forgotten := r.state.Request(op.Request); {
+		case applied:
+			r.answer(Answer{Tag: op.Tag, Outcome: Done, Result: result})
+			return
+		case forgotten:
+			r.answer(Answer{Tag: op.Tag, Outcome: Forgotten})
+			return
+		}
+	}
+	current, prepared, ok, err := r.newest(op.Key)
+	if err != nil {
+		r.answer(Answer{Tag: op.Tag, Outcome: Failed})
+		return
+	}
+	refused := !op.Condition.holds(current, ok, r.lineage)
+	if refused || op.Action == Delete && !ok {
+		r.answerUnlogged(op, current, prepared, ok, refused)
+		return
+	}
+	if r.inBoth() < r.g.cfg.MinInSync || r.log.bytes(r.committed, r.log.last().Sequence) > r.g.cfg.MaxUnackedBytes {
+		r.queue = append(r.queue, op) // nothing would commit it now, so nothing is logged
+		return
+	}
+	e := &entry.Entry{
+		Kind: entry.Put, Existed: ok, Request: op.Request, LowestOpen: op.LowestOpen,
+		Key: op.Key, Value: op.Value,
+	}
+	if op.Action == Delete {
+		e.Kind, e.Value = entry.Delete, nil
+	}
+	e.Sequence, e.Epoch = r.log.last().Sequence+1, r.conf.Epoch
+	r.appendEntry(e)
+	r.remember(e)
+	r.wait(waiter{sequence: e.Sequence, op: op})
+	r.mark()
+}
+
+// newest returns the newest version of a key, prepared entries included.
+func (r *replica) newest(key []byte) (v entry.Version, prepared, ok bool, err error) {
+	if e := r.prepared[string(key)]; e != nil {
+		return entry.Version{Sequence: e.Sequence}, true, e.Kind == entry.Put, nil
+	}
+	v, ok, err = r.state.Lookup(key)
+	return v, false, ok, err
+}
+
+// answerUnlogged gives an answer that logs nothing: it is a read, waits for the
+// entry it was judged on, and needs the lease (W5).
+func (r *replica) answerUnlogged(op Operation, current entry.Version, prepared, ok, refused bool) {
+	switch {
+	case prepared:
+		r.wait(waiter{sequence: current.Sequence, op: op, refusal: true})
+	case !r.mayRead():
+		r.queue = append(r.queue, op)
+	case refused:
+		a := Answer{Tag: op.Tag, Outcome: PreconditionFailed}
+		if ok {
+			a.Result = entry.Result{Sequence: current.Sequence, Existed: true}
+		}
+		r.answerLeased(a)
+	default:
+		r.answerLeased(Answer{Tag: op.Tag, Outcome: Done}) // the delete of what is not there
+	}
+}
+
+// wait keeps the waiters ordered by sequence; nearly always the new one is last.
+func (r *replica) wait(w waiter) {
+	at := len(r.waiters)
+	for at > 0 && r.waiters[at-1].sequence > w.sequence {
+		at--
+	}
+	r.waiters = slices.Insert(r.waiters, at, w)
+}
+
+// remember indexes an entry beyond committed.
+func (r *replica) remember(e *entry.Entry) {
+	if e.Kind != entry.Marker {
+		r.prepared[string(e.Key)] = e
+	}
+	if !e.Request.IsZero() {
+		r.requests[e.Request] = e
+	}
+}
+
+// forgetUpTo drops from the index what is now committed and applied.
+func (r *replica) forgetUpTo(sequence uint64) {
+	for s := sequence; len(r.prepared)+len(r.requests) > 0; s-- {
+		e := r.log.at(s)
+		if e == nil || s <= r.indexed {
+			break
+		}
+		if r.prepared[string(e.Key)] == e {
+			delete(r.prepared, string(e.Key))
+		}
+		if r.requests[e.Request] == e {
+			delete(r.requests, e.Request)
+		}
+	}
+	r.indexed = sequence
+}
+
+// answerUpTo answers what waited for the log to be committed up to sequence.
+func (r *replica) answerUpTo(sequence uint64) {
+	n := 0
+	for n < len(r.waiters) && r.waiters[n].sequence <= sequence {
+		n++
+	}
+	done := r.waiters[:n]
+	r.waiters = r.waiters[n:]
+	for _, w := range done {
+		if w.refusal {
+			r.operate(w.op)
+			continue
+		}
+		e := r.log.at(w.sequence)
+		r.answer(Answer{Tag: w.op.Tag, Outcome: Done, Result: entry.Result{Sequence: e.Sequence, Existed: e.Existed}})
+	}
+	if len(r.waiters) == 0 {
+		r.waiters = nil
+	}
+}
+
+// holds judges a condition against a key's newest version.
+func (c *Condition) holds(v entry.Version, ok bool, lineage uint32) bool {
+	matches := func(tags []entry.ETag) bool {
+		return ok && slices.Contains(tags, entry.ETag{Lineage: lineage, Sequence: v.Sequence})
+	}
+	switch {
+	case c.IfMatchAny && !ok, len(c.IfMatch) > 0 && !matches(c.IfMatch):
+		return false
+	case c.IfNoneMatchStar && ok, len(c.IfNoneMatch) > 0 && matches(c.IfNoneMatch):
+		return false
+	}
+	return true
+}

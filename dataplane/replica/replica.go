@@ -1,0 +1,340 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Role is what a replica does for its partition.
+type Role uint8
+
+const (
+	// Idle: the map does not list this node.
+	Idle Role = iota
+	// Secondary: in sync, follows the primary.
+	Secondary
+	// Learner: follows the primary, counts for nothing.
+	Learner
+	// Waiting: made primary by the map; promises to an earlier one still run (L4, L5).
+	Waiting
+	// Comparing: asks the others for the ends of their logs (T1).
+	Comparing
+	// Committing: has its marker in the log, not yet committed (T3).
+	Committing
+	// Serving: the marker is committed.
+	Serving
+)
+
+var roleNames = [...]string{"idle", "secondary", "learner", "waiting", "comparing", "committing", "serving"}
+
+// String returns the role's name in lower case.
+func (r Role) String() string { return roleNames[r] }
+
+// replica is one node's part in one partition.
+type replica struct {
+	g       *Group
+	id      partition.ID
+	conf    *partition.Configuration // adopted; nil before the first
+	lineage uint32
+	role    Role
+	dirty   bool
+	view    *View
+
+	// What is on disk, or on its way there.
+	adopted        partition.Epoch // highest epoch handed to the log
+	adoptedDurable partition.Epoch
+	log            window
+	durable        uint64 // the log up to here is on disk
+	state          State
+	committed      uint64
+	applied        uint64
+	flushed        uint64
+	void           bool // the copy is of no use: only a snapshot helps
+
+	promises []promise
+	release  release
+
+	follower
+	primary
+}
+
+// follower is the state of a secondary or learner.
+type follower struct {
+	agreed uint64 // the log up to here is the primary's, as compared in this epoch
+	heard  uint64 // what the primary has committed, as heard in this epoch
+	ackDue bool
+}
+
+// primary is the state of a primary, from Waiting on.
+type primary struct {
+	since    Time // the take-over began, or the map named this node
+	term     Time // leases from beacons sent before it do not count
+	marker   uint64
+	members  []*member // everybody else that the map lists, sorted by node
+	change   *change
+	removals map[partition.NodeID][]Time
+	fetching partition.NodeID
+	fetched  Time
+
+	prepared map[string]*entry.Entry          // newest entry beyond committed, by key
+	requests map[entry.RequestID]*entry.Entry // entries beyond committed, by request
+	waiters  []waiter                         // ordered by sequence
+	indexed  uint64                           // entries up to there are in no index
+	queue    []Operation                      // wait for the primary to be ready
+}
+
+// promise is given to a primary's node: not to take the partition over from
+// anybody before it has run out (L2).
+type promise struct {
+	node  partition.NodeID
+	until Time
+}
+
+func (r *replica) self() partition.NodeID { return r.g.cfg.Self.Node }
+
+// isPrimary reports whether the take-over has begun, or is done.
+func (r *replica) isPrimary() bool { return r.role >= Comparing }
+
+// mark asks for flush at the next Drain.
+func (r *replica) mark() {
+	if !r.dirty {
+		r.dirty = true
+		r.g.dirty = append(r.g.dirty, r)
+	}
+}
+
+// adopt makes a newer configuration this replica's own (W4). The adoption is on
+// its way to the disk when it returns; what acts in the new epoch waits for it.
+func (r *replica) adopt(c *partition.Configuration) {
+	if r.conf != nil && c.Epoch <= r.conf.Epoch {
+		return
+	}
+	old := r.conf
+	r.conf = c
+	r.follower = follower{}
+	r.change = nil // the map shows a higher epoch: it is in flight no more (C1)
+	listed := c.InSync(r.self()) || c.IsLearner(r.self())
+	if listed {
+		r.openState()
+		r.adoptLineage()
+		if c.Epoch > r.adopted {
+			r.adopted = c.Epoch
+			r.g.write(r, entry.Position{}, c.Epoch,
+				entry.Record{Partition: r.id, Lineage: r.lineage, Adopted: c.Epoch})
+		}
+	}
+	switch {
+	case c.Primary == r.self() && c.InSync(r.self()):
+		r.release = release{}
+		switch {
+		case r.isPrimary() && c.Epoch == old.Epoch+1:
+			r.goOn()
+		case r.isPrimary():
+			// In an epoch that this replica did not see another may have been
+			// primary, and others may have dropped what they acknowledged here.
+			r.stepDown()
+			r.becomeWaiting()
+		case r.role != Waiting:
+			r.becomeWaiting()
+		}
+	default:
+		wasPrimary := r.isPrimary()
+		if wasPrimary || r.role == Waiting {
+			r.stepDown()
+		}
+		switch {
+		case c.InSync(r.self()):
+			r.role = Secondary
+		case c.IsLearner(r.self()):
+			r.role = Learner
+		default:
+			r.role = Idle
+		}
+		if wasPrimary || r.release.owed {
+			r.owe()
+		}
+	}
+	r.publish()
+	r.retryQueue()
+	r.mark()
+}
+
+func (r *replica) openState() {
+	if r.state == nil {
+		r.lineage = r.conf.Lineage
+		r.state = r.g.cfg.Open(r.id, r.lineage)
+	}
+}
+
+// adoptLineage handles an unsafe recovery: the copy that was chosen keeps its
+// data under the new lineage, all others begin again from a snapshot.
+func (r *replica) adoptLineage() {
+	if r.lineage == r.conf.Lineage {
+		return
+	}
+	r.lineage = r.conf.Lineage
+	if !r.conf.InSync(r.self()) {
+		r.void = true
+	}
+}
+
+// stepDown ends a primary's office: what it logged has an unknown fate, what it
+// did not log is somebody else's.
+func (r *replica) stepDown() {
+	for _, w := range r.waiters {
+		r.answer(Answer{Tag: w.op.Tag, Outcome: Unknown})
+	}
+	removals := r.removals
+	queue := r.queue
+	r.primary = primary{queue: queue, removals: removals}
+}
+
+// synced is told that this replica's records up to these are on disk.
+func (r *replica) synced(last entry.Position, adopted partition.Epoch) {
+	r.adoptedDurable = max(r.adoptedDurable, adopted)
+	// Entries that were replaced meanwhile are not the log's any more.
+	if last.Sequence > r.durable && r.log.has(last) {
+		r.durable = last.Sequence
+	}
+	switch r.role {
+	case Secondary, Learner:
+		r.ackDue = true
+		r.applyFollowed()
+	case Waiting:
+		r.tryTakeOver()
+	case Comparing:
+		r.compare()
+	case Committing, Serving:
+		r.advance()
+	}
+	r.mark()
+}
+
+// appendEntry adds an entry to the log in memory and hands it to the disk.
+func (r *replica) appendEntry(e *entry.Entry) {
+	r.log.append(e)
+	r.g.write(r, e.Position, 0, entry.Record{Partition: r.id, Lineage: r.lineage, Entry: e})
+}
+
+// replaceFrom drops the log's entries from sequence on; the entry that comes
+// next replaces them on disk.
+func (r *replica) replaceFrom(sequence uint64) {
+	r.log.truncate(sequence - 1)
+	r.durable = min(r.durable, sequence-1)
+}
+
+// applyTo applies committed entries up to sequence.
+func (r *replica) applyTo(sequence uint64) {
+	r.committed = max(r.committed, sequence)
+	if r.committed > r.applied {
+		r.state.Apply(r.log.after(r.applied, int(^uint(0)>>1))[:r.committed-r.applied])
+		r.applied = r.committed
+	}
+}
+
+// trim drops flushed entries from memory, but for what the retention allows
+// and learners in progress need (K1).
+func (r *replica) trim(flushed uint64) {
+	r.flushed = max(r.flushed, min(flushed, r.applied))
+	share := r.g.cfg.LogRetention / max(1, len(r.g.order))
+	upTo := r.flushed
+	for _, m := range r.members {
+		if hold, ok := m.hold(); ok {
+			upTo = min(upTo, hold)
+		}
+	}
+	last := r.log.last().Sequence
+	for cut := r.log.base.Sequence; cut < upTo; {
+		next := min(upTo, cut+max(1, (upTo-cut)/2))
+		if r.log.bytes(cut, last) <= share {
+			break
+		}
+		r.log.trim(next)
+		cut = next
+	}
+}
+
+// publish lets readers outside the executor see what this replica may answer.
+func (r *replica) publish() {
+	v := View{Lineage: r.lineage}
+	if r.conf != nil {
+		v.Epoch = r.conf.Epoch
+	}
+	if r.role == Serving {
+		v.Serving = true
+		v.LeaseUntil, v.Alone = r.lease()
+	}
+	if r.view == nil || *r.view != v {
+		r.view = &v
+		r.g.cfg.Publish(r.id, r.view)
+	}
+}
+
+func (r *replica) answer(a Answer) {
+	a.Partition, a.Lineage = r.id, r.lineage
+	if r.conf != nil {
+		a.Epoch = r.conf.Epoch
+	}
+	r.g.out.Answers = append(r.g.out.Answers, a)
+}
+
+func (r *replica) send(to partition.NodeID, m Message) {
+	m.Partition = r.id
+	if m.Epoch == 0 {
+		m.Epoch = r.conf.Epoch
+	}
+	r.g.send(to, m)
+}
+
+func (r *replica) tick() {
+	switch r.role {
+	case Waiting:
+		r.tryTakeOver()
+	case Comparing:
+		r.compare()
+		r.considerChange()
+	case Committing, Serving:
+		r.watchMembers()
+		r.considerChange()
+	case Idle, Secondary, Learner:
+		r.tryRelease()
+	}
+	r.expire()
+}
+
+// expire answers operations whose deadline has passed.
+func (r *replica) expire() {
+	now := r.g.now
+	r.queue = slices.DeleteFunc(r.queue, func(op Operation) bool {
+		if now < op.Deadline {
+			return false
+		}
+		r.answer(Answer{Tag: op.Tag, Outcome: TimedOut})
+		return true
+	})
+	r.waiters = slices.DeleteFunc(r.waiters, func(w waiter) bool {
+		if now < w.op.Deadline {
+			return false
+		}
+		out := Unknown
+		if w.refusal {
+			out = TimedOut // judged, never logged
+		}
+		r.answer(Answer{Tag: w.op.Tag, Outcome: out})
+		return true
+	})
+}
+
+// flush sends what the replica owes the others: entries as a primary,
+// acknowledgements as a follower.
+func (r *replica) flush() {
+	switch r.role {
+	case Secondary, Learner:
+		r.flushAck()
+	case Comparing, Committing, Serving:
+		r.flushMembers()
+	case Idle, Waiting:
+	}
+}
