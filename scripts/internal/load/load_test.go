@@ -64,8 +64,11 @@ func TestRunWritesEveryKeyAndReadsItBack(t *testing.T) {
 	if err != nil || result.Failed() != 0 || result.Puts.Count() != 500 {
 		t.Fatalf("%+v, %v", result, err)
 	}
-	if len(s.values) != 500 {
-		t.Fatalf("%d keys were written", len(s.values))
+	s.mu.Lock()
+	written := len(s.values)
+	s.mu.Unlock()
+	if written != 500 {
+		t.Fatalf("%d keys were written", written)
 	}
 	c.Reads = 1
 	result, err = load.Run(t.Context(), c)

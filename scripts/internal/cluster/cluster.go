@@ -1,0 +1,199 @@
+// Package cluster runs a Holdfast cluster of real processes on loopback, for
+// the benchmark, the chaos run and the process tests: starts them on free
+// ports, harms them by name, and waits until they are well. It ends only
+// processes that it started itself.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options say what cluster to run.
+type Options struct {
+	Binary           string // the holdfast program
+	Dir              string // for data and logs; made if need be
+	Coordinators     int    // default 3
+	Nodes            int    // default 3
+	Partitions       int    // default: the program's
+	CoordinatorFlags []string
+	NodeFlags        []string
+}
+
+// Member is one process of a cluster with its addresses.
+type Member struct {
+	*Process
+	HTTP, Peer string // host:port
+	Data       string // its data directory
+	Node       bool   // or a coordinator
+}
+
+// Cluster is a set of processes. Its methods may be called from any goroutine.
+type Cluster struct {
+	Dir          string
+	Coordinators []*Member
+	Nodes        []*Member
+}
+
+// Binary returns the program to test: what HOLDFAST_BINARY names, or
+// bin/holdfast above the working directory.
+func Binary() (string, error) {
+	if path := os.Getenv("HOLDFAST_BINARY"); path != "" {
+		return filepath.Abs(path)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		path := filepath.Join(dir, "bin", "holdfast")
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("bin/holdfast is not there: run `make build`")
+		}
+	}
+}
+
+// New prepares a cluster; Start starts it.
+func New(o Options) (*Cluster, error) {
+	if o.Coordinators == 0 {
+		o.Coordinators = 3
+	}
+	if o.Nodes == 0 {
+		o.Nodes = 3
+	}
+	addresses, err := FreeAddresses(2 * (o.Coordinators + o.Nodes))
+	if err != nil {
+		return nil, err
+	}
+	take := func() string {
+		a := addresses[0]
+		addresses = addresses[1:]
+		return a
+	}
+	c := &Cluster{Dir: o.Dir}
+	var initial, peers []string
+	for i := range o.Coordinators {
+		name := "c" + strconv.Itoa(i+1)
+		m := c.member(name, take(), take(), false)
+		initial, peers = append(initial, name+"="+m.Peer), append(peers, m.Peer)
+		c.Coordinators = append(c.Coordinators, m)
+	}
+	for i := range o.Nodes {
+		c.Nodes = append(c.Nodes, c.member("n"+strconv.Itoa(i+1), take(), take(), true))
+	}
+	for _, m := range c.Coordinators {
+		m.Args = []string{o.Binary, "coordinator", "--id", m.Name, "--data-dir", m.Data, "--http-addr", m.HTTP, "--peer-addr", m.Peer,
+			"--initial-cluster", strings.Join(initial, ","), "--expect-nodes", strconv.Itoa(o.Nodes)}
+		if o.Nodes < 3 {
+			m.Args = append(m.Args, "--replication-factor", strconv.Itoa(o.Nodes))
+		}
+		if o.Partitions > 0 {
+			m.Args = append(m.Args, "--partitions", strconv.Itoa(o.Partitions))
+		}
+		m.Args = append(m.Args, o.CoordinatorFlags...)
+	}
+	for _, m := range c.Nodes {
+		m.Args = []string{o.Binary, "node", "--id", m.Name, "--data-dir", m.Data, "--http-addr", m.HTTP, "--peer-addr", m.Peer,
+			"--coordinators", strings.Join(peers, ",")}
+		m.Args = append(m.Args, o.NodeFlags...)
+	}
+	for _, m := range c.Members() {
+		if err := os.MkdirAll(filepath.Dir(m.Log), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *Cluster) member(name, http, peer string, node bool) *Member {
+	return &Member{
+		Process: &Process{Name: name, Log: filepath.Join(c.Dir, "logs", name+".log")},
+		HTTP:    http, Peer: peer, Data: filepath.Join(c.Dir, name), Node: node,
+	}
+}
+
+// Members returns the coordinators, then the nodes.
+func (c *Cluster) Members() []*Member { return slices.Concat(c.Coordinators, c.Nodes) }
+
+// Member returns the process of that name, or nil.
+func (c *Cluster) Member(name string) *Member {
+	for _, m := range c.Members() {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// Start starts every process that is not running.
+func (c *Cluster) Start() error {
+	for _, m := range c.Members() {
+		if m.Running() {
+			continue
+		}
+		if err := m.Start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends all processes, all at the same time.
+func (c *Cluster) Close() {
+	var ending sync.WaitGroup
+	for _, m := range c.Members() {
+		ending.Go(func() { m.End(10 * time.Second) })
+	}
+	ending.Wait()
+}
+
+// Wipe removes everything that the member has on disk; it must not be running.
+func (m *Member) Wipe() error {
+	if m.Running() {
+		return fmt.Errorf("wipe %s: it is running", m.Name)
+	}
+	return os.RemoveAll(m.Data)
+}
+
+// HTTPAddresses returns the nodes' addresses for clients.
+func (c *Cluster) HTTPAddresses() []string {
+	var out []string
+	for _, m := range c.Nodes {
+		out = append(out, m.HTTP)
+	}
+	return out
+}
+
+// Wait calls ready again and again until it returns nil. When ctx ends first, it
+// returns what was wrong last; when a process ends by itself, that.
+func (c *Cluster) Wait(ctx context.Context, what string, ready func(context.Context) error) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := ready(ctx)
+		if err == nil {
+			return nil
+		}
+		for _, m := range c.Members() {
+			if exited := m.Exited(); exited != nil && !m.Running() && !m.harmed() {
+				return fmt.Errorf("wait for %s: %s ended by itself:\n%s", what, m.Name, m.LogTail(20))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w (%w)", what, err, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
