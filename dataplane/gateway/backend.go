@@ -6,6 +6,7 @@ import (
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
 // Sent says how an attempt ended.
@@ -54,6 +55,9 @@ type Backend interface {
 	// Ready is nil, or the reason why this node should not get requests now.
 	Ready() error
 	// Coordinators returns the ID of the coordinators' leader, "" where it is
-	// not known, and the addresses that this node was given, sorted.
-	Coordinators() (leader string, all []string)
+	// not known here, and what is known of each.
+	Coordinators() (leader string, all []mapjson.Coordinator)
+	// NodeState says in a word how a node of the map is, as far as this node
+	// can tell: "live", "unreachable".
+	NodeState(id partition.NodeID) string
 }

@@ -74,6 +74,16 @@ func (r *Request) Failed(now replica.Time, maybeSent bool) {
 	r.again(now, NotReached)
 }
 
+// Abandon ends the request because its caller will not wait any longer, and
+// says what is known of it. An attempt under way may still be logged.
+func (r *Request) Abandon(now replica.Time) Decision {
+	r.Failed(now, true)
+	if r.finished {
+		return r.result
+	}
+	return r.giveUp(GivenUp)
+}
+
 // judged takes an answer that says "nothing was logged for this request". It is
 // the truth only if no other attempt can have been logged, or be logged yet:
 // the primary looked the ID up first, so in a later epoch than every suspect

@@ -55,6 +55,8 @@ const (
 	ReplicaFailed
 	// NoAnswer: an attempt may have been logged, and its end is not known.
 	NoAnswer
+	// GivenUp: the caller did not wait for the end.
+	GivenUp
 )
 
 // Decision is the next step of a request. Which fields count depends on Step.

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+)
+
+// listener makes the server's connections conns.
+type listener struct{ net.Listener }
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c}, nil
+}
+
+// conn is a client's connection. The answers that net/http gives by itself, to
+// what is not HTTP or has too long a header, are plain text; conn gives them
+// the form of all other errors.
+type conn struct {
+	net.Conn
+	used atomic.Bool // a request has begun to arrive
+	// serving says that a handler has the request: what is written is its
+	// answer. Only the connection's own goroutine knows it.
+	serving bool
+}
+
+// plainError is how net/http ends the header of such an answer.
+var plainError = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.used.Load() {
+		c.used.Store(true)
+	}
+	return n, err
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	const status = len("HTTP/1.1 400")
+	if c.serving || len(b) > 512 || len(b) < status || b[status-3] < '4' || !bytes.Contains(b, plainError) {
+		return c.Conn.Write(b)
+	}
+	p := problemOf(string(b[status-3 : status]))
+	body := p.json("")
+	_, err := fmt.Fprintf(c.Conn, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s",
+		p.status, http.StatusText(p.status), problemType[0], len(body), body)
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// CloseWrite lets net/http end an answer before it has read the whole request.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// problemOf returns the problem for a status that net/http answered.
+func problemOf(status string) *problem {
+	switch status {
+	case "431":
+		return &headerTooLarge
+	case "501":
+		return &transferEncoding
+	case "505":
+		return &httpVersion
+	}
+	return &malformed
+}

@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/dataplane/routing"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// call is a request on a key, as its handler sees it.
+type call struct {
+	g         *Gateway
+	w         http.ResponseWriter
+	r         *http.Request
+	action    replica.Action
+	began     time.Time
+	key       string
+	query     query
+	condition replica.Condition
+	trace     *trace
+	way       way
+
+	m         *partition.Map // as it was at the beginning; nil before placement
+	partition partition.ID
+	role      []string // of this node
+	outcome   outcome
+}
+
+func (g *Gateway) get(w http.ResponseWriter, r *http.Request) {
+	c := call{g: g, w: w, r: r, action: replica.Get}
+	if c.begin() {
+		c.read()
+	}
+	c.end()
+}
+
+func (g *Gateway) put(w http.ResponseWriter, r *http.Request) {
+	c := call{g: g, w: w, r: r, action: replica.Put}
+	if c.begin() {
+		b, err := g.readBody(w, r)
+		if err != nil {
+			g.release(b.reserved)
+			c.refuse(bodyProblem(err), "")
+		} else {
+			c.write(b)
+		}
+	}
+	c.end()
+}
+
+func (g *Gateway) delete(w http.ResponseWriter, r *http.Request) {
+	c := call{g: g, w: w, r: r, action: replica.Delete}
+	if c.begin() {
+		c.write(body{})
+	}
+	c.end()
+}
+
+// begin reads what stands in the request's header; where that is at fault it
+// answers, and returns false.
+func (c *call) begin() bool {
+	c.began = time.Now()
+	c.trace = newTrace(c.r)
+	p, detail := (*problem)(nil), ""
+	if c.key, p = keyOf(c.r, kvPrefix); p != nil {
+		c.refuse(p, "")
+		return false
+	}
+	if m := c.g.backend.Map(); m != nil && len(m.Partitions) > 0 {
+		c.m, c.partition = m, partition.Of([]byte(c.key), len(m.Partitions))
+		c.role = role(&m.Partitions[c.partition], c.g.backend.Self())
+	}
+	if c.query, p, detail = c.g.parseQuery(c.r, c.action); p != nil {
+		c.refuse(p, detail)
+		return false
+	}
+	var ok bool
+	if c.condition, ok = conditionOf(c.r); !ok {
+		c.refuse(&badETag, "")
+		return false
+	}
+	if c.action != replica.Get && len(c.r.Header[headerIdempotency]) > 0 {
+		c.refuse(&unsupported, "this release has no Idempotency-Key; the request was not applied")
+		return false
+	}
+	if c.m == nil {
+		c.problem(&unavailable, c.g.waitsForNodes())
+		return false
+	}
+	return true
+}
+
+// end counts the request.
+func (c *call) end() {
+	m := c.g.metrics
+	m.requests[c.action][c.outcome].Inc()
+	m.duration[c.action].Observe(time.Since(c.began).Seconds())
+}
+
+// read answers a GET or HEAD, from here where that may be done at once.
+func (c *call) read() {
+	x := c.g.exchanges.Get().(*exchange)
+	x.key = append(x.key[:0], c.key...)
+	x.op = replica.Operation{
+		Action: replica.Get, Partition: c.partition, Epoch: c.m.Partitions[c.partition].Epoch, Key: x.key,
+	}
+	c.trace.book(phaseBody)
+	here := c.g.backend.Read
+	if c.query.stale {
+		here = c.g.backend.Stale
+	}
+	if a, ok := here(&x.op); ok {
+		c.way = wayHere
+		c.answer(&a)
+	} else {
+		c.drive(x)
+	}
+	x.finish(0)
+}
+
+// write applies a PUT or DELETE, with the body that has arrived.
+func (c *call) write(b body) {
+	x := c.g.exchanges.Get().(*exchange)
+	x.op = replica.Operation{
+		Action: c.action, Partition: c.partition, Key: []byte(c.key), Value: b.bytes, Condition: c.condition,
+	}
+	x.op.Request, x.op.LowestOpen = c.g.backend.OpenRequest()
+	c.trace.book(phaseBody)
+	c.drive(x)
+	c.g.backend.CloseRequest(x.op.Request)
+	x.finish(b.reserved)
+}
+
+// drive has the request served wherever it can be, and answers.
+func (c *call) drive(x *exchange) {
+	now := c.g.backend.Now()
+	x.op.Deadline = now.Add(c.query.timeout)
+	x.route.Reset(c.partition, c.action, x.op.Deadline)
+	x.trace = c.trace
+	d := x.run(c.r.Context(), now)
+	if n := x.route.Attempts(); n > 1 {
+		c.g.metrics.retries.Add(float64(n - 1))
+	}
+	if x.to == c.g.backend.Self() {
+		c.way = wayPrimary
+	} else {
+		c.way = wayForwarded
+	}
+	c.conclude(&d)
+}
+
+// conclude answers with a verdict.
+func (c *call) conclude(d *routing.Decision) {
+	if c.r.Context().Err() != nil {
+		c.g.metrics.hangUps.Inc()
+	}
+	switch d.Verdict {
+	case routing.Answered:
+		c.answer(&d.Answer)
+	case routing.OutcomeUnknown:
+		c.problem(&outcomeUnknown, unknownDetail(d.Reason))
+	default:
+		c.problem(&unavailable, c.unavailableDetail(d.Reason))
+	}
+}

@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/dataplane/routing"
+)
+
+// answer turns a replica's answer into the response.
+func (c *call) answer(a *replica.Answer) {
+	c.g.metrics.served[c.way].Inc()
+	switch a.Outcome {
+	case replica.Found:
+		c.found(a)
+	case replica.Absent:
+		c.outcome = outcomeAbsent
+		c.respondProblem(&keyNotFound, a, "")
+	case replica.PreconditionFailed:
+		c.outcome = outcomePrecondition
+		c.respondProblem(&preconditionFail, a, "")
+	case replica.Done:
+		c.done(a)
+	default: // routing gives no other
+		c.problem(&unavailable, "")
+	}
+}
+
+// found answers a GET with the value, or with what its conditions make of it.
+func (c *call) found(a *replica.Answer) {
+	tag := entry.ETag{Lineage: a.Lineage, Sequence: a.Result.Sequence}
+	switch status := readStatus(&c.condition, tag); status {
+	case http.StatusPreconditionFailed:
+		c.outcome = outcomePrecondition
+		c.respondProblem(&preconditionFail, a, "")
+		return
+	case http.StatusNotModified:
+		c.outcome = outcomeNotModified
+		h := c.headers(a)
+		h[headerETag] = []string{tag.String()}
+		c.w.WriteHeader(status)
+		return
+	}
+	h := c.headers(a)
+	values := [2]string{tag.String(), length(len(a.Value))}
+	h[headerETag] = values[0:1:1]
+	h[headerContentLength] = values[1:2:2]
+	h[headerContentType] = bytesType
+	c.w.WriteHeader(http.StatusOK)
+	if c.r.Method != http.MethodHead {
+		c.w.Write(a.Value) //nolint:errcheck // the client is gone; nobody is left to tell
+	}
+}
+
+// done answers a write that was applied.
+func (c *call) done(a *replica.Answer) {
+	h := c.headers(a)
+	if c.action == replica.Delete {
+		h[headerExisted] = no
+		if a.Result.Existed {
+			h[headerExisted] = yes
+		}
+		c.w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	h[headerETag] = []string{entry.ETag{Lineage: a.Lineage, Sequence: a.Result.Sequence}.String()}
+	h[headerContentLength] = zeroLength
+	if a.Result.Existed {
+		c.w.WriteHeader(http.StatusOK)
+		return
+	}
+	c.w.WriteHeader(http.StatusCreated)
+}
+
+// headers sets what every answer on a key says.
+func (c *call) headers(a *replica.Answer) http.Header {
+	h := c.w.Header()
+	h[headerCacheControl] = noStore
+	h[headerNode] = c.g.self
+	if c.m == nil { // then the key has no partition yet
+		h[headerRole] = roleNone
+		return h
+	}
+	h[headerRole] = c.role
+	h[headerPartition] = c.g.partitionName(c.partition, len(c.m.Partitions))
+	if c.trace != nil {
+		c.trace.headers(h, c.g.backend.Self(), c.role, a)
+	}
+	return h
+}
+
+// refuse answers a request that is at fault, or that there is no room for.
+func (c *call) refuse(p *problem, detail string) {
+	c.outcome = outcomeRefused
+	if p.status == http.StatusTooManyRequests {
+		c.outcome = outcomeOverloaded
+	}
+	c.respondProblem(p, &replica.Answer{}, detail)
+}
+
+// problem answers a request that was not served.
+func (c *call) problem(p *problem, detail string) {
+	c.outcome = outcomeUnavailable
+	if p == &outcomeUnknown {
+		c.outcome = outcomeInDoubt
+	}
+	c.respondProblem(p, &replica.Answer{}, detail)
+}
+
+// respondProblem writes a problem with the headers of an answer on a key.
+func (c *call) respondProblem(p *problem, a *replica.Answer, detail string) {
+	h := c.headers(a)
+	if p == &preconditionFail && a.Result.Sequence != 0 {
+		h[headerETag] = []string{entry.ETag{Lineage: a.Lineage, Sequence: a.Result.Sequence}.String()}
+	}
+	p.write(c.w, detail)
+}
+
+// unavailableDetail says why a request was not served.
+func (c *call) unavailableDetail(reason routing.Reason) string {
+	detail := c.whyUnavailable(reason)
+	if c.action != replica.Get {
+		detail += "; the write was not applied, and never will be"
+	}
+	return detail
+}
+
+func (c *call) whyUnavailable(reason routing.Reason) string {
+	name, timeout := c.partition.String(), c.query.timeout.String()
+	switch reason {
+	case routing.NoMap, routing.NotPlaced:
+		return c.g.waitsForNodes()
+	case routing.NoSuchPartition:
+		return "the partition map does not have " + name
+	case routing.NoPrimary:
+		return name + " had no primary within " + timeout
+	case routing.NotReached:
+		return "the primary of " + name + " could not be reached within " + timeout
+	case routing.ReplicaFailed:
+		return "the primary of " + name + " cannot read its storage"
+	case routing.GivenUp:
+		return "this node is stopping"
+	}
+	return "the primary of " + name + " could not serve the request within " + timeout
+}
+
+// unknownDetail says why the outcome of a write is not known.
+func unknownDetail(reason routing.Reason) string {
+	if reason == routing.GivenUp {
+		return "this node is stopping; the write may have been applied, or may yet be: read the key to find out"
+	}
+	return ""
+}
