@@ -47,7 +47,7 @@ func TestHelloIsVerifiedOnBothSides(t *testing.T) {
 					if got := p.link.Identity(); got != "peer n1" {
 						t.Fatalf("the server is %v", got)
 					}
-					if got := p.serverSide.conn.Identity(); got != "peer n2" {
+					if got := p.serverSide.last().Identity(); got != "peer n2" {
 						t.Fatalf("the client is %v", got)
 					}
 					return
@@ -60,8 +60,8 @@ func TestHelloIsVerifiedOnBothSides(t *testing.T) {
 				if !errors.Is(p.link.Err(), ErrRefused) {
 					t.Fatalf("link: %v", p.link.Err())
 				}
-				if len(p.clientSide.events)+len(p.serverSide.events) > 0 {
-					t.Fatalf("a handler heard of it: %q, %q", p.clientSide.events, p.serverSide.events)
+				if len(p.clientSide.seen())+len(p.serverSide.seen()) > 0 {
+					t.Fatalf("a handler heard of it: %q, %q", p.clientSide.seen(), p.serverSide.seen())
 				}
 			})
 		})

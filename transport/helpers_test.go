@@ -89,6 +89,29 @@ func (r *recorder) waitDowns(t testing.TB, n int) {
 	r.wait(t, "end of connection", func() bool { return len(r.downs) >= n })
 }
 
+// seen returns the events so far.
+func (r *recorder) seen() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.events...)
+}
+
+// last returns the connection of the last Up.
+func (r *recorder) last() Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conn
+}
+
+// down returns the reason of the first Down, once there is one.
+func (r *recorder) down(t testing.TB) error {
+	t.Helper()
+	r.waitDowns(t, 1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.downs[0]
+}
+
 func count(list []string, what string) (n int) {
 	for _, s := range list {
 		if s == what {

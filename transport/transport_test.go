@@ -35,7 +35,7 @@ func TestMessagesAndRequestsArriveInOrder(t *testing.T) {
 			clear(body) // it was copied
 		}
 		p.serverSide.wait(t, "everything", func() bool { return len(p.serverSide.events) == len(want)+1 })
-		if got := p.serverSide.events[1:]; !slices.Equal(got, want) {
+		if got := p.serverSide.seen()[1:]; !slices.Equal(got, want) {
 			t.Fatalf("got %q", got)
 		}
 	})
@@ -52,7 +52,7 @@ func TestBothSidesCallAtOnce(t *testing.T) {
 		p.connect(Options{}, Options{})
 		var wg sync.WaitGroup
 		for i := range 8 {
-			c := []Conn{p.link, p.serverSide.conn}[i%2]
+			c := []Conn{p.link, p.serverSide.last()}[i%2]
 			wg.Go(func() {
 				for j := range 200 {
 					body := strings.Repeat(fmt.Sprintf("%d-%d.", i, j), j)
@@ -110,8 +110,7 @@ func TestFrameAboveThePeersLimitBreaksTheConnection(t *testing.T) {
 		if _, err := ask(p.link, strings.Repeat("x", 2000), time.Minute); !errors.Is(err, ErrBroken) {
 			t.Fatalf("got %v", err)
 		}
-		p.serverSide.waitDowns(t, 1)
-		if err := p.serverSide.downs[0]; !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "2000 bytes, the limit is 1000") {
+		if err := p.serverSide.down(t); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "2000 bytes, the limit is 1000") {
 			t.Fatalf("down for %v", err)
 		}
 	})
@@ -164,7 +163,7 @@ func TestEveryCallEndsWhenTheConnectionDoes(t *testing.T) {
 		for range 100 {
 			<-arrived
 		}
-		c := p.clientSide.conn
+		c := p.clientSide.last()
 		if err := p.listener.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +202,7 @@ func TestCloseWritesWhatIsQueued(t *testing.T) {
 		if !bytes.Equal(got.Bytes(), last) {
 			t.Fatalf("got %d bytes of %d", got.Len(), len(last))
 		}
-		if err := p.clientSide.downs[0]; !errors.Is(err, ErrClosed) {
+		if err := p.clientSide.down(t); !errors.Is(err, ErrClosed) {
 			t.Fatalf("down for %v", err)
 		}
 		if p.link.Connected() || p.link.Identity() != nil || !errors.Is(p.link.Err(), ErrClosed) {
@@ -217,7 +216,7 @@ func TestReconnects(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, p *pair) {
 		p.connect(Options{}, Options{})
 		for i := range 3 {
-			if err := p.serverSide.conn.Close(); err != nil {
+			if err := p.serverSide.last().Close(); err != nil {
 				t.Fatal(err)
 			}
 			p.clientSide.waitUps(t, i+2)
@@ -225,8 +224,8 @@ func TestReconnects(t *testing.T) {
 		}
 		want := []string{"up", "down", "up", "down", "up", "down", "up"}
 		for _, side := range []*recorder{p.clientSide, p.serverSide} {
-			if !slices.Equal(side.events, want) {
-				t.Fatalf("got %q", side.events)
+			if got := side.seen(); !slices.Equal(got, want) {
+				t.Fatalf("got %q", got)
 			}
 		}
 		if got, err := ask(p.link, "x", time.Minute); got != "x" || err != nil {
