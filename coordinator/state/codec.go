@@ -1,0 +1,107 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// commandVersion is the first byte of every encoded command. It goes up when a
+// command changes its meaning or its fields.
+const commandVersion = 1
+
+// ErrUnknown is returned for commands and snapshots of a version or kind that
+// this program does not know: it must stop, for to skip one would make it
+// differ from the others.
+var ErrUnknown = errors.New("unknown version or kind")
+
+// Encode returns the command's bytes for the Raft log.
+func Encode(c Command) ([]byte, error) {
+	if c == nil {
+		return nil, fmt.Errorf("encode command: %w: none given", ErrInvalid)
+	}
+	w := &writer{b: []byte{commandVersion, byte(c.kind())}}
+	switch c := c.(type) {
+	case Create:
+		w.text(c.ClusterID)
+		w.text(c.Application)
+		w.settings(c.Settings)
+	case Register:
+		w.node(c.Node)
+		writeList(w, c.Copies, func(have Copy) {
+			w.uint(uint64(have.Partition))
+			w.uint(uint64(have.Epoch))
+			w.uint(uint64(have.Lineage))
+		})
+		writeList(w, c.Live, func(id partition.NodeID) { w.text(string(id)) })
+	case Place:
+		writeList(w, c.Configurations, w.configuration)
+	case Changes:
+		writeList(w, c.Changes, w.change)
+	case Fail:
+		w.text(string(c.Node))
+		w.uint(c.Incarnation)
+		writeList(w, c.Changes, w.change)
+	case Recover:
+		w.uint(uint64(c.Partition))
+		w.text(string(c.Node))
+	case UnsafeRecover:
+		w.uint(uint64(c.Partition))
+		w.text(string(c.Node))
+		w.uint(uint64(c.Lineage))
+	case Confirm:
+		writeList(w, c.Nodes, w.replica)
+	default:
+		return nil, fmt.Errorf("encode %T: %w", c, ErrUnknown)
+	}
+	return w.b, nil
+}
+
+// Decode reads a command from the Raft log. It keeps nothing of b.
+func Decode(b []byte) (Command, error) {
+	if len(b) < 2 {
+		return nil, fmt.Errorf("decode command of %d bytes: %w", len(b), errTruncated)
+	}
+	if b[0] != commandVersion {
+		return nil, fmt.Errorf("decode command: %w: version %d", ErrUnknown, b[0])
+	}
+	r := newReader(b[2:])
+	var c Command
+	switch k := kind(b[1]); k {
+	case kindCreate:
+		c = Create{ClusterID: r.text(), Application: r.text(), Settings: r.settings()}
+	case kindRegister:
+		c = Register{Node: r.node(), Copies: readList(r, 3, r.held), Live: readList(r, 1, r.nodeID)}
+	case kindPlace:
+		c = Place{Configurations: readList(r, 8, r.configuration)}
+	case kindChanges:
+		c = Changes{Changes: readList(r, 6, r.change)}
+	case kindFail:
+		c = Fail{Node: r.nodeID(), Incarnation: r.uint(), Changes: readList(r, 6, r.change)}
+	case kindRecover:
+		c = Recover{Partition: partition.ID(r.uint32()), Node: r.nodeID()}
+	case kindUnsafeRecover:
+		c = UnsafeRecover{Partition: partition.ID(r.uint32()), Node: r.nodeID(), Lineage: r.uint32()}
+	case kindConfirm:
+		c = Confirm{Nodes: r.replicas()}
+	default:
+		return nil, fmt.Errorf("decode command: %w: kind %d", ErrUnknown, k)
+	}
+	if err := r.end(); err != nil {
+		return nil, fmt.Errorf("decode %T: %w", c, err)
+	}
+	return c, nil
+}
+
+func (r *reader) held() Copy {
+	return Copy{Partition: partition.ID(r.uint32()), Epoch: partition.Epoch(r.uint()), Lineage: r.uint32()}
+}
+
+// end returns the reader's error, or one where something is left over.
+func (r *reader) end() error {
+	if r.err == nil && len(r.b) > 0 {
+		return fmt.Errorf("%d bytes too many", len(r.b))
+	}
+	return r.err
+}

@@ -1,0 +1,97 @@
+package state
+
+import "github.com/holdfast-io/holdfast/partition"
+
+// Command is one entry of the coordinators' Raft log. The types of this file
+// are all there are.
+type Command interface{ kind() kind }
+
+// kind numbers the commands in their encoding; numbers are never used again.
+type kind uint8
+
+const (
+	kindCreate kind = iota + 1
+	kindRegister
+	kindPlace
+	kindChanges
+	kindFail
+	kindRecover
+	kindUnsafeRecover
+	kindConfirm
+)
+
+// Create makes the cluster. The same again is a no-op; anything else, once
+// there is a cluster, is refused with ErrExists.
+type Create struct {
+	ClusterID   string
+	Application string
+	Settings    partition.Settings
+}
+
+// Register says that a node's process has started, with its log open, synced
+// and replayed. It raises the epoch of every partition that lists the node, so
+// that nothing from an earlier boot counts.
+type Register struct {
+	Node partition.Node // a Weight of 0 is 1
+	// Copies are the copies on the node's disk, all of them.
+	Copies []Copy
+	// Live are the nodes that the proposing leader knows to be alive: they may
+	// become primary of what the node was primary of. The node itself does not
+	// count.
+	Live []partition.NodeID
+}
+
+// Copy is a copy of a partition that a node found on its disk.
+type Copy struct {
+	Partition partition.ID
+	Epoch     partition.Epoch // the highest it has adopted
+	Lineage   uint32
+}
+
+// Place is the first placement: all partitions, as partition.Place made them.
+type Place struct {
+	Configurations []partition.Configuration
+}
+
+// Changes are changes of different partitions, each judged on its own.
+type Changes struct {
+	Changes []partition.Change
+}
+
+// Fail is what one node's failure changes, in one entry. It counts only while
+// the map still has that boot of the node; its changes are judged as in Changes.
+type Fail struct {
+	Node        partition.NodeID
+	Incarnation uint64
+	Changes     []partition.Change
+}
+
+// Recover makes an eligible replica the only one in sync, and primary. Nothing
+// is lost: the operator vouches that the old primary's process is gone.
+type Recover struct {
+	Partition partition.ID
+	Node      partition.NodeID
+}
+
+// UnsafeRecover makes whatever copy is on the node the only one in sync, and
+// primary, under a new lineage. All other copies start again from it.
+type UnsafeRecover struct {
+	Partition partition.ID
+	Node      partition.NodeID
+	Lineage   uint32 // random, not zero, not the one that the partition has
+}
+
+// Confirm says that nodes have had their copies of the first placement on disk
+// for a while: from then on a copy that is missing at a start is a lost one.
+type Confirm struct {
+	Nodes []partition.Replica
+}
+
+func (Create) kind() kind        { return kindCreate }
+func (Register) kind() kind      { return kindRegister }
+func (Place) kind() kind         { return kindPlace }
+func (Changes) kind() kind       { return kindChanges }
+func (Fail) kind() kind          { return kindFail }
+func (Recover) kind() kind       { return kindRecover }
+func (UnsafeRecover) kind() kind { return kindUnsafeRecover }
+func (Confirm) kind() kind       { return kindConfirm }

@@ -1,0 +1,64 @@
+package state
+
+import (
+	"sync/atomic"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Machine is the replicated state. Map may be called from any goroutine; all
+// else is for the one that Raft applies on.
+type Machine struct {
+	current atomic.Pointer[partition.Map]
+	memory  memory
+}
+
+// New returns the machine before its first command.
+func New() *Machine {
+	m := &Machine{}
+	m.current.Store(&partition.Map{})
+	return m
+}
+
+// Map returns the map: an immutable value, replaced with each change.
+func (m *Machine) Map() *partition.Map { return m.current.Load() }
+
+// Override is an operator's decision to promote a copy that was not in sync. It
+// is remembered for ever.
+type Override struct {
+	Index     uint64                  `json:"index"` // of the Raft entry
+	Unsafe    bool                    `json:"unsafe"`
+	Partition partition.ID            `json:"partition"`
+	Replica   partition.Replica       `json:"replica"` // the copy that was promoted
+	Epoch     partition.Epoch         `json:"epoch"`   // that it became primary in
+	Lineage   uint32                  `json:"lineage"` // from then on
+	Before    partition.Configuration `json:"before"`  // what the map said until then
+}
+
+// Overrides returns all overrides, oldest first: an immutable value.
+func (m *Machine) Overrides() []Override { return m.memory.overrides }
+
+// Ahead is a copy that has adopted a higher epoch than the map has: the
+// coordinators were restored from an old backup. Its partition is frozen.
+type Ahead struct {
+	Partition partition.ID      `json:"partition"`
+	Replica   partition.Replica `json:"replica"`
+	Epoch     partition.Epoch   `json:"epoch"`
+	Lineage   uint32            `json:"lineage"`
+}
+
+// Ahead returns the copies that are ahead of the map, sorted by partition and
+// node: an immutable value.
+func (m *Machine) Ahead() []Ahead { return m.memory.ahead }
+
+// Event is something that happened to a node, for people.
+type Event struct {
+	Index      uint64           `json:"index"` // of the Raft entry
+	Kind       string           `json:"kind"`  // "registered", "lost disk" or "failed"
+	Node       partition.NodeID `json:"node"`
+	Partitions int              `json:"partitions"` // how many it changed
+	Reason     string           `json:"reason"`
+}
+
+// Events returns the last events, oldest first: an immutable value.
+func (m *Machine) Events() []Event { return m.memory.events }

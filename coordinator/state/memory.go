@@ -1,0 +1,135 @@
+package state
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+const (
+	// maxRetired bounds the replaced stores remembered for each node: programs
+	// without a disk draw a store with every start.
+	maxRetired = 16
+	// maxEvents bounds the events remembered.
+	maxEvents = 256
+)
+
+// memory is what the machine must remember beside the map.
+type memory struct {
+	// unconfirmed are the nodes, with their stores, of which nobody has said
+	// that their copies of the first placement are on disk. Sorted by node.
+	unconfirmed []partition.Replica
+	// touched has a bit for each partition that somebody has adopted for sure.
+	touched   []uint64
+	ahead     []Ahead // sorted by partition and node
+	overrides []Override
+	retired   []retired // oldest first
+	events    []Event   // oldest first
+}
+
+// retired is a store that was replaced by another under the same node ID.
+type retired struct {
+	node        partition.NodeID
+	store       partition.StoreID
+	incarnation uint64 // the last one known
+}
+
+// placed begins the time in which a missing copy may be one not made yet.
+func (m *memory) placed(nodes []partition.Node, partitions int) {
+	m.unconfirmed = nil
+	for _, n := range nodes {
+		m.unconfirmed = append(m.unconfirmed, partition.Replica{Node: n.ID, Store: n.Store})
+	}
+	m.touched = make([]uint64, (partitions+63)/64)
+}
+
+// confirm ends that time for a node.
+func (m *memory) confirm(r partition.Replica) {
+	m.unconfirmed = slices.DeleteFunc(m.unconfirmed, func(u partition.Replica) bool { return u == r })
+}
+
+// touch ends it for a partition.
+func (m *memory) touch(id partition.ID) { m.touched[id/64] |= 1 << (id % 64) }
+
+// mayBeEmpty reports whether the node may have no copy and still count: nobody
+// is known to have adopted the first placement of the partition, nor the node
+// to have written its copies.
+func (m *memory) mayBeEmpty(id partition.ID, node partition.NodeID, store partition.StoreID) bool {
+	return m.touched[id/64]&(1<<(id%64)) == 0 && slices.Contains(m.unconfirmed, partition.Replica{Node: node, Store: store})
+}
+
+func compareAhead(x, y Ahead) int {
+	return cmp.Or(cmp.Compare(x.Partition, y.Partition), cmp.Compare(x.Replica.Node, y.Replica.Node))
+}
+
+// setAhead remembers a copy that the map is behind.
+func (m *memory) setAhead(a Ahead) {
+	i, known := slices.BinarySearchFunc(m.ahead, a, compareAhead)
+	if known {
+		m.ahead = slices.Clone(m.ahead)
+		m.ahead[i] = a
+		return
+	}
+	m.ahead = slices.Insert(slices.Clone(m.ahead), i, a)
+}
+
+// frozen reports whether the map is behind some copy of the partition.
+func (m *memory) frozen(id partition.ID) bool {
+	_, found := slices.BinarySearchFunc(m.ahead, id, func(a Ahead, id partition.ID) int { return cmp.Compare(a.Partition, id) })
+	return found
+}
+
+// frozenFor reports whether a frozen partition lists the node.
+func (m *memory) frozenFor(node partition.NodeID, in *partition.Map) bool {
+	return slices.ContainsFunc(m.ahead, func(a Ahead) bool {
+		c, placed := in.Partition(a.Partition)
+		return placed && c.Lists(node)
+	})
+}
+
+// highest is the highest epoch that any copy is known to have adopted.
+func (m *memory) highest(c *partition.Configuration) partition.Epoch {
+	epoch := c.Epoch
+	for _, a := range m.ahead {
+		if a.Partition == c.ID {
+			epoch = max(epoch, a.Epoch)
+		}
+	}
+	return epoch
+}
+
+// unfreeze forgets the copies that were ahead.
+func (m *memory) unfreeze(id partition.ID) {
+	m.ahead = slices.DeleteFunc(slices.Clone(m.ahead), func(a Ahead) bool { return a.Partition == id })
+}
+
+// retire remembers the boot of a store that is replaced.
+func (m *memory) retire(n *partition.Node) {
+	m.retired = slices.DeleteFunc(m.retired, func(r retired) bool { return r.node == n.ID && r.store == n.Store })
+	m.retired = append(m.retired, retired{node: n.ID, store: n.Store, incarnation: n.Incarnation})
+	count := 0
+	for _, r := range m.retired {
+		if r.node == n.ID {
+			count++
+		}
+	}
+	if oldest := slices.IndexFunc(m.retired, func(r retired) bool { return r.node == n.ID }); count > maxRetired {
+		m.retired = slices.Delete(m.retired, oldest, oldest+1)
+	}
+	m.unconfirmed = slices.DeleteFunc(m.unconfirmed, func(u partition.Replica) bool { return u.Node == n.ID })
+}
+
+// rolledBack reports whether the boot is one of a store that was replaced, and
+// no later than the last one known of it: a message that comes too late.
+func (m *memory) rolledBack(n *partition.Node) bool {
+	return slices.ContainsFunc(m.retired, func(r retired) bool {
+		return r.node == n.ID && r.store == n.Store && n.Incarnation <= r.incarnation
+	})
+}
+
+// note remembers an event, and forgets the oldest.
+func (m *memory) note(e Event) {
+	m.events = append(slices.Clip(m.events), e)
+	m.events = m.events[max(0, len(m.events)-maxEvents):]
+}

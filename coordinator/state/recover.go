@@ -1,0 +1,66 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// recover promotes an eligible replica: it has every acknowledged write, for
+// none was acknowledged since it was removed (C5).
+func (t *txn) recover(c Recover) error {
+	cur, ok := t.partition(c.Partition)
+	if !ok {
+		return fmt.Errorf("recover %v: %w", c.Partition, ErrNotPlaced)
+	}
+	if t.memory.frozen(c.Partition) {
+		return fmt.Errorf("recover %v: %w: holdfast recover-map takes the highest", c.Partition, ErrMapBehind)
+	}
+	r, found := partition.Find(cur.Eligible, c.Node)
+	if !found {
+		if cur.Primary == c.Node && c.Node != "" {
+			return nil // said twice
+		}
+		return fmt.Errorf("recover %v at node %q: %w: eligible are %v", c.Partition, c.Node, ErrNotEligible, partition.Nodes(cur.Eligible))
+	}
+	next := reconfigure(cur, []partition.Replica{r}, r.Node, t.old.Settings.MinInSync)
+	t.override(cur, next, r, false)
+	return nil
+}
+
+// unsafeRecover promotes whatever copy the operator named. The new lineage
+// makes all other copies start again, and keeps old ETags from matching.
+func (t *txn) unsafeRecover(c UnsafeRecover) error {
+	cur, ok := t.partition(c.Partition)
+	if !ok {
+		return fmt.Errorf("unsafe-recover %v: %w", c.Partition, ErrNotPlaced)
+	}
+	if cur.Primary == c.Node && c.Lineage == cur.Lineage && c.Node != "" {
+		return nil // said twice
+	}
+	if c.Lineage == 0 || c.Lineage == cur.Lineage {
+		return fmt.Errorf("unsafe-recover %v: %w: lineage %d is not a new one", c.Partition, ErrInvalid, c.Lineage)
+	}
+	all := union(cur.Replicas, cur.Learners)
+	r, found := partition.Find(all, c.Node)
+	if !found {
+		return fmt.Errorf("unsafe-recover %v at node %q: %w", c.Partition, c.Node, ErrNoCopy)
+	}
+	next := partition.Configuration{
+		ID: cur.ID, Epoch: t.memory.highest(cur) + 1, Lineage: c.Lineage, Primary: r.Node,
+		Replicas: []partition.Replica{r}, Learners: without(all, []partition.Replica{r}),
+	}
+	t.memory.unfreeze(c.Partition)
+	t.override(cur, next, r, true)
+	return nil
+}
+
+// override makes the configuration the partition's, and remembers it for ever.
+func (t *txn) override(cur *partition.Configuration, next partition.Configuration, r partition.Replica, unsafe bool) {
+	t.memory.overrides = append(slices.Clip(t.memory.overrides), Override{
+		Index: t.index, Unsafe: unsafe, Partition: cur.ID, Replica: r, Epoch: next.Epoch, Lineage: next.Lineage, Before: *cur,
+	})
+	t.memory.touch(cur.ID)
+	t.set(next)
+}

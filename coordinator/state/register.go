@@ -1,0 +1,174 @@
+package state
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// register takes a node's new boot into the map.
+func (t *txn) register(c Register) Result {
+	n := c.Node
+	n.Weight = max(1, n.Weight)
+	n.Services = maps.Clone(n.Services)
+	if n.ID == "" || n.Store == 0 || n.Incarnation == 0 {
+		return Result{Err: fmt.Errorf("register node %q: %w: store %v and incarnation %d must be set", n.ID, ErrInvalid, n.Store, n.Incarnation)}
+	}
+	known, again := t.old.Node(n.ID)
+	if again && known.Store == n.Store && known.Incarnation == n.Incarnation {
+		return Result{}
+	}
+	if err := t.mayRegister(&n, known, c.Live); err != nil {
+		return Result{Err: fmt.Errorf("register node %q: %w", n.ID, err)}
+	}
+	b := &boot{txn: t, node: n, live: c.Live, copies: make(map[partition.ID]Copy, len(c.Copies))}
+	for _, have := range c.Copies {
+		b.copies[have.Partition] = have
+	}
+	lostDisk := again && known.Store != n.Store
+	if lostDisk && t.memory.frozenFor(n.ID, t.old) {
+		return Result{Err: fmt.Errorf("register node %q with another store: %w: holdfast recover-map first", n.ID, ErrMapBehind)}
+	}
+	t.setNode(n)
+	if lostDisk {
+		t.memory.retire(known)
+		b.loseDisk()
+		t.memory.note(Event{Index: t.index, Kind: "lost disk", Node: n.ID, Partitions: b.changed, Reason: "registered with another store"})
+		return Result{Verdicts: b.verdicts}
+	}
+	b.restart(c.Copies)
+	t.memory.note(Event{Index: t.index, Kind: "registered", Node: n.ID, Partitions: b.changed, Reason: "started"})
+	return Result{Verdicts: b.verdicts}
+}
+
+// mayRegister decides whether the boot may become the node's. Known is nil for
+// a node that is new.
+func (t *txn) mayRegister(n, known *partition.Node, live []partition.NodeID) error {
+	for i := range t.old.Nodes {
+		o := &t.old.Nodes[i]
+		if o.ID == n.ID {
+			continue
+		}
+		if o.Store == n.Store {
+			return fmt.Errorf("%w: %v is %q's", ErrStoreTaken, n.Store, o.ID)
+		}
+		if o.PeerAddr != "" && o.PeerAddr == n.PeerAddr && slices.Contains(live, o.ID) {
+			return fmt.Errorf("%w: %s is %q's", ErrAddressTaken, n.PeerAddr, o.ID)
+		}
+	}
+	switch {
+	case t.memory.rolledBack(n), known != nil && known.Store == n.Store && n.Incarnation < known.Incarnation:
+		return fmt.Errorf("%w: this one is %d: a late message, or a disk that was rolled back; such a disk counts as lost: start with an empty data directory",
+			ErrOldIncarnation, n.Incarnation)
+	case known != nil && known.Store != n.Store && !sameAddress(n, known):
+		return fmt.Errorf("%w: store %v at %s, not %v at %s: if that process is stopped for good, say holdfast remove --lost",
+			ErrElsewhere, known.Store, known.PeerAddr, n.Store, n.PeerAddr)
+	}
+	return nil
+}
+
+// sameAddress reports whether two boots cannot run at the same time, for they
+// listen at the same address.
+func sameAddress(a, b *partition.Node) bool {
+	if a.PeerAddr != "" || b.PeerAddr != "" {
+		return a.PeerAddr == b.PeerAddr
+	}
+	return a.HTTPAddr == b.HTTPAddr && maps.Equal(a.Services, b.Services)
+}
+
+// boot is a registration that has been let in.
+type boot struct {
+	*txn
+	node     partition.Node
+	copies   map[partition.ID]Copy
+	live     []partition.NodeID
+	changed  int
+	verdicts []Verdict
+}
+
+// others reports whether a node may take over what the booting one led.
+func (b *boot) others(id partition.NodeID) bool {
+	return id != b.node.ID && slices.Contains(b.live, id)
+}
+
+// loseDisk takes the node out of all lists; what it had, it learns again.
+func (b *boot) loseDisk() {
+	for i := range b.old.Partitions {
+		cur := &b.old.Partitions[i]
+		if !cur.Lists(b.node.ID) {
+			continue
+		}
+		b.store(b.withPrimary(lose(cur, b.node.ID, b.node.Store)))
+	}
+}
+
+// restart raises the epoch of everything that lists the node.
+func (b *boot) restart(copies []Copy) {
+	b.noteAhead(copies)
+	for i := range b.old.Partitions {
+		cur := &b.old.Partitions[i]
+		if !cur.Lists(b.node.ID) || b.memory.frozen(cur.ID) {
+			continue
+		}
+		b.store(b.restarted(cur))
+	}
+}
+
+// noteAhead freezes the partitions that the map is behind in, before anything
+// is done to them.
+func (b *boot) noteAhead(copies []Copy) {
+	for _, have := range copies {
+		cur, placed := b.old.Partition(have.Partition)
+		switch {
+		case placed && have.Epoch <= cur.Epoch, !placed && have.Epoch == 0, int(have.Partition) >= b.old.Settings.Partitions:
+			continue
+		}
+		b.memory.setAhead(Ahead{
+			Partition: have.Partition, Replica: partition.Replica{Node: b.node.ID, Store: b.node.Store},
+			Epoch: have.Epoch, Lineage: have.Lineage,
+		})
+		b.verdicts = append(b.verdicts, Verdict{Partition: have.Partition, Err: fmt.Errorf(
+			"register %v of node %q at epoch %d: %w: holdfast recover-map takes the highest", have.Partition, b.node.ID, have.Epoch, ErrMapBehind)})
+	}
+}
+
+// restarted returns the partition's next configuration.
+func (b *boot) restarted(cur *partition.Configuration) partition.Configuration {
+	have, there := b.copies[cur.ID]
+	there = there && have.Lineage == cur.Lineage
+	vouched := cur.InSync(b.node.ID)
+	if _, ok := partition.Find(cur.Eligible, b.node.ID); ok {
+		vouched = true
+	}
+	switch {
+	case vouched && there:
+		b.memory.touch(cur.ID)
+	case vouched && !b.memory.mayBeEmpty(cur.ID, b.node.ID, b.node.Store):
+		b.verdicts = append(b.verdicts, Verdict{Partition: cur.ID, Err: fmt.Errorf(
+			"register %v of node %q: %w that the map counts on: it starts again", cur.ID, b.node.ID, ErrNoCopy)})
+		return b.withPrimary(lose(cur, b.node.ID, b.node.Store))
+	}
+	next := *cur
+	next.Epoch++
+	if next.Primary == b.node.ID {
+		if to := b.fewestPrimaries(next.Replicas, b.others); to != "" {
+			next.Primary = to
+		}
+	}
+	return next
+}
+
+// withPrimary finds a live primary for a configuration that has lost its own.
+func (b *boot) withPrimary(c partition.Configuration) partition.Configuration {
+	if c.Primary == "" {
+		c.Primary = b.fewestPrimaries(c.Replicas, b.others)
+	}
+	return c
+}
+
+func (b *boot) store(c partition.Configuration) {
+	b.set(c)
+	b.changed++
+}

@@ -1,0 +1,65 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// What a command is refused for. Errors in results wrap one of these, with the
+// subject and what an operator can do about it. A refused command, or a refused
+// part of one, has changed nothing.
+var (
+	ErrNoCluster      = errors.New("the cluster is not created yet")
+	ErrExists         = errors.New("the cluster exists with other values")
+	ErrPlaced         = errors.New("the first placement has happened")
+	ErrNotPlaced      = errors.New("the partition is not placed")
+	ErrStale          = errors.New("the map has moved on")
+	ErrInvalid        = errors.New("the command is not well-formed")
+	ErrNotInSync      = errors.New("only an in-sync replica may become primary")
+	ErrUnknownStore   = errors.New("the map does not know the node by that store")
+	ErrNotLearner     = errors.New("only a learner may be added")
+	ErrNotProposer    = errors.New("the proposer may not ask for that")
+	ErrNotEligible    = errors.New("the node holds no eligible copy")
+	ErrNoCopy         = errors.New("the node holds no copy")
+	ErrOldIncarnation = errors.New("the map knows a later boot of the node")
+	ErrElsewhere      = errors.New("the node's ID is known with another store at another address")
+	ErrAddressTaken   = errors.New("the address belongs to another live node")
+	ErrStoreTaken     = errors.New("the store belongs to another node")
+	ErrMapBehind      = errors.New("the map is behind what a node has on disk")
+)
+
+// StaleError is ErrStale with what the map says now.
+type StaleError struct {
+	Asked   partition.Epoch
+	Current *partition.Configuration
+}
+
+// Error implements error.
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("change %v at epoch %d: %v: it is at epoch %d", e.Current.ID, e.Asked, ErrStale, e.Current.Epoch)
+}
+
+// Is makes errors.Is(err, ErrStale) hold.
+func (e *StaleError) Is(target error) bool { return target == ErrStale }
+
+// Result tells what became of a command.
+type Result struct {
+	// Err is why the command as a whole was refused; nil where it was applied,
+	// or was there already.
+	Err error
+	// Verdicts are one for each change of Changes and Fail, in their order; for
+	// Register, those of the copies that were refused or found lost.
+	Verdicts []Verdict
+}
+
+// Verdict tells what became of a command's part about one partition.
+type Verdict struct {
+	Partition partition.ID
+	// Err is nil where it was accepted. A StaleError carries Current too.
+	Err error
+	// Current is what the map says after the command; nil where the partition
+	// does not exist.
+	Current *partition.Configuration
+}

@@ -1,0 +1,124 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// snapshotMagic and snapshotVersion begin every snapshot.
+const (
+	snapshotMagic   = "HFST"
+	snapshotVersion = 1
+)
+
+// Snapshot returns the whole machine as bytes. Machines that applied the same
+// commands return the same bytes.
+func (m *Machine) Snapshot() []byte {
+	c := m.Map()
+	w := &writer{b: make([]byte, 0, 1024+128*len(c.Partitions))}
+	w.b = append(w.b, snapshotMagic...)
+	w.b = append(w.b, snapshotVersion)
+	w.uint(c.Version)
+	w.text(c.ClusterID)
+	w.text(c.Application)
+	w.settings(c.Settings)
+	writeList(w, c.Nodes, w.node)
+	writeList(w, c.Partitions, w.configuration)
+	w.memory(&m.memory)
+	return w.b
+}
+
+func (w *writer) memory(m *memory) {
+	writeList(w, m.unconfirmed, w.replica)
+	writeList(w, m.touched, w.fixed)
+	writeList(w, m.ahead, func(a Ahead) {
+		w.uint(uint64(a.Partition))
+		w.replica(a.Replica)
+		w.uint(uint64(a.Epoch))
+		w.uint(uint64(a.Lineage))
+	})
+	writeList(w, m.overrides, func(o Override) {
+		w.uint(o.Index)
+		w.bool(o.Unsafe)
+		w.uint(uint64(o.Partition))
+		w.replica(o.Replica)
+		w.uint(uint64(o.Epoch))
+		w.uint(uint64(o.Lineage))
+		w.configuration(o.Before)
+	})
+	writeList(w, m.retired, func(r retired) {
+		w.replica(partition.Replica{Node: r.node, Store: r.store})
+		w.uint(r.incarnation)
+	})
+	writeList(w, m.events, func(e Event) {
+		w.uint(e.Index)
+		w.text(e.Kind)
+		w.text(string(e.Node))
+		w.uint(uint64(e.Partitions))
+		w.text(e.Reason)
+	})
+}
+
+func (r *reader) memory() memory {
+	return memory{
+		unconfirmed: r.replicas(),
+		touched:     readList(r, 8, r.fixed),
+		ahead: readList(r, 12, func() Ahead {
+			return Ahead{Partition: partition.ID(r.uint32()), Replica: r.replica(), Epoch: partition.Epoch(r.uint()), Lineage: r.uint32()}
+		}),
+		overrides: readList(r, 22, func() Override {
+			return Override{
+				Index: r.uint(), Unsafe: r.bool(), Partition: partition.ID(r.uint32()), Replica: r.replica(),
+				Epoch: partition.Epoch(r.uint()), Lineage: r.uint32(), Before: r.configuration(),
+			}
+		}),
+		retired: readList(r, 10, func() retired {
+			replaced := r.replica()
+			return retired{node: replaced.Node, store: replaced.Store, incarnation: r.uint()}
+		}),
+		events: readList(r, 5, func() Event {
+			return Event{Index: r.uint(), Kind: r.text(), Node: r.nodeID(), Partitions: r.int(), Reason: r.text()}
+		}),
+	}
+}
+
+// Restore returns the machine that Snapshot was called on. It keeps nothing of
+// b. A snapshot that is damaged, or of a version unknown here, is an error.
+func Restore(b []byte) (*Machine, error) {
+	if len(b) <= len(snapshotMagic) || string(b[:len(snapshotMagic)]) != snapshotMagic {
+		return nil, fmt.Errorf("restore snapshot of %d bytes: %w: it does not begin with %s", len(b), ErrUnknown, snapshotMagic)
+	}
+	if v := b[len(snapshotMagic)]; v != snapshotVersion {
+		return nil, fmt.Errorf("restore snapshot: %w: version %d", ErrUnknown, v)
+	}
+	r := newReader(b[len(snapshotMagic)+1:])
+	c := &partition.Map{
+		Version: r.uint(), ClusterID: r.text(), Application: r.text(), Settings: r.settings(),
+		Nodes: readList(r, 15, r.node), Partitions: readList(r, 8, r.configuration),
+	}
+	m := &Machine{memory: r.memory()}
+	if err := r.end(); err != nil {
+		return nil, fmt.Errorf("restore snapshot: %w", err)
+	}
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("restore snapshot: %w", err)
+	}
+	if err := m.memory.validate(c); err != nil {
+		return nil, fmt.Errorf("restore snapshot: %w", err)
+	}
+	m.current.Store(c)
+	return m, nil
+}
+
+// validate reports what would make the machine misbehave.
+func (m *memory) validate(c *partition.Map) error {
+	if len(m.touched) != (len(c.Partitions)+63)/64 {
+		return fmt.Errorf("%w: %d words of marks for %d partitions", ErrInvalid, len(m.touched), len(c.Partitions))
+	}
+	if !slices.IsSortedFunc(m.ahead, compareAhead) {
+		return fmt.Errorf("%w: copies ahead of the map are not sorted", ErrInvalid)
+	}
+	return nil
+}
