@@ -130,7 +130,7 @@ func (r *replica) adopt(c *partition.Configuration) {
 		r.release = release{}
 		switch {
 		case r.isPrimary() && c.Epoch == old.Epoch+1:
-			r.goOn()
+			r.goOn(old)
 		case r.isPrimary():
 			// In an epoch that this replica did not see another may have been
 			// primary, and others may have dropped what they acknowledged here.

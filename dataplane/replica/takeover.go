@@ -33,12 +33,11 @@ func (r *replica) tryTakeOver() {
 // goOn keeps a primary in office when the epoch changes and it does not: no
 // marker, no comparison with those that stay, no new leases (C6). That is sound
 // only from one epoch to the very next: see adopt.
-func (r *replica) goOn() {
-	before := r.members
+func (r *replica) goOn(old *partition.Configuration) {
 	r.setMembers()
-	for _, m := range before {
-		if now := r.member(m.node); m.inSync && (now == nil || !now.inSync) {
-			r.noteRemoval(m.node)
+	for _, c := range old.Replicas {
+		if !r.conf.InSync(c.Node) {
+			r.noteRemoval(c.Node)
 		}
 	}
 	r.g.beacons.due = true
