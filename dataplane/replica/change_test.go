@@ -190,6 +190,30 @@ func TestLearnerBehindTheLogGetsASnapshot(t *testing.T) { // K1
 	}
 }
 
+func TestIncarnationsOfANewStoreStartAgain(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	for range 3 {
+		c.kill("n3")
+		c.restart("n3")
+		c.pass(2 * time.Second)
+	}
+	c.kill("n3")
+	n3 := c.nodes["n3"]
+	n3.disk, n3.self.Store, n3.self.Incarnation = nil, 999, 0
+	c.m.Nodes = slices.Clone(c.m.Nodes)
+	c.m.Nodes[2].Store, c.m.Nodes[2].Incarnation = 999, 0
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	conf := &c.m.Partitions[0]
+	conf.Learners = []partition.Replica{{Node: "n3", Store: 999}}
+	c.restart("n3")
+	c.pass(30 * time.Second)
+	if !c.m.Partitions[0].InSync("n3") {
+		t.Fatalf("a wiped node is never repaired: %+v", c.m.Partitions[0])
+	}
+}
+
 func TestEligibleCopyTakesNoSnapshot(t *testing.T) { // C5
 	t.Parallel()
 	c := newCluster(t, 3)

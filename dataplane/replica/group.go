@@ -22,7 +22,7 @@ type Group struct {
 	replicas map[partition.ID]*replica
 	order    []*replica // sorted by partition, so that runs replay
 
-	sessions    map[partition.NodeID]uint64 // newest incarnation seen of each node
+	sessions    map[partition.NodeID]Peer // newest boot seen of each node
 	connections map[partition.NodeID]connection
 	beacons     beacons
 
@@ -54,7 +54,7 @@ func NewGroup(cfg Config) *Group {
 		now:         cfg.Booted,
 		lastTick:    cfg.Booted,
 		replicas:    map[partition.ID]*replica{},
-		sessions:    map[partition.NodeID]uint64{},
+		sessions:    map[partition.NodeID]Peer{},
 		connections: map[partition.NodeID]connection{},
 		beacons:     beacons{sent: map[partition.NodeID][]sentBeacon{}},
 	}
@@ -84,7 +84,9 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 	g.current = m
 	for i := range m.Nodes {
 		n := &m.Nodes[i]
-		g.sessions[n.ID] = max(g.sessions[n.ID], n.Incarnation)
+		if s := g.sessions[n.ID]; s.Store != n.Store || s.Incarnation < n.Incarnation {
+			g.sessions[n.ID] = Peer{Node: n.ID, Store: n.Store, Incarnation: n.Incarnation}
+		}
 		if n.ID == g.cfg.Self.Node {
 			g.named = n.Incarnation == g.cfg.Self.Incarnation && n.Store == g.cfg.Self.Store
 		}
@@ -109,16 +111,16 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 }
 
 // Message handles what another node's replica sent. A message of a boot older
-// than the newest seen of its node is dropped.
+// than the newest seen of its node is dropped, and so is one from a store that
+// the map does not name: incarnations count the boots of one store, and start
+// again with the next.
 func (g *Group) Message(now Time, from Peer, m *Message) {
 	g.advanceClock(now)
-	if from.Node == g.cfg.Self.Node || from.Incarnation < g.sessions[from.Node] {
+	known := g.sessions[from.Node]
+	if !g.named || from.Node == g.cfg.Self.Node || from.Store != known.Store || from.Incarnation < known.Incarnation {
 		return
 	}
-	g.sessions[from.Node] = from.Incarnation
-	if !g.named {
-		return
-	}
+	g.sessions[from.Node] = from
 	switch m.Kind {
 	case BeaconMessage:
 		if m.Beacon != nil {

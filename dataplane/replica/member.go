@@ -61,7 +61,7 @@ func (r *replica) setMembers() {
 				continue
 			}
 			m := r.member(c.Node)
-			if m == nil || m.store != c.Store || m.session != 0 && m.session < r.g.sessions[c.Node] {
+			if m == nil || m.store != c.Store || m.session != 0 && m.session < r.g.sessions[c.Node].Incarnation {
 				lease := Time(0)
 				if m != nil && m.store == c.Store {
 					lease = m.lease // a promise outlives a restart (L5)
