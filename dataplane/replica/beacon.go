@@ -62,6 +62,8 @@ func (g *Group) onBeacon(from Peer, b *Beacon) {
 	tooLong := length > g.cfg.Timings.Promise
 	for _, c := range b.Claims {
 		if !g.takes(c.Partition) {
+			// What an answer does not list is promised: this must be listed.
+			reply.Refused = append(reply.Refused, Refusal{Partition: c.Partition})
 			continue
 		}
 		r := g.replica(c.Partition)
