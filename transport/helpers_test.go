@@ -62,7 +62,7 @@ func (r *recorder) Request(c Conn, body []byte, reply func([]byte)) {
 // wait waits until the condition, which is called under the lock, holds.
 func (r *recorder) wait(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		r.mu.Lock()
 		ok := condition()
@@ -87,6 +87,20 @@ func (r *recorder) waitUps(t testing.TB, n int) {
 func (r *recorder) waitDowns(t testing.TB, n int) {
 	t.Helper()
 	r.wait(t, "end of connection", func() bool { return len(r.downs) >= n })
+}
+
+// poll waits for what nobody announces.
+func poll(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 30_000 {
+		if condition() {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatalf("waited for %s in vain", what)
 }
 
 // seen returns the events so far.

@@ -1,0 +1,216 @@
+package transport
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestSlowPeerGetsABacklogNotMemory(t *testing.T) {
+	t.Parallel()
+	eachNetwork(t, func(t *testing.T, p *pair) {
+		blocked := make(chan struct{})
+		var got atomic.Int64
+		p.serverSide.onMessage = func(Conn, []byte) { <-blocked; got.Add(1) }
+		p.connect(Options{}, Options{SendBuffer: 100_000})
+		body := make([]byte, 10_000)
+		var sent int64
+		for {
+			err := p.link.Send(body)
+			if errors.Is(err, ErrBacklog) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sent++; sent > 10_000 {
+				t.Fatal("no bound")
+			}
+		}
+		if _, err := ask(p.link, string(body), time.Minute); !errors.Is(err, ErrBacklog) {
+			t.Fatalf("call: %v", err)
+		}
+		c := p.clientSide.last().(*conn)
+		c.mu.Lock()
+		held := cap(c.out) + cap(c.spare) + c.writing
+		c.mu.Unlock()
+		if held > 1_000_000 {
+			t.Fatalf("%d bytes held", held)
+		}
+		close(blocked)
+		for {
+			if _, err := ask(p.link, "after it", time.Minute); err == nil {
+				break
+			} else if !errors.Is(err, ErrBacklog) {
+				t.Fatal(err)
+			}
+		}
+		if got.Load() != sent {
+			t.Fatalf("sent %d, got %d", sent, got.Load())
+		}
+	})
+}
+
+func TestOneMessageAlwaysFitsIntoAnEmptyBuffer(t *testing.T) {
+	t.Parallel()
+	eachNetwork(t, func(t *testing.T, p *pair) {
+		p.connect(Options{SendBuffer: 1000}, Options{SendBuffer: 1000})
+		if _, err := ask(p.link, string(make([]byte, 100_000)), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A peer that asks and does not read the answers is not read any more.
+func TestRepliesThatNobodyReadsStopTheReading(t *testing.T) {
+	t.Parallel()
+	eachNetwork(t, func(t *testing.T, p *pair) {
+		const asked = 500
+		var handled atomic.Int64
+		p.serverSide.onRequest = func(_ Conn, _ []byte, reply func([]byte)) {
+			handled.Add(1)
+			reply(make([]byte, 100_000))
+		}
+		p.connect(Options{SendBuffer: 200_000}, Options{})
+		blocked := make(chan struct{})
+		ended := make(chan error, asked)
+		for range asked {
+			p.link.Call([]byte("x"), time.Minute, func(_ []byte, err error) { <-blocked; ended <- err })
+		}
+		server := p.serverSide.last().(*conn)
+		poll(t, "the server to wait for room", func() bool {
+			server.mu.Lock()
+			defer server.mu.Unlock()
+			if server.backlog() > 500_000 {
+				t.Fatalf("%d bytes wait to be written", server.backlog())
+			}
+			return server.held
+		})
+		if n := handled.Load(); n == asked {
+			t.Fatal("it handled everything")
+		}
+		close(blocked)
+		for range asked {
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestRequestsBeyondTheBoundAreTurnedAway(t *testing.T) {
+	t.Parallel()
+	eachNetwork(t, func(t *testing.T, p *pair) {
+		replies := make(chan func([]byte), 100)
+		p.serverSide.onRequest = func(_ Conn, _ []byte, reply func([]byte)) { replies <- reply }
+		p.connect(Options{RequestBuffer: 10 * (requestCost + 1000)}, Options{})
+		ended := make(chan error, 100)
+		for range 15 {
+			p.link.Call(make([]byte, 1000), time.Minute, func(_ []byte, err error) { ended <- err })
+		}
+		for range 5 {
+			if err := <-ended; !errors.Is(err, ErrBacklog) {
+				t.Fatalf("got %v", err)
+			}
+		}
+		for range 10 {
+			(<-replies)(nil)
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// The rest runs in memory, on a clock of its own.
+
+func TestSilentPeerIsGivenUpByBothSides(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []struct {
+		name             string
+		toClient, toHost bool
+	}{{"both ways", true, true}, {"to the client", true, false}, {"to the server", false, true}} {
+		t.Run(cut.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := &pair{t: t, serverSide: newRecorder(), clientSide: newRecorder(), addr: "server:0"}
+				m := NewMemory()
+				p.server, p.client = m.Host("server"), m.Host("client")
+				p.connect(Options{}, Options{})
+
+				time.Sleep(time.Hour) // idle, but alive
+				if len(p.serverSide.seen())+len(p.clientSide.seen()) != 2 {
+					t.Fatalf("%q %q", p.serverSide.seen(), p.clientSide.seen())
+				}
+				if cut.toClient {
+					m.Cut("server", "client")
+				}
+				if cut.toHost {
+					m.Cut("client", "server")
+				}
+				result := make(chan error, 1)
+				p.link.Call([]byte("x"), time.Hour, func(_ []byte, err error) { result <- err })
+				time.Sleep(11 * time.Second)
+				synctest.Wait()
+				if err := <-result; !errors.Is(err, ErrBroken) {
+					t.Fatalf("call: %v", err)
+				}
+				if len(p.clientSide.seen()) != 2 {
+					t.Fatalf("client: %q", p.clientSide.seen())
+				}
+				if cut.toHost && len(p.serverSide.seen()) != 2 {
+					t.Fatalf("server: %q", p.serverSide.seen())
+				}
+				m.HealAll()
+				p.clientSide.waitUps(t, 2)
+				p.serverSide.waitUps(t, 2)
+				_ = p.link.Close()
+				_ = p.listener.Close()
+			})
+		})
+	}
+}
+
+func TestPeerThatTakesNothingIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &pair{t: t, serverSide: newRecorder(), clientSide: newRecorder(), addr: "server:0"}
+		m := NewMemory()
+		p.server, p.client = m.Host("server"), m.Host("client")
+		p.connect(Options{}, Options{})
+		m.Throttle("client", "server", 1) // it answers our silence, and takes nothing
+		if err := p.link.Send(make([]byte, 4*window)); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		err := p.clientSide.down(t)
+		if !errors.Is(err, ErrIdle) || time.Since(start) > 11*time.Second {
+			t.Fatalf("after %s: %v", time.Since(start), err)
+		}
+		_ = p.link.Close()
+		_ = p.listener.Close()
+	})
+}
+
+func TestDelayIsNoFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &pair{t: t, serverSide: newRecorder(), clientSide: newRecorder(), addr: "server:0"}
+		m := NewMemory()
+		p.server, p.client = m.Host("server"), m.Host("client")
+		m.Delay("client", "server", 300*time.Millisecond)
+		m.Delay("server", "client", 200*time.Millisecond)
+		p.connect(Options{}, Options{})
+		start := time.Now()
+		if _, err := ask(p.link, "x", time.Second); err != nil || time.Since(start) != 500*time.Millisecond {
+			t.Fatalf("after %s: %v", time.Since(start), err)
+		}
+		if _, err := ask(p.link, "x", 499*time.Millisecond); !errors.Is(err, ErrTimeout) {
+			t.Fatalf("got %v", err)
+		}
+		_ = p.link.Close()
+		_ = p.listener.Close()
+	})
+}
