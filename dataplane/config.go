@@ -15,8 +15,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/holdfast-io/holdfast/dataplane/gateway"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/transport"
 )
 
 // Default listen addresses and limits of a node.
@@ -27,7 +29,6 @@ const (
 	DefaultMemoryTable = 256 << 20
 	DefaultRetention   = 256 << 20
 	DefaultInboxBytes  = 64 << 20
-	DefaultMaxValue    = 8 << 20
 )
 
 // Config is what a node is started with. Zero fields take their defaults.
@@ -51,15 +52,17 @@ type Config struct {
 	// InboxBytes bounds what operations may wait for one executor, in bytes;
 	// beyond it an operation is refused at once, before any log.
 	InboxBytes int64
-	// MaxValue is the longest value in bytes that a client may put.
-	MaxValue int64
+	// Limits bound what HTTP clients may ask for.
+	Limits gateway.Limits
 	// Executors is how many goroutines step replicas, at most Lanes.
 	Executors int
 	// Timings are the protocol's; all nodes of a cluster must have the same.
 	Timings replica.Timings
 
-	// TLS secures the connections between processes; nil is plain TCP.
-	TLS *tls.Config
+	// TLS secures the connections between processes; nil is plain TCP. Network
+	// makes them; nil is the machine's.
+	TLS     *tls.Config
+	Network transport.Network
 	// Logger and Registerer may be shared between nodes of a process if they
 	// carry what tells the nodes apart. Gatherer is what /metrics shows.
 	Logger     *slog.Logger
@@ -78,10 +81,13 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.MemoryTable, DefaultMemoryTable)
 	setDefault(&c.LogRetention, DefaultRetention)
 	setDefault(&c.InboxBytes, DefaultInboxBytes)
-	setDefault(&c.MaxValue, DefaultMaxValue)
+	c.Limits = c.Limits.WithDefaults()
 	setDefault(&c.Executors, min(runtime.GOMAXPROCS(0), 4))
 	setDefault(&c.Timings, replica.DefaultTimings())
 	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
+	if c.Network == nil {
+		c.Network = transport.TCP()
+	}
 	if c.Registerer == nil && c.Gatherer == nil {
 		registry := prometheus.NewRegistry()
 		c.Registerer, c.Gatherer = registry, registry
@@ -119,8 +125,11 @@ func (c Config) Validate() error {
 		checkAdvertised("peer-addr", c.PeerAddr, "advertise-peer-addr", c.AdvertisePeerAddr))
 	fault(c.MemoryTable < 0, "memory-table: %d is negative", c.MemoryTable)
 	fault(c.LogRetention < 0, "log-retention: %d is negative", c.LogRetention)
-	fault(c.MaxValue < 0 || c.MaxValue > DefaultMaxValue, "max-value: %d bytes, want at most %d", c.MaxValue, DefaultMaxValue)
-	fault(c.InboxBytes < c.MaxValue, "inbox-bytes: %d, less than one value of %d", c.InboxBytes, c.MaxValue)
+	if err := c.Limits.Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("limits: %w", err))
+	}
+	fault(c.Limits.Value > maxValue, "limits: values of %d bytes, want at most %d", c.Limits.Value, maxValue)
+	fault(c.InboxBytes < 2*c.Limits.Value, "inbox-bytes: %d, want at least two of the largest values, %d", c.InboxBytes, 2*c.Limits.Value)
 	fault(c.Executors < 1 || c.Executors > Lanes, "executors: %d, want 1 to %d", c.Executors, Lanes)
 	fault(c.Timings.Promise*9 < c.Timings.Lease*11, // clock rates differ by 10 %
 		"timings: a promise of %v is less than 11/9 of the lease of %v", c.Timings.Promise, c.Timings.Lease)
@@ -131,6 +140,10 @@ func (c Config) Validate() error {
 
 // tickInterval is how often an executor lets time pass in its replicas.
 const tickInterval = 25 * time.Millisecond
+
+// maxValue bounds the largest value that a node may be told to take, in bytes:
+// it must fit into a message between nodes.
+const maxValue = 8 << 20
 
 // maxName is the longest node name, in bytes.
 const maxName = 255

@@ -1,0 +1,46 @@
+package dataplane
+
+import (
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// The rare inputs of the executors, from whoever brings them.
+
+// follow brings a new map to links and executors, in the order of maps.
+func (n *Node) follow(m *partition.Map) {
+	n.peers.setMap(m)
+	n.everywhere(func(e *executor, t replica.Time) {
+		e.each(func(g *replica.Group) { g.SetMap(t, m) })
+		e.version.Store(m.Version)
+	})
+}
+
+// connection brings the state of the data link to a node.
+func (n *Node) connection(node partition.NodeID, up bool) {
+	n.everywhere(func(e *executor, t replica.Time) {
+		e.each(func(g *replica.Group) { g.Connection(t, node, up) })
+	})
+}
+
+// flushed brings what storage has flushed.
+func (n *Node) flushed(id partition.ID, sequence uint64) {
+	n.executorOf(id).inbox.event(func(e *executor, _ replica.Time) {
+		e.touch(laneOf(id)).Trim(id, sequence)
+	})
+}
+
+// snapshotSent brings the end of a snapshot's stream.
+func (n *Node) snapshotSent(order replica.SnapshotOrder, err error) {
+	n.executorOf(order.Partition).inbox.event(func(e *executor, t replica.Time) {
+		e.touch(laneOf(order.Partition)).SnapshotSent(t, order, err)
+	})
+}
+
+// everywhere brings an input to every executor; one that has ended needs it no
+// more.
+func (n *Node) everywhere(f event) {
+	for _, e := range n.executors {
+		e.inbox.event(f)
+	}
+}

@@ -1,0 +1,117 @@
+package dataplane
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+)
+
+// metrics are what the node itself counts; storage and gateway have their own.
+type metrics struct {
+	sent, received [replica.BeaconReply + 1]prometheus.Counter // by replica.MessageKind
+	records        prometheus.Counter
+	unsent         prometheus.Counter
+	dropped        prometheus.Counter
+	forwarded      prometheus.Counter
+	takeOvers      prometheus.Counter
+	snapshots      *prometheus.CounterVec // direction, outcome
+}
+
+var kindNames = [...]string{
+	replica.Probe: "probe", replica.ProbeReply: "probe_reply", replica.Fetch: "fetch", replica.FetchReply: "fetch_reply",
+	replica.Append: "append", replica.Ack: "ack", replica.Reject: "reject", replica.Refuse: "refuse", replica.Release: "release",
+	replica.BeaconMessage: "beacon", replica.BeaconReply: "beacon_reply",
+}
+
+// registration collects what a node registers, to take it back when it closes.
+type registration struct {
+	to    prometheus.Registerer
+	done  []prometheus.Collector
+	fault error
+}
+
+func (r *registration) add(c prometheus.Collector) {
+	if r.to == nil {
+		return
+	}
+	if err := r.to.Register(c); err != nil {
+		r.fault = errors.Join(r.fault, err)
+		return
+	}
+	r.done = append(r.done, c)
+}
+
+func (r *registration) undo() {
+	for _, c := range r.done {
+		r.to.Unregister(c)
+	}
+}
+
+func (r *registration) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "holdfast", Name: name, Help: help})
+	r.add(c)
+	return c
+}
+
+func (r *registration) gauge(name, help string, read func() float64) {
+	r.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "holdfast", Name: name, Help: help}, read))
+}
+
+func newMetrics(r *registration) *metrics {
+	m := &metrics{
+		records:   r.counter("replication_records_total", "Records handed to the log: entries and adopted epochs."),
+		unsent:    r.counter("replication_frames_unsent_total", "Frames lost for want of a connection, or of room in it."),
+		dropped:   r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
+		forwarded: r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
+		takeOvers: r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
+		snapshots: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "holdfast", Name: "snapshots_total", Help: "Partition snapshots, by direction and outcome.",
+		}, []string{"direction", "outcome"}),
+	}
+	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "holdfast", Name: "replication_messages_total", Help: "Messages between replicas, by direction and kind.",
+	}, []string{"direction", "kind"})
+	r.add(m.snapshots)
+	r.add(messages)
+	for kind, name := range kindNames {
+		if name != "" {
+			m.sent[kind] = messages.WithLabelValues("out", name)
+			m.received[kind] = messages.WithLabelValues("in", name)
+		}
+	}
+	return m
+}
+
+// gauges shows what the executors publish of their replicas.
+func (n *Node) gauges(r *registration) {
+	r.gauge("operations_waiting_bytes", "Memory of operations taken and not answered.", func() float64 {
+		waiting := int64(0)
+		for _, e := range n.executors {
+			waiting += e.waiting.Load()
+		}
+		return float64(waiting)
+	})
+	sum := func(of func(*summary) int) func() float64 {
+		return func() float64 {
+			total := 0
+			for _, e := range n.executors {
+				total += of(e.summary.Load())
+			}
+			return float64(total)
+		}
+	}
+	r.gauge("partitions_primary", "Partitions that this node serves as primary.", sum(func(s *summary) int { return s.serving }))
+	r.gauge("partitions_secondary", "Partitions that this node is another in-sync replica of.", sum(func(s *summary) int { return s.secondary }))
+	r.gauge("partitions_learner", "Partitions that this node is a learner of.", sum(func(s *summary) int { return s.learner }))
+	r.gauge("partitions_not_serving", "Partitions that this node is to serve as primary and does not.", sum(func(s *summary) int { return s.notServing }))
+	r.gauge("replication_lag_entries", "Most entries that one partition served here has not committed.", func() float64 {
+		most := uint64(0)
+		for _, e := range n.executors {
+			most = max(most, e.summary.Load().lag)
+		}
+		return float64(most)
+	})
+	r.gauge("map_version", "Version of the map that all executors act on.", func() float64 { return float64(n.actedOn()) })
+}

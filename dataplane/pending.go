@@ -1,0 +1,80 @@
+package dataplane
+
+import (
+	"github.com/holdfast-io/holdfast/dataplane/gateway"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/dataplane/wire"
+)
+
+// pending is an operation that an executor has taken and not answered. It goes
+// through the replica as the operation's tag.
+type pending struct {
+	done  func(replica.Answer, gateway.Sent) // of this node's gateway, or
+	reply func(body []byte)                  // of another node's
+	size  int64                              // what it holds in memory, bytes
+
+	// The executor's list of all it has taken; only the executor touches these.
+	previous, next *pending
+}
+
+// answered gives the settled answer.
+func (p *pending) answered(a replica.Answer) {
+	a.Tag = nil
+	if p.done != nil {
+		p.done(a, gateway.Certain)
+		return
+	}
+	p.reply(wire.AppendAnswer(nil, &a))
+}
+
+// refused ends an operation that certainly was not logged here: there is no
+// room for it, or the node is closing. The sender may try again.
+func (p *pending) refused(op *replica.Operation) {
+	if p.done != nil {
+		p.done(replica.Answer{}, gateway.NeverSent)
+		return
+	}
+	a := replica.Answer{Outcome: replica.TimedOut, Partition: op.Partition, Epoch: op.Epoch}
+	p.reply(wire.AppendAnswer(nil, &a))
+}
+
+// abandoned ends one that a replica has and will not answer: it may be logged.
+func (p *pending) abandoned() {
+	if p.done != nil {
+		p.done(replica.Answer{}, gateway.MaybeSent)
+		return
+	}
+	a := replica.Answer{Outcome: replica.Unknown}
+	p.reply(wire.AppendAnswer(nil, &a))
+}
+
+// pendingList is a ring of the pending operations, around itself.
+type pendingList struct{ root pending }
+
+func (l *pendingList) init() { l.root.previous, l.root.next = &l.root, &l.root }
+
+func (l *pendingList) add(p *pending) {
+	p.previous, p.next = l.root.previous, &l.root
+	p.previous.next, p.next.previous = p, p
+}
+
+func (l *pendingList) remove(p *pending) {
+	p.previous.next, p.next.previous = p.next, p.previous
+	p.previous, p.next = nil, nil
+}
+
+// drain removes all, and calls f with each.
+func (l *pendingList) drain(f func(*pending)) {
+	for p := l.root.next; p != &l.root; p = l.root.next {
+		l.remove(p)
+		f(p)
+	}
+}
+
+// operationOverhead is what an operation takes in memory besides its key and
+// value, in bytes, roughly.
+const operationOverhead = 512
+
+func operationSize(op *replica.Operation) int64 {
+	return int64(operationOverhead + len(op.Key) + len(op.Value))
+}

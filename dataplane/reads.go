@@ -1,0 +1,93 @@
+package dataplane
+
+import (
+	"sync/atomic"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/dataplane/storage"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// slot is what readers outside the executor know of a partition's copy: its
+// state, and the view of the replica that goes with that state. It is immutable
+// and replaced as a whole, so a view is never taken with another copy's state.
+type slot struct {
+	table *storage.Table
+	view  *replica.View // nil: nothing may be read but ?consistency=stale
+}
+
+// slots has one for each partition, nil where there is no copy.
+type slots []atomic.Pointer[slot]
+
+// install sets the state of a copy; its view comes with the next publication.
+func (s slots) install(id partition.ID, table *storage.Table) {
+	s[id].Store(&slot{table: table})
+}
+
+// publish sets the view of a copy, and reports whether it begins to serve.
+// Only the partition's executor calls it.
+func (s slots) publish(id partition.ID, view *replica.View) (begins bool) {
+	old := s[id].Load()
+	if old == nil || view == nil {
+		return false
+	}
+	s[id].Store(&slot{table: old.table, view: view})
+	return view.Serving && (old.view == nil || !old.view.Serving || old.view.Lineage != view.Lineage)
+}
+
+// read gives a linearizable answer to a read from the state here, if the lease
+// allows it. The order is that of replica.View.MayRead: the value first, then
+// the view, then the clock. State and epoch must be the same before and after:
+// a reader that stood still may hold a value from a time when another node was
+// primary, and then find this node to be primary again.
+func (s slots) read(op *replica.Operation, now func() replica.Time) (replica.Answer, bool) {
+	if int(op.Partition) >= len(s) {
+		return replica.Answer{}, false
+	}
+	before := s[op.Partition].Load()
+	if before == nil || before.view == nil || !before.view.Serving {
+		return replica.Answer{}, false
+	}
+	a, ok := lookup(before.table, op)
+	if !ok {
+		return a, false
+	}
+	after := s[op.Partition].Load()
+	if after.table != before.table || after.view == nil || after.view.Epoch != before.view.Epoch || !after.view.MayRead(now()) {
+		return replica.Answer{}, false
+	}
+	a.Epoch, a.Lineage = after.view.Epoch, after.view.Lineage
+	return a, true
+}
+
+// stale answers from whatever is here.
+func (s slots) stale(op *replica.Operation) (replica.Answer, bool) {
+	if int(op.Partition) >= len(s) {
+		return replica.Answer{}, false
+	}
+	at := s[op.Partition].Load()
+	if at == nil {
+		return replica.Answer{}, false
+	}
+	a, ok := lookup(at.table, op)
+	if at.view != nil {
+		a.Epoch, a.Lineage = at.view.Epoch, at.view.Lineage
+	}
+	return a, ok
+}
+
+// lookup reads the value. Where storage fails, the replica is asked instead:
+// it says so in its answer.
+func lookup(table *storage.Table, op *replica.Operation) (replica.Answer, bool) {
+	value, version, found, err := table.Get(op.Key)
+	if err != nil {
+		return replica.Answer{}, false
+	}
+	a := replica.Answer{Outcome: replica.Absent, Partition: op.Partition}
+	if found {
+		a.Outcome, a.Value = replica.Found, value
+		a.Result = entry.Result{Sequence: version.Sequence}
+	}
+	return a, true
+}

@@ -1,0 +1,209 @@
+package dataplane
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/dataplane/storage"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// receiversAtOnce is how many snapshots a node takes in at a time.
+const receiversAtOnce = 8
+
+// receiving takes in the snapshots that primaries stream to learners here. Each
+// has a goroutine, for writing blocks; its parts come one at a time.
+type receiving struct {
+	create func(id partition.ID, lineage uint32, applied entry.Position) (*storage.Receiver, error)
+	// wants asks the partition's replica; begins also asks it, and from then on
+	// keeps messages from it until installed or kept is called: what it has on
+	// disk is about to be replaced. All answer through done, on any goroutine.
+	wants     func(meta replica.SnapshotMeta, done func(bool))
+	begins    func(meta replica.SnapshotMeta, done func(bool))
+	installed func(meta replica.SnapshotMeta, table *storage.Table, done func())
+	kept      func(meta replica.SnapshotMeta)
+	count     func(outcome string)
+	// partitions is how many the cluster has.
+	partitions int
+
+	streams sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	open   map[receivingKey]*receivedStream
+}
+
+type receivingKey struct {
+	from *session
+	stream
+}
+
+// receivedStream is one snapshot that comes in.
+type receivedStream struct {
+	meta  replica.SnapshotMeta
+	parts chan receivedPart // closed when the stream ends; holds the one part there can be
+}
+
+type receivedPart struct {
+	kind  part
+	body  []byte
+	reply func([]byte)
+}
+
+// request takes a part. It runs on the connection's goroutine.
+func (r *receiving) request(from *session, body []byte, reply func([]byte)) {
+	kind, id, rest, err := decodePart(body)
+	if err != nil {
+		reply(partAnswer(err))
+		return
+	}
+	key := receivingKey{from: from, stream: id}
+	p := receivedPart{kind: kind, reply: reply}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if kind == partBegin {
+		if err := r.begin(key, rest, p); err != nil {
+			reply(partAnswer(err))
+		}
+		return
+	}
+	s := r.open[key]
+	if s == nil {
+		reply(partAnswer(errNoStream))
+		return
+	}
+	p.body = append([]byte(nil), rest...) // rest is valid during this call only
+	select {
+	case s.parts <- p:
+	default:
+		reply(partAnswer(fmt.Errorf("%w: a part before the answer to the last", errPartForm)))
+	}
+}
+
+// begin starts a stream; an earlier one of the partition ends. Caller holds mu.
+func (r *receiving) begin(key receivingKey, body []byte, p receivedPart) error {
+	meta, err := decodeMeta(key.stream, body)
+	switch {
+	case err != nil:
+		return err
+	case int(key.partition) >= r.partitions:
+		return fmt.Errorf("%w: %v", errPartForm, key.partition)
+	case r.closed:
+		return errEndedHere
+	}
+	for other, s := range r.open {
+		if other.partition == key.partition {
+			r.end(other, s)
+		}
+	}
+	if len(r.open) >= receiversAtOnce {
+		return errTooMany
+	}
+	s := &receivedStream{meta: meta, parts: make(chan receivedPart, 1)}
+	s.parts <- p
+	r.open[key] = s
+	r.streams.Go(func() {
+		err := r.run(s)
+		r.mu.Lock()
+		if r.open[key] == s {
+			r.end(key, s)
+		}
+		r.mu.Unlock()
+		for late := range s.parts {
+			late.reply(partAnswer(err))
+		}
+		r.count(outcomeOf(err))
+	})
+	return nil
+}
+
+// end makes a stream's goroutine stop after the part it has. Caller holds mu.
+func (r *receiving) end(key receivingKey, s *receivedStream) {
+	delete(r.open, key)
+	close(s.parts)
+}
+
+// gone ends the streams of a connection.
+func (r *receiving) gone(from *session) {
+	r.endAll(func(key receivingKey) bool { return key.from == from })
+}
+
+// close ends all streams and waits for them.
+func (r *receiving) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.endAll(func(receivingKey) bool { return true })
+	r.streams.Wait()
+}
+
+func (r *receiving) endAll(which func(receivingKey) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, s := range r.open {
+		if which(key) {
+			r.end(key, s)
+		}
+	}
+}
+
+// run takes a stream's parts, and answers each when it is done.
+func (r *receiving) run(s *receivedStream) error {
+	var to *storage.Receiver
+	defer func() {
+		if to != nil {
+			to.Abort()
+		}
+	}()
+	for p := range s.parts {
+		err := r.take(s.meta, p, &to)
+		p.reply(partAnswer(err))
+		if err != nil || p.kind == partEnd {
+			return err
+		}
+	}
+	return errReplaced
+}
+
+// take carries out one part. to is nil before the first, and after the last.
+func (r *receiving) take(meta replica.SnapshotMeta, p receivedPart, to **storage.Receiver) error {
+	ask := func(question func(replica.SnapshotMeta, func(bool))) bool {
+		answer := make(chan bool, 1)
+		question(meta, func(yes bool) { answer <- yes })
+		return <-answer
+	}
+	switch {
+	case p.kind == partBegin && *to == nil:
+		if !ask(r.wants) {
+			return errUnwanted
+		}
+		made, err := r.create(meta.Partition, meta.Lineage, meta.Applied)
+		if err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+		*to = made
+		return nil
+	case *to == nil:
+		return fmt.Errorf("%w: part %d", errPartForm, p.kind)
+	case p.kind == partChunk:
+		if err := (*to).Write(p.body); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		return nil
+	}
+	if !ask(r.begins) {
+		return errUnwanted
+	}
+	table, err := (*to).Commit()
+	*to = nil
+	if err != nil {
+		r.kept(meta)
+		return fmt.Errorf("commit: %w", err)
+	}
+	done := make(chan struct{})
+	r.installed(meta, table, func() { close(done) })
+	<-done
+	return nil
+}

@@ -1,0 +1,106 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// A snapshot travels as requests on the bulk connection, each answered before
+// the next is sent: what it is of, its chunks, its end. The answer to a chunk
+// says that it is written, so a slow receiver slows the sender, and no more
+// than one chunk of a snapshot is in memory on either side.
+type part uint8
+
+const (
+	partBegin part = iota + 1
+	partChunk
+	partEnd
+)
+
+// Answers to a part; a text may follow the byte.
+const (
+	partTaken    = 1
+	partUnwanted = 2 // the receiver has no use for it (any more)
+	partFailed   = 3 // the receiver's storage or this order of parts
+)
+
+var (
+	errUnwanted  = errors.New("the receiver has no use for the snapshot")
+	errPart      = errors.New("snapshot part refused")
+	errPartForm  = errors.New("malformed part of a snapshot")
+	errNoStream  = errors.New("no such snapshot under way")
+	errReplaced  = errors.New("a newer snapshot of the partition replaced it")
+	errTooMany   = errors.New("too many snapshots under way")
+	errLinkDown  = errors.New("no connection")
+	errEndedHere = errors.New("node is closing")
+)
+
+// stream names one snapshot under way between two boots.
+type stream struct {
+	partition partition.ID
+	id        uint64
+}
+
+func appendPart(b []byte, p part, s stream) []byte {
+	b = append(b, byte(p))
+	b = binary.BigEndian.AppendUint32(b, uint32(s.partition))
+	return binary.BigEndian.AppendUint64(b, s.id)
+}
+
+func decodePart(b []byte) (p part, s stream, rest []byte, err error) {
+	r := reader{rest: b}
+	p = part(r.byte())
+	s = stream{partition: partition.ID(r.uint32()), id: r.uint64()}
+	if r.failed || p < partBegin || p > partEnd {
+		return 0, stream{}, nil, errPartForm
+	}
+	return p, s, r.rest, nil
+}
+
+func appendMeta(b []byte, m *replica.SnapshotMeta) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(m.Epoch))
+	b = binary.BigEndian.AppendUint32(b, m.Lineage)
+	b = binary.BigEndian.AppendUint64(b, m.Applied.Sequence)
+	return binary.BigEndian.AppendUint64(b, uint64(m.Applied.Epoch))
+}
+
+func decodeMeta(s stream, b []byte) (replica.SnapshotMeta, error) {
+	r := reader{rest: b}
+	m := replica.SnapshotMeta{
+		Partition: s.partition, ID: s.id,
+		Epoch: partition.Epoch(r.uint64()), Lineage: r.uint32(),
+		Applied: entry.Position{Sequence: r.uint64(), Epoch: partition.Epoch(r.uint64())},
+	}
+	if r.failed || len(r.rest) > 0 {
+		return replica.SnapshotMeta{}, errPartForm
+	}
+	return m, nil
+}
+
+// partAnswer is the answer that tells err to the sender.
+func partAnswer(err error) []byte {
+	switch {
+	case err == nil:
+		return []byte{partTaken}
+	case errors.Is(err, errUnwanted):
+		return []byte{partUnwanted}
+	}
+	return append([]byte{partFailed}, err.Error()...)
+}
+
+func decodePartAnswer(b []byte) error {
+	switch {
+	case len(b) == 1 && b[0] == partTaken:
+		return nil
+	case len(b) == 1 && b[0] == partUnwanted:
+		return errUnwanted
+	case len(b) > 0 && b[0] == partFailed:
+		return fmt.Errorf("%w: %s", errPart, b[1:])
+	}
+	return fmt.Errorf("answer: %w", errPartForm)
+}

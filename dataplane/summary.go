@@ -1,0 +1,74 @@
+package dataplane
+
+import (
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// summary is what an executor publishes of its replicas, for heartbeats and
+// metrics: immutable, made anew a few times a second.
+type summary struct {
+	serving, secondary, learner, notServing int
+	lag                                     uint64
+	idle                                    []idle
+	learners                                []learning
+}
+
+// idle is a partition that this node should serve and does not.
+type idle struct {
+	partition partition.ID
+	epoch     partition.Epoch
+	since     replica.Time
+}
+
+// learning is how far a learner of a partition served here is.
+type learning struct {
+	partition partition.ID
+	progress  replica.Progress
+}
+
+// ticksPerSummary makes a summary about as old as a heartbeat, at most.
+const ticksPerSummary = 4
+
+// summarize publishes the state of the executor's replicas.
+func (e *executor) summarize() {
+	var s summary
+	for _, l := range e.lanes {
+		if l == nil {
+			continue
+		}
+		l.group.Statuses(func(status replica.Status) { s.add(&status) })
+	}
+	e.summary.Store(&s)
+}
+
+func (s *summary) add(status *replica.Status) {
+	switch {
+	case status.Role == replica.Serving:
+		s.serving++
+	case status.Role >= replica.Waiting:
+		s.notServing++
+	case status.Role == replica.Secondary:
+		s.secondary++
+	case status.Role == replica.Learner:
+		s.learner++
+	}
+	if status.Role >= replica.Committing && status.Last > status.Committed {
+		s.lag = max(s.lag, status.Last-status.Committed)
+	}
+	if status.NotServingSince != 0 {
+		s.idle = append(s.idle, idle{partition: status.Partition, epoch: status.Epoch, since: status.NotServingSince})
+	}
+	for _, p := range status.Learners {
+		s.learners = append(s.learners, learning{partition: status.Partition, progress: p})
+	}
+}
+
+// actedOn is the version of the newest map that every executor has acted on.
+func (n *Node) actedOn() uint64 {
+	least := n.executors[0].version.Load()
+	for _, e := range n.executors[1:] {
+		least = min(least, e.version.Load())
+	}
+	return least
+}
