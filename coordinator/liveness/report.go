@@ -1,0 +1,70 @@
+package liveness
+
+import (
+	"time"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Report is what a node's heartbeat says of the node.
+type Report struct {
+	// MapVersion is that of the newest map that the node has acted on.
+	MapVersion uint64 `json:"map_version"`
+	// OldestFsync is how long the oldest fsync that is not finished has taken.
+	OldestFsync time.Duration `json:"oldest_fsync_ns"`
+	// NotServing are the partitions that the node is primary of and does not
+	// serve.
+	NotServing []NotServing `json:"not_serving,omitempty"`
+	// Learners is the progress of the copies being brought up to date there.
+	Learners []Learner `json:"learners,omitempty"`
+	Load     Load      `json:"load"`
+}
+
+// NotServing is a partition that a node should serve and does not.
+type NotServing struct {
+	Partition partition.ID    `json:"partition"`
+	Epoch     partition.Epoch `json:"epoch"`
+	For       time.Duration   `json:"for_ns"`
+}
+
+// Learner is how far a learner's copy has come.
+type Learner struct {
+	Partition partition.ID    `json:"partition"`
+	Epoch     partition.Epoch `json:"epoch"`
+	Have      uint64          `json:"have"` // last sequence on disk
+	Want      uint64          `json:"want"` // last sequence known to be committed
+}
+
+// Load is what a node has to do.
+type Load struct {
+	Operations uint64 `json:"operations"` // since the start of the process
+	Bytes      uint64 `json:"bytes"`      // on disk
+	Free       uint64 `json:"free"`       // bytes left on the disk
+}
+
+// Config holds a detector's timings. Zeros are replaced by the defaults.
+type Config struct {
+	Suspicion  time.Duration // without a heartbeat, an fsync pending, a map version behind: default 1 s
+	NeverHeard time.Duration // for a node not heard since the coordinator's start: default 10 s
+	NotServing time.Duration // a partition not served while all its replicas live: default 2 s
+	Tick       time.Duration // the caller's interval between ticks: default 100 ms
+	Late       time.Duration // a tick later than that begins every period anew: default 500 ms
+	Fresh      time.Duration // Judge takes a node for alive if heard from within that: default 500 ms, two heartbeats
+	Confirm    time.Duration // a node that has acted on the first placement for that long has its copies on disk: default 5 s
+}
+
+func (c Config) withDefaults() Config {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&c.Suspicion, time.Second}, {&c.NeverHeard, 10 * time.Second}, {&c.NotServing, 2 * time.Second},
+		{&c.Tick, 100 * time.Millisecond}, {&c.Late, 500 * time.Millisecond}, {&c.Fresh, 500 * time.Millisecond},
+		{&c.Confirm, 5 * time.Second},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	return c
+}
