@@ -47,9 +47,11 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) (b body, err 
 	b.bytes = make([]byte, size)
 	deadline := http.NewResponseController(w)
 	deadline.SetReadDeadline(time.Now().Add(g.limits.BodyStall)) //nolint:errcheck // then the server's own holds
-	_, err = io.ReadFull(r.Body, b.bytes)
+	if _, err = io.ReadFull(r.Body, b.bytes); err != nil {
+		return b, err // net/http reads what is left of the body: under the same deadline
+	}
 	deadline.SetReadDeadline(time.Time{}) //nolint:errcheck // as above
-	return b, err
+	return b, nil
 }
 
 // upload takes a large body, or one of unknown size, in memory that grows with it.
@@ -60,7 +62,7 @@ func (g *Gateway) upload(w http.ResponseWriter, r *http.Request) (b body, err er
 	}
 	u := g.uploads.begin(http.NewResponseController(w), g.limits)
 	defer func() {
-		if g.uploads.end(u) && err != nil {
+		if g.uploads.end(u, err == nil) && err != nil {
 			err = errOverloaded // it was ended to make room
 		}
 	}()

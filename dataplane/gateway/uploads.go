@@ -44,15 +44,16 @@ func (us *uploads) begin(conn *http.ResponseController, limits Limits) *upload {
 	return u
 }
 
-// end reports whether the upload was ended to make room. The connection's
-// deadlines are then those of a request whose body has arrived.
-func (us *uploads) end(u *upload) bool {
+// end reports whether the upload was ended to make room. Where the body is
+// whole, the connection's deadlines are then those of a request that waits;
+// where not, net/http reads what is left of it under the upload's.
+func (us *uploads) end(u *upload, whole bool) bool {
 	us.mu.Lock()
 	delete(us.active, u)
 	us.mu.Unlock()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.ended {
+	if whole {
 		u.conn.SetReadDeadline(time.Time{}) //nolint:errcheck // then the server's own holds
 	}
 	u.conn.SetWriteDeadline(time.Now().Add(u.limits.LongestTimeout + u.limits.Write)) //nolint:errcheck // as above

@@ -1,0 +1,172 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// script answers attempts one after another; the last answer goes on.
+func script(ends ...attempt) func(partition.NodeID, replica.Operation, func(replica.Answer, Sent)) {
+	next := 0 // one request at a time
+	return func(_ partition.NodeID, op replica.Operation, done func(replica.Answer, Sent)) {
+		end := ends[min(next, len(ends)-1)]
+		next++
+		end.answer.Epoch = op.Epoch
+		go done(end.answer, end.sent)
+	}
+}
+
+func outcomeIs(o replica.Outcome) attempt {
+	a := attempt{answer: replica.Answer{Outcome: o, Lineage: lineage}, sent: Certain}
+	if o == replica.Done {
+		a.answer.Result.Sequence = 9
+	}
+	return a
+}
+
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	lost, never := attempt{sent: MaybeSent}, attempt{sent: NeverSent}
+	for _, test := range []struct {
+		name, method string
+		ends         []attempt
+		status       int
+		code         string
+	}{
+		{"retried until it is reached", "PUT", []attempt{never, never, outcomeIs(replica.Done)}, 201, ""},
+		{"lost, then joined", "PUT", []attempt{lost, outcomeIs(replica.Done)}, 201, ""},
+		{"lost", "PUT", []attempt{lost, never}, 504, "outcome-unknown"},
+		{"logged", "DELETE", []attempt{outcomeIs(replica.Unknown)}, 504, "outcome-unknown"},
+		{"never reached", "PUT", []attempt{never}, 503, "unavailable"},
+		{"timed out at the primary", "DELETE", []attempt{outcomeIs(replica.TimedOut)}, 503, "unavailable"},
+		{"lost, then 412 in the same epoch", "PUT", []attempt{lost, outcomeIs(replica.PreconditionFailed)}, 504, "outcome-unknown"},
+		{"a read whose attempts are lost", "GET", []attempt{lost}, 503, "unavailable"},
+		{"a read after a lost lease", "GET", []attempt{outcomeIs(replica.Expired), outcomeIs(replica.Found)}, 200, ""},
+		{"a disk that fails", "GET", []attempt{outcomeIs(replica.Failed)}, 503, "unavailable"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake("n4")
+			f.send = script(test.ends...)
+			r := serve(t, f, Limits{}).do(test.method, "/v1/kv/a?timeout=100ms", "").want(t, test.status, test.code)
+			if (r.Header.Get("Retry-After") != "") != (test.status == 503) {
+				t.Errorf("Retry-After %q with %d", r.Header.Get("Retry-After"), test.status)
+			}
+		})
+	}
+}
+
+func TestRequestsWaitForAPrimary(t *testing.T) {
+	t.Parallel()
+	f := newFake("n4")
+	f.setMap(fakeMap(2, 2, ""))
+	n := serve(t, f, Limits{})
+	r := n.do("PUT", "/v1/kv/a?timeout=30ms", "v").want(t, 503, "unavailable")
+	if !strings.Contains(string(r.body), "had no primary within 30ms") {
+		t.Errorf("%s", r.body)
+	}
+	status := make(chan int, 1)
+	go func() { status <- n.do("PUT", "/v1/kv/a", "v").StatusCode }()
+	f.setMap(fakeMap(3, 2, ""))
+	f.setMap(fakeMap(4, 3, "n3"))
+	if got := <-status; got != 201 {
+		t.Fatalf("status %d", got)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if op := f.sent[0]; op.Epoch != 3 || op.Request.Counter == 0 || op.Deadline == 0 {
+		t.Fatalf("sent %+v", op)
+	}
+}
+
+func TestBeforePlacement(t *testing.T) {
+	t.Parallel()
+	f := newFake("n4")
+	n := serve(t, f, Limits{})
+	m := fakeMap(2, 1, "")
+	m.Partitions, m.Nodes = nil, m.Nodes[:2]
+	f.setMap(m)
+	for _, path := range []string{"/v1/kv/a", "/v1/partitions/1", "/v1/locate/a"} {
+		if r := n.do("GET", path, "").want(t, 503, "unavailable"); !strings.Contains(string(r.body), "waits for 3 nodes, has 2") {
+			t.Errorf("%s: %s", path, r.body)
+		}
+	}
+	n.do("PUT", "/v1/kv/a", "v").want(t, 503, "unavailable")
+	n.do("GET", "/v1/partitions", "").want(t, 200, "")
+	f.m.Store(nil)
+	for _, path := range []string{"/v1/kv/a", "/v1/partitions", "/v1/nodes", "/v1/cluster", "/v1/locate/a"} {
+		n.do("GET", path, "").want(t, 503, "unavailable")
+	}
+}
+
+// TestHangUp: a client that leaves ends the wait, and not the write.
+func TestHangUp(t *testing.T) {
+	t.Parallel()
+	f := newFake("n4")
+	sent, answer := make(chan struct{}), make(chan struct{})
+	f.send = func(_ partition.NodeID, op replica.Operation, done func(replica.Answer, Sent)) {
+		go func() {
+			close(sent)
+			<-answer
+			done(f.apply(&op), Certain)
+		}()
+	}
+	n := serve(t, f, Limits{})
+	ctx, hangUp := context.WithCancel(t.Context())
+	go func() {
+		<-sent
+		hangUp()
+	}()
+	r, err := http.NewRequestWithContext(ctx, "PUT", n.url+"/v1/kv/a", strings.NewReader("value"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := n.client.Do(r); err == nil {
+		a.Body.Close() //nolint:errcheck // the test has failed
+		t.Fatal("an answer after the client left")
+	}
+	eventually(t, "the handler ends", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.open) == 0 })
+	if n.gateway.bodies.TryAcquire(n.gateway.limits.Bodies) {
+		t.Fatal("the body's memory is given back while the node has the body")
+	}
+	close(answer)
+	eventually(t, "the body's memory is given back", func() bool { return n.gateway.bodies.TryAcquire(n.gateway.limits.Bodies) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if string(f.table["a"].value) != "value" {
+		t.Fatal("the write was lost")
+	}
+}
+
+// TestCloseEndsWaits: what waits when the node stops is answered with what is
+// known of it.
+func TestCloseEndsWaits(t *testing.T) {
+	t.Parallel()
+	f := newFake("n4")
+	f.setMap(fakeMap(2, 2, ""))
+	n := serve(t, f, Limits{})
+	answered := make(chan response, 1)
+	go func() { answered <- n.do("PUT", "/v1/kv/a", "v") }()
+	eventually(t, "the write waits", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.open) == 1 })
+	if err := n.gateway.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := (<-answered).want(t, 503, "unavailable"); !strings.Contains(string(r.body), "stopping") {
+		t.Fatalf("%s", r.body)
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in 10 s: %s", what)
+		}
+	}
+}
