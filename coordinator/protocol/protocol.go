@@ -6,8 +6,12 @@ package protocol
 import (
 	"time"
 
+	"github.com/holdfast-io/holdfast/coordinator/liveness"
 	"github.com/holdfast-io/holdfast/partition"
 )
+
+// Report is what a heartbeat says of its node.
+type Report = liveness.Report
 
 // Copy is a partition's copy on a node's disk, as a registration reports it.
 type Copy struct {
@@ -16,8 +20,38 @@ type Copy struct {
 	Lineage   uint32
 }
 
-// Report is what a heartbeat says of its node.
-type Report struct {
-	MapVersion  uint64
-	OldestFsync time.Duration
+func encodeReport(e *encoder, r *Report) {
+	e.uint(r.MapVersion)
+	e.int(int64(r.OldestFsync))
+	encodeList(e, r.NotServing, func(e *encoder, n *liveness.NotServing) {
+		e.uint(uint64(n.Partition))
+		e.uint(uint64(n.Epoch))
+		e.int(int64(n.For))
+	})
+	encodeList(e, r.Learners, func(e *encoder, l *liveness.Learner) {
+		e.uint(uint64(l.Partition))
+		e.uint(uint64(l.Epoch))
+		e.uint(l.Have)
+		e.uint(l.Want)
+	})
+	e.uint(r.Load.Operations)
+	e.uint(r.Load.Bytes)
+	e.uint(r.Load.Free)
+}
+
+func decodeReport(d *decoder) Report {
+	return Report{
+		MapVersion: d.uint(), OldestFsync: time.Duration(d.int()),
+		NotServing: decodeList(d, 3, func(d *decoder) liveness.NotServing {
+			return liveness.NotServing{
+				Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), For: time.Duration(d.int()),
+			}
+		}),
+		Learners: decodeList(d, 4, func(d *decoder) liveness.Learner {
+			return liveness.Learner{
+				Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Have: d.uint(), Want: d.uint(),
+			}
+		}),
+		Load: liveness.Load{Operations: d.uint(), Bytes: d.uint(), Free: d.uint()},
+	}
 }

@@ -1,0 +1,72 @@
+package protocol
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Decode returns the message in b, which it does not keep. Its error wraps
+// ErrMalformed.
+func Decode(b []byte) (Message, error) {
+	d := &decoder{b: b}
+	k := kind(d.byte())
+	m := decodeBody(d, k)
+	if err := d.done(); err != nil {
+		return nil, fmt.Errorf("message of kind %d: %w", k, err)
+	}
+	return m, nil
+}
+
+func decodeBody(d *decoder, k kind) Message {
+	switch k {
+	case kindHeartbeat:
+		return Heartbeat{Report: decodeReport(d)}
+	case kindFollow:
+		return Follow{Since: d.uint(), Stop: d.bool()}
+	case kindSnapshot:
+		return Snapshot{Reset: d.bool(), Map: decodeMap(d)}
+	case kindDelta:
+		return Delta{Delta: decodeDelta(d)}
+	case kindBeat:
+		return Beat{
+			Version: d.uint(), Leader: d.string(),
+			Members:   decodeList(d, 3, func(d *decoder) Member { return Member{d.string(), d.string(), d.string()} }),
+			Suspected: decodeList(d, 1, (*decoder).node),
+		}
+	case kindRegister:
+		return Register{
+			Node: decodeNode(d), ClusterID: d.string(), Application: d.string(),
+			Copies: decodeList(d, 3, decodeCopy),
+		}
+	case kindPropose:
+		return Propose{Changes: decodeList(d, 6, decodeChange)}
+	case kindRecover:
+		return Recover{Partition: partition.ID(d.uint32()), Node: d.node(), Unsafe: d.bool(), Confirm: d.bool()}
+	case kindForwarded:
+		return Forwarded{Request: d.rest()}
+	case kindAsk:
+		return Ask{Self: decodeSeen(d)}
+	case kindAnswer:
+		return Answer{Self: decodeSeen(d), Group: decodeList(d, 9, decodeSeen), ClusterID: d.string()}
+	case kindReply:
+		r := Reply{Code: Code(d.byte()), Text: d.string(), Version: d.uint(), Body: d.rest()}
+		if d.err == nil && (r.Code < OK || r.Code > Invalid) {
+			d.fail(fmt.Sprintf("reply code %d", r.Code))
+		}
+		return r
+	}
+	d.fail(fmt.Sprintf("kind %d", k))
+	return nil
+}
+
+// rest takes all that is left, copied; nil if there is nothing.
+func (d *decoder) rest() []byte {
+	if len(d.b) == 0 {
+		return nil
+	}
+	out := bytes.Clone(d.b)
+	d.b = nil
+	return out
+}

@@ -1,0 +1,212 @@
+package protocol
+
+import (
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// kind is the first byte of every message, request and reply.
+type kind byte
+
+const (
+	kindHeartbeat kind = iota + 1
+	kindFollow
+	kindSnapshot
+	kindDelta
+	kindBeat
+	kindRegister
+	kindPropose
+	kindRecover
+	kindForwarded
+	kindAsk
+	kindReply
+	kindAnswer
+)
+
+// Heartbeat is sent by a node to every coordinator.
+type Heartbeat struct{ Report Report }
+
+// Follow asks for the map from Since on: deltas where that version is still
+// known, else a snapshot. Sent again, it moves the stream to Since. Stop ends it.
+type Follow struct {
+	Since uint64
+	Stop  bool
+}
+
+// Snapshot is a whole map. Reset says that the follower's version, although
+// higher, is of a history that is gone: the coordinators were restored.
+type Snapshot struct {
+	Reset bool
+	Map   *partition.Map
+}
+
+// Delta is a change of the map.
+type Delta struct{ Delta partition.Delta }
+
+// Beat is sent to followers between changes, as a sign of life.
+type Beat struct {
+	Version   uint64 // of the sender's map
+	Leader    string // ID of the leading coordinator, "" if the sender knows of none
+	Members   []Member
+	Suspected []partition.NodeID
+}
+
+// Member is one coordinator.
+type Member struct {
+	ID       string
+	PeerAddr string
+	HTTPAddr string // "" where the sender has not heard of it
+}
+
+// Register asks the leader, through any coordinator, to take the node into the
+// map with this boot.
+type Register struct {
+	Node        partition.Node
+	ClusterID   string // that its disk belongs to, "" for a new one
+	Application string
+	Copies      []Copy
+}
+
+// Propose asks for changes. They are judged one by one.
+type Propose struct{ Changes []partition.Change }
+
+// Recover is an operator's order for a partition without a primary.
+type Recover struct {
+	Partition partition.ID
+	Node      partition.NodeID // "" lets the coordinators choose
+	Unsafe    bool             // acknowledged writes may be lost
+	Confirm   bool             // of an unsafe order: do it, not only say what it may lose
+}
+
+// Forwarded is a request that another coordinator could not answer itself. It
+// is never forwarded again.
+type Forwarded struct{ Request []byte }
+
+// Ask is what a coordinator that has never run asks the others.
+type Ask struct{ Self Seen }
+
+// Seen is a coordinator with the identity of its data directory.
+type Seen struct {
+	ID    string
+	Store partition.StoreID
+}
+
+// Answer tells the asker what the other knows.
+type Answer struct {
+	Self Seen
+	// Group is who makes the group, as the answerer has written it down; empty
+	// while it has not.
+	Group     []Seen
+	ClusterID string // "" while the cluster is not created, as far as it knows
+}
+
+// Code sorts replies by what the asker is to do.
+type Code uint8
+
+const (
+	// OK: done; Version is the map's after it.
+	OK Code = iota + 1
+	// Retry: not now, for want of a leader or of time; it may have been done.
+	Retry
+	// Refused for good, with the reason.
+	Refused
+	// Invalid: the request makes no sense here.
+	Invalid
+)
+
+// Reply ends every request but Ask.
+type Reply struct {
+	Code    Code
+	Text    string // for people, where it is not OK
+	Version uint64
+	Body    []byte // JSON for the operator
+}
+
+func (m Heartbeat) encode(e *encoder) { encodeReport(e, &m.Report) }
+func (m Follow) encode(e *encoder)    { e.uint(m.Since); e.bool(m.Stop) }
+func (m Snapshot) encode(e *encoder)  { e.bool(m.Reset); encodeMap(e, m.Map) }
+func (m Delta) encode(e *encoder)     { encodeDelta(e, &m.Delta) }
+
+func (m Beat) encode(e *encoder) {
+	e.uint(m.Version)
+	e.string(m.Leader)
+	encodeList(e, m.Members, func(e *encoder, v *Member) { e.string(v.ID); e.string(v.PeerAddr); e.string(v.HTTPAddr) })
+	encodeList(e, m.Suspected, func(e *encoder, id *partition.NodeID) { e.node(*id) })
+}
+
+func (m Register) encode(e *encoder) {
+	encodeNode(e, &m.Node)
+	e.string(m.ClusterID)
+	e.string(m.Application)
+	encodeList(e, m.Copies, encodeCopy)
+}
+
+func (m Propose) encode(e *encoder) { encodeList(e, m.Changes, encodeChange) }
+
+func (m Recover) encode(e *encoder) {
+	e.uint(uint64(m.Partition))
+	e.node(m.Node)
+	e.bool(m.Unsafe)
+	e.bool(m.Confirm)
+}
+
+func (m Forwarded) encode(e *encoder) { e.b = append(e.b, m.Request...) }
+func (m Ask) encode(e *encoder)       { encodeSeen(e, &m.Self) }
+
+func (m Answer) encode(e *encoder) {
+	encodeSeen(e, &m.Self)
+	encodeList(e, m.Group, encodeSeen)
+	e.string(m.ClusterID)
+}
+
+func (m Reply) encode(e *encoder) {
+	e.byte(byte(m.Code))
+	e.string(m.Text)
+	e.uint(m.Version)
+	e.b = append(e.b, m.Body...)
+}
+
+func encodeSeen(e *encoder, s *Seen) { e.string(s.ID); e.store(s.Store) }
+func decodeSeen(d *decoder) Seen     { return Seen{ID: d.string(), Store: d.store()} }
+
+// Message is one of the types above, by value.
+type Message interface{ encode(e *encoder) }
+
+// Encode returns a message's bytes.
+func Encode(m Message) []byte {
+	var e encoder
+	e.byte(byte(kindOf(m)))
+	m.encode(&e)
+	return e.b
+}
+
+func kindOf(m Message) kind {
+	switch m.(type) {
+	case Heartbeat:
+		return kindHeartbeat
+	case Follow:
+		return kindFollow
+	case Snapshot:
+		return kindSnapshot
+	case Delta:
+		return kindDelta
+	case Beat:
+		return kindBeat
+	case Register:
+		return kindRegister
+	case Propose:
+		return kindPropose
+	case Recover:
+		return kindRecover
+	case Forwarded:
+		return kindForwarded
+	case Ask:
+		return kindAsk
+	case Answer:
+		return kindAnswer
+	case Reply:
+		return kindReply
+	}
+	panic(fmt.Sprintf("protocol: %T is no message", m))
+}

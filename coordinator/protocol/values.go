@@ -1,0 +1,149 @@
+package protocol
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+func encodeReplica(e *encoder, r *partition.Replica) { e.node(r.Node); e.store(r.Store) }
+
+func decodeReplica(d *decoder) partition.Replica {
+	return partition.Replica{Node: d.node(), Store: d.store()}
+}
+
+func encodeReplicas(e *encoder, list []partition.Replica) { encodeList(e, list, encodeReplica) }
+
+func decodeReplicas(d *decoder) []partition.Replica { return decodeList(d, 9, decodeReplica) }
+
+func encodeConfiguration(e *encoder, c *partition.Configuration) {
+	e.uint(uint64(c.ID))
+	e.uint(uint64(c.Epoch))
+	e.uint(uint64(c.Lineage))
+	e.node(c.Primary)
+	encodeReplicas(e, c.Replicas)
+	encodeReplicas(e, c.Learners)
+	encodeReplicas(e, c.Eligible)
+	encodeReplicas(e, c.Unavailable)
+}
+
+func decodeConfiguration(d *decoder) partition.Configuration {
+	return partition.Configuration{
+		ID: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Lineage: d.uint32(), Primary: d.node(),
+		Replicas: decodeReplicas(d), Learners: decodeReplicas(d),
+		Eligible: decodeReplicas(d), Unavailable: decodeReplicas(d),
+	}
+}
+
+func encodeNode(e *encoder, n *partition.Node) {
+	e.node(n.ID)
+	e.store(n.Store)
+	e.uint(n.Incarnation)
+	e.string(n.Zone)
+	e.string(n.HTTPAddr)
+	e.string(n.PeerAddr)
+	e.uint(uint64(n.Weight))
+	names := slices.Sorted(maps.Keys(n.Services))
+	e.uint(uint64(len(names)))
+	for _, name := range names {
+		e.string(name)
+		e.string(n.Services[name])
+	}
+}
+
+func decodeNode(d *decoder) partition.Node {
+	n := partition.Node{
+		ID: d.node(), Store: d.store(), Incarnation: d.uint(), Zone: d.string(),
+		HTTPAddr: d.string(), PeerAddr: d.string(), Weight: d.uint32(),
+	}
+	type service struct{ name, addr string }
+	for _, s := range decodeList(d, 2, func(d *decoder) service { return service{d.string(), d.string()} }) {
+		if n.Services == nil {
+			n.Services = make(map[string]string)
+		}
+		n.Services[s.name] = s.addr
+	}
+	return n
+}
+
+func encodeSettings(e *encoder, s *partition.Settings) {
+	e.int(int64(s.Partitions))
+	e.int(int64(s.ReplicationFactor))
+	e.int(int64(s.MinInSync))
+	e.int(int64(s.ExpectNodes))
+}
+
+func decodeSettings(d *decoder) partition.Settings {
+	return partition.Settings{
+		Partitions: int(d.int()), ReplicationFactor: int(d.int()),
+		MinInSync: int(d.int()), ExpectNodes: int(d.int()),
+	}
+}
+
+func encodeMap(e *encoder, m *partition.Map) {
+	e.uint(m.Version)
+	e.string(m.ClusterID)
+	e.string(m.Application)
+	encodeSettings(e, &m.Settings)
+	encodeList(e, m.Nodes, encodeNode)
+	encodeList(e, m.Partitions, encodeConfiguration)
+}
+
+func decodeMap(d *decoder) *partition.Map {
+	return &partition.Map{
+		Version: d.uint(), ClusterID: d.string(), Application: d.string(), Settings: decodeSettings(d),
+		Nodes: decodeList(d, 14, decodeNode), Partitions: decodeList(d, 8, decodeConfiguration),
+	}
+}
+
+func encodeChange(e *encoder, c *partition.Change) {
+	e.uint(uint64(c.Partition))
+	e.uint(uint64(c.Epoch))
+	e.node(c.Primary)
+	encodeReplicas(e, c.Replicas)
+	e.node(c.Proposer)
+	e.string(c.Reason)
+}
+
+func decodeChange(d *decoder) partition.Change {
+	return partition.Change{
+		Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Primary: d.node(),
+		Replicas: decodeReplicas(d), Proposer: d.node(), Reason: d.string(),
+	}
+}
+
+func encodeCopy(e *encoder, c *Copy) {
+	e.uint(uint64(c.Partition))
+	e.uint(uint64(c.Epoch))
+	e.uint(uint64(c.Lineage))
+}
+
+func decodeCopy(d *decoder) Copy {
+	return Copy{Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Lineage: d.uint32()}
+}
+
+func encodeDelta(e *encoder, v *partition.Delta) {
+	e.uint(v.Since)
+	e.uint(v.Version)
+	e.bool(v.Cluster != nil)
+	if v.Cluster != nil {
+		e.string(v.Cluster.ClusterID)
+		e.string(v.Cluster.Application)
+		encodeSettings(e, &v.Cluster.Settings)
+	}
+	encodeList(e, v.Nodes, encodeNode)
+	encodeList(e, v.Left, func(e *encoder, id *partition.NodeID) { e.node(*id) })
+	encodeList(e, v.Partitions, encodeConfiguration)
+}
+
+func decodeDelta(d *decoder) partition.Delta {
+	v := partition.Delta{Since: d.uint(), Version: d.uint()}
+	if d.bool() {
+		v.Cluster = &partition.Cluster{ClusterID: d.string(), Application: d.string(), Settings: decodeSettings(d)}
+	}
+	v.Nodes = decodeList(d, 14, decodeNode)
+	v.Left = decodeList(d, 1, (*decoder).node)
+	v.Partitions = decodeList(d, 8, decodeConfiguration)
+	return v
+}
