@@ -1,0 +1,221 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/holdfast-io/holdfast/dataplane/client"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve runs a server and counts its requests.
+func serve(t *testing.T, handler http.HandlerFunc) (url string, requests *atomic.Int32) {
+	t.Helper()
+	requests = new(atomic.Int32)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		handler(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, requests
+}
+
+func newClient(t *testing.T, servers ...string) *client.Client {
+	t.Helper()
+	c, err := client.New(client.Config{Servers: servers, Timeout: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func problem(status int, code string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"status":%d,"code":%q,"detail":"so it is"}`, status, code)
+	}
+}
+
+// nowhere is an address that nothing listens on.
+func nowhere(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	return l.Addr().String()
+}
+
+func TestOperationsSayWhatTheyAsk(t *testing.T) {
+	t.Parallel()
+	var saw *http.Request
+	var body string
+	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		saw, body = r, string(b)
+		w.Header().Set("ETag", `"0000002a-7"`)
+		w.Header().Set("Holdfast-Node", "n4")
+		w.Header().Set("Holdfast-Partition", "partition-12")
+		w.Header().Set("Holdfast-Route", "n4 > n2 (primary)")
+		switch r.Method {
+		case http.MethodPut:
+			w.WriteHeader(http.StatusCreated)
+		case http.MethodDelete:
+			w.Header().Set("Holdfast-Existed", "true")
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			w.Write([]byte("the value"))
+		}
+	})
+	c := newClient(t, url)
+	v, err := c.Get(t.Context(), "a/b c%", client.Stale(), client.Explain())
+	if err != nil || string(v.Data) != "the value" || v.ETag != `"0000002a-7"` || v.Way.Node != "n4" || v.Way.Route != "n4 > n2 (primary)" || v.Way.Attempts != 1 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if saw.URL.EscapedPath() != "/v1/kv/a%2Fb%20c%25" || saw.URL.Query().Get("consistency") != "stale" || saw.Header.Get("Holdfast-Explain") != "1" {
+		t.Errorf("get asked for %s %v", saw.URL, saw.Header)
+	}
+	if wait, err := time.ParseDuration(saw.URL.Query().Get("timeout")); err != nil || wait > 2*time.Second || wait < time.Second {
+		t.Errorf("the server may wait %v, %v", wait, err)
+	}
+	w, err := c.Put(t.Context(), "k", []byte("v"), client.IfMatch(`"1-1"`, `"1-2"`))
+	if err != nil || !w.Created || w.ETag != `"0000002a-7"` || body != "v" || saw.Header.Get("If-Match") != `"1-1", "1-2"` {
+		t.Errorf("put: %+v, %v, body %q, %v", w, err, body, saw.Header)
+	}
+	if _, err = c.Put(t.Context(), "k", nil, client.IfAbsent()); err != nil || saw.ContentLength != 0 || saw.Header.Get("If-None-Match") != "*" {
+		t.Errorf("empty put: %v, length %d, %v", err, saw.ContentLength, saw.Header)
+	}
+	if d, err := c.Delete(t.Context(), "k", client.IfExists()); err != nil || !d.Existed || saw.Header.Get("If-Match") != "*" {
+		t.Errorf("delete: %+v, %v", d, err)
+	}
+}
+
+// What each answer means, and whether another server is asked.
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name         string
+		first        http.HandlerFunc
+		read, write  error // nil: the second server's answer
+		asksElsehere bool
+	}{
+		{"not found", problem(404, "key-not-found"), client.ErrNotFound, client.ErrNotFound, false},
+		{"no such route", problem(404, "no-such-route"), client.ErrNotApplied, client.ErrNotApplied, false},
+		{"precondition", problem(412, "precondition-failed"), client.ErrPrecondition, client.ErrPrecondition, false},
+		{"too large", problem(413, "value-too-large"), client.ErrNotApplied, client.ErrNotApplied, false},
+		{"disk full", problem(507, "disk-full"), client.ErrNotApplied, client.ErrNotApplied, false},
+		{"unavailable", problem(503, "unavailable"), nil, nil, true},
+		{"overloaded", problem(429, "overloaded"), nil, nil, true},
+		{"outcome unknown", problem(504, "outcome-unknown"), nil, client.ErrOutcomeUnknown, true},
+		{"a proxy's page", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, nil, client.ErrOutcomeUnknown, true},
+		{"cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, client.ErrOutcomeUnknown, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			first, _ := serve(t, c.first)
+			second, asked := serve(t, func(http.ResponseWriter, *http.Request) {})
+			if _, err := newClient(t, first, second).Get(t.Context(), "k"); !errors.Is(err, c.read) {
+				t.Errorf("read: %v, want %v", err, c.read)
+			}
+			if got := asked.Load() > 0; got != c.asksElsehere {
+				t.Errorf("read asked another server: %v", got)
+			}
+			before := asked.Load()
+			_, err := newClient(t, first, second).Put(t.Context(), "k", []byte("v"))
+			if !errors.Is(err, c.write) {
+				t.Errorf("write: %v, want %v", err, c.write)
+			}
+			if got := asked.Load() > before; got != (c.write == nil) {
+				t.Errorf("write asked another server: %v", got)
+			}
+		})
+	}
+}
+
+func TestAServerThatIsNotThereIsPassedOver(t *testing.T) {
+	t.Parallel()
+	url, asked := serve(t, func(http.ResponseWriter, *http.Request) {})
+	c := newClient(t, nowhere(t), url)
+	w, err := c.Put(t.Context(), "k", []byte("v"))
+	if err != nil || w.Way.Attempts != 2 || asked.Load() != 1 {
+		t.Errorf("%+v, %v", w, err)
+	}
+	alone := newClient(t, nowhere(t))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := alone.Put(ctx, "k", []byte("v")); !errors.Is(err, client.ErrNotApplied) {
+		t.Errorf("what was never sent was not applied: %v", err)
+	}
+}
+
+func TestAWriteThatGetsNoAnswerIsUnknown(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	stalled, _ := serve(t, func(http.ResponseWriter, *http.Request) { <-release })
+	other, asked := serve(t, func(http.ResponseWriter, *http.Request) {})
+	t.Cleanup(func() { close(release) })
+	c := newClient(t, stalled, other)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := c.Put(ctx, "k", []byte("v")); !errors.Is(err, client.ErrOutcomeUnknown) || asked.Load() != 0 {
+		t.Errorf("%v, and %d requests elsewhere", err, asked.Load())
+	}
+}
+
+func TestAWaitingServerIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if requests.Add(1) < 4 {
+			problem(503, "not-ready")(w, r)
+		}
+	})
+	if w, err := newClient(t, url).Put(t.Context(), "k", nil); err != nil || w.Way.Attempts != 4 {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
+func TestSpreadBeginsWithEachServerInTurn(t *testing.T) {
+	t.Parallel()
+	a, askedA := serve(t, func(http.ResponseWriter, *http.Request) {})
+	b, askedB := serve(t, func(http.ResponseWriter, *http.Request) {})
+	c, err := client.New(client.Config{Servers: []string{a, b}, Spread: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for range 10 {
+		if _, err := c.Get(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if askedA.Load() != 5 || askedB.Load() != 5 {
+		t.Errorf("%d and %d requests", askedA.Load(), askedB.Load())
+	}
+}
+
+func TestNewReportsAllFaults(t *testing.T) {
+	t.Parallel()
+	_, err := client.New(client.Config{Servers: []string{"ftp://x:1", "http://a/b"}, Timeout: -1})
+	if err == nil || !strings.Contains(err.Error(), "ftp") || !strings.Contains(err.Error(), "/b") || !strings.Contains(err.Error(), "timeout") {
+		t.Errorf("%v", err)
+	}
+	if _, err := client.New(client.Config{}); err == nil {
+		t.Error("no server")
+	}
+}

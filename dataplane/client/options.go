@@ -1,0 +1,54 @@
+package client
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Option changes one operation.
+type Option func(*call)
+
+// IfMatch makes a write conditional: the key's value is one of those that the
+// ETags name, in the form that answers have them.
+func IfMatch(etags ...string) Option {
+	return func(c *call) { c.header.Set("If-Match", strings.Join(etags, ", ")) }
+}
+
+// IfExists makes a write conditional: the key has a value.
+func IfExists() Option { return IfMatch("*") }
+
+// IfAbsent makes a write conditional: the key has no value.
+func IfAbsent() Option {
+	return func(c *call) { c.header.Set("If-None-Match", "*") }
+}
+
+// Stale lets a read be answered with whatever a replica has.
+func Stale() Option {
+	return func(c *call) { c.query.Set("consistency", "stale") }
+}
+
+// Explain asks for the way of the request; Way.Route then says it.
+func Explain() Option {
+	return func(c *call) { c.header.Set("Holdfast-Explain", "1") }
+}
+
+// call is one operation, as every attempt at it sends it.
+type call struct {
+	operation string // for errors
+	method    string
+	key       string
+	body      []byte
+	header    http.Header
+	query     url.Values
+	write     bool
+}
+
+func newCall(operation, method, key string, body []byte, options []Option) *call {
+	c := &call{operation: operation, method: method, key: key, body: body, header: http.Header{}, query: url.Values{},
+		write: method != http.MethodGet && method != http.MethodHead}
+	for _, o := range options {
+		o(c)
+	}
+	return c
+}

@@ -1,0 +1,117 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// readPatience is how long one server may take over a read while there are
+// others to ask: it may have been stopped.
+const readPatience = 2 * time.Second
+
+// do carries out the call: at one server after another, until one has answered
+// for good, or the deadline ends it. A write goes out again only where the last
+// attempt was certainly not applied, and never will be.
+func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	start := time.Now()
+	first := 0
+	if c.spread {
+		first = int(c.turn.Add(1) % uint32(len(c.servers)))
+	}
+	pause := &backoff.ExponentialBackOff{InitialInterval: 10 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 500 * time.Millisecond}
+	pause.Reset()
+	var last error
+	for attempts := 1; ; attempts++ {
+		server := c.servers[(first+attempts-1)%len(c.servers)]
+		a, err := c.once(ctx, server, k, attempts)
+		if a != nil {
+			a.way.Took, a.way.Attempts = time.Since(start), attempts
+		}
+		if err == nil {
+			return a, nil
+		}
+		again := errors.Is(err, ErrNotApplied) && worthAnother(err)
+		if !again || ctx.Err() != nil {
+			return a, prefer(ctx, last, err)
+		}
+		last = err
+		// Every server once at once; then with pauses.
+		if attempts < len(c.servers) {
+			continue
+		}
+		timer := time.NewTimer(pause.NextBackOff())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return a, err
+		case <-timer.C:
+		}
+	}
+}
+
+// prefer returns what tells more: an attempt that the deadline cut before it was
+// sent says less than the one before it.
+func prefer(ctx context.Context, last, err error) error {
+	var e *Error
+	if last != nil && ctx.Err() != nil && errors.As(err, &e) && e.Status == 0 && errors.Is(err, ErrNotApplied) {
+		return last
+	}
+	return err
+}
+
+// once makes one attempt and says what its end means.
+func (c *Client) once(ctx context.Context, server string, k *call, number int) (*answer, error) {
+	if !k.write && len(c.servers) > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, readPatience*time.Duration(number))
+		defer cancel()
+	}
+	a, err := c.attempt(ctx, server, k)
+	e := &Error{Operation: k.operation, Key: k.key}
+	if err != nil {
+		e.Cause, e.Kind = err, ErrOutcomeUnknown
+		if !k.write || errors.Is(err, errUnsent) {
+			e.Kind = ErrNotApplied
+		}
+		return nil, e
+	}
+	if a.status/100 == 2 {
+		return a, nil
+	}
+	e.Status, e.ETag = a.status, a.header.Get("ETag")
+	e.Code, e.Detail = a.problem()
+	switch {
+	case a.status == http.StatusNotFound && e.Code == "key-not-found":
+		e.Kind = ErrNotFound
+		return a, e
+	case a.status == http.StatusPreconditionFailed:
+		e.Kind = ErrPrecondition
+	case k.write && (a.status == http.StatusGatewayTimeout || a.status/100 == 5 && e.Code == ""):
+		// An error page of something in between says nothing of the write.
+		e.Kind = ErrOutcomeUnknown
+	default:
+		e.Kind = ErrNotApplied
+	}
+	return nil, e
+}
+
+// worthAnother reports whether another attempt may do better than one that was
+// not applied.
+func worthAnother(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Status {
+	case 0, http.StatusRequestTimeout, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
