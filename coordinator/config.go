@@ -129,7 +129,7 @@ func (c Config) Validate() error {
 	if n := len(c.InitialCluster); n > 0 && n%2 == 0 {
 		bad("initial-cluster has %d members: want an odd number, three or five", n)
 	}
-	if err := checkSettings(settingsWithDefaults(c.Settings)); err != nil {
+	if err := settingsWithDefaults(c.Settings).Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -7,9 +7,6 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// MaxPartitions bounds the number of partitions of a cluster.
-const MaxPartitions = 65536
-
 // settingsWithDefaults fills in what was not given when a cluster is created.
 func settingsWithDefaults(s partition.Settings) partition.Settings {
 	if s.Partitions == 0 {
@@ -25,25 +22,6 @@ func settingsWithDefaults(s partition.Settings) partition.Settings {
 		s.ExpectNodes = s.ReplicationFactor
 	}
 	return s
-}
-
-// checkSettings judges settings without zeroes.
-func checkSettings(s partition.Settings) error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.Partitions < 1 || s.Partitions > MaxPartitions {
-		bad("partitions %d: want 1 to %d", s.Partitions, MaxPartitions)
-	}
-	if s.ReplicationFactor < 1 {
-		bad("replication-factor %d: want at least 1", s.ReplicationFactor)
-	}
-	if s.MinInSync < 1 || s.MinInSync > s.ReplicationFactor {
-		bad("min-in-sync %d: want 1 to the replication factor, %d", s.MinInSync, s.ReplicationFactor)
-	}
-	if s.ExpectNodes < s.ReplicationFactor {
-		bad("expect-nodes %d: want at least the replication factor, %d", s.ExpectNodes, s.ReplicationFactor)
-	}
-	return errors.Join(errs...)
 }
 
 // disagreements compares what was given at start with what the cluster was

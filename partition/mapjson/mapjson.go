@@ -107,13 +107,12 @@ func ClusterOf(m *partition.Map, leader string, coordinators []Coordinator) Clus
 	}
 }
 
-// Locate finds a key's partition; false before the first placement. find is
-// partition.Of.
-func Locate(m *partition.Map, key []byte, find func(key []byte, partitions int) partition.ID) (Location, bool) {
-	if len(m.Partitions) == 0 {
+// Locate finds a key's partition; false before the first placement.
+func Locate(m *partition.Map, key []byte) (Location, bool) {
+	if !m.Placed() {
 		return Location{}, false
 	}
-	c := &m.Partitions[find(key, len(m.Partitions))]
+	c := &m.Partitions[partition.Of(key, len(m.Partitions))]
 	return Location{
 		Key: string(key), Partition: c.ID, Epoch: c.Epoch,
 		Primary: c.Primary, Replicas: partition.Nodes(c.Replicas),

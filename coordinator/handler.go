@@ -1,0 +1,127 @@
+package coordinator
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/transport"
+)
+
+// handler is the peer port: what nodes, followers and other coordinators say.
+// It implements transport.Handler.
+type handler struct{ c *Coordinator }
+
+// hello is what this coordinator says of itself.
+func (c *Coordinator) hello() []byte {
+	m := c.memberCopy()
+	h := protocol.Hello{
+		Role: protocol.RoleCoordinator, Name: c.config.ID, Store: m.Store,
+		ClusterID: m.ClusterID, Application: m.Application,
+		PeerAddr: c.config.AdvertisePeerAddr, HTTPAddr: c.advertisedHTTP(),
+	}
+	return h.Encode()
+}
+
+// verify judges the other side's hello. Its error goes to the other side.
+func (c *Coordinator) verify(theirs []byte) (any, error) {
+	h, err := protocol.DecodeHello(theirs)
+	if err != nil {
+		return nil, fmt.Errorf("coordinator %s: %w", c.config.ID, err)
+	}
+	if own := c.memberCopy().ClusterID; own != "" && h.ClusterID != "" && own != h.ClusterID {
+		return nil, fmt.Errorf("coordinator %s: it is of cluster %s, %s is of cluster %s", c.config.ID, own, h.Name, h.ClusterID)
+	}
+	return h, nil
+}
+
+// Up implements transport.Handler.
+func (h handler) Up(transport.Conn) {}
+
+// Down implements transport.Handler.
+func (h handler) Down(conn transport.Conn, _ error) { h.c.stream.leave(conn) }
+
+// Message implements transport.Handler.
+func (h handler) Message(conn transport.Conn, body []byte) {
+	m, err := protocol.Decode(body)
+	if err != nil {
+		h.malformed(conn, err)
+		return
+	}
+	who, _ := conn.Identity().(protocol.Hello)
+	switch m := m.(type) {
+	case protocol.Heartbeat:
+		if who.Role != protocol.RoleNode {
+			h.malformed(conn, fmt.Errorf("%w: a heartbeat of what is no node", protocol.ErrMalformed))
+			return
+		}
+		h.c.heartbeat(who, m.Report)
+	case protocol.Follow:
+		if m.Stop {
+			h.c.stream.leave(conn)
+		} else {
+			h.c.stream.follow(conn, m.Since)
+		}
+	default:
+		h.malformed(conn, fmt.Errorf("%w: %T is no message to a coordinator", protocol.ErrMalformed, m))
+	}
+}
+
+// Request implements transport.Handler.
+func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
+	m, err := protocol.Decode(body)
+	if err != nil {
+		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: err.Error()}))
+		h.malformed(conn, err)
+		return
+	}
+	switch m := m.(type) {
+	case protocol.Ask:
+		own := h.c.memberCopy()
+		reply(protocol.Encode(protocol.Answer{
+			Self: protocol.Seen{ID: own.ID, Store: own.Store}, Group: own.seen(), ClusterID: own.ClusterID,
+		}))
+	case protocol.Forwarded:
+		h.forwarded(m, reply)
+	case protocol.Register, protocol.Propose, protocol.Recover:
+		h.c.serve(reply, func() protocol.Reply { return h.c.route(m, bytes.Clone(body)) })
+	default:
+		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T is no request to a coordinator", m)}))
+	}
+}
+
+// forwarded answers what another coordinator took us to lead for.
+func (h handler) forwarded(f protocol.Forwarded, reply func([]byte)) {
+	m, err := protocol.Decode(f.Request)
+	if err != nil {
+		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: err.Error()}))
+		return
+	}
+	h.c.serve(reply, func() protocol.Reply { return h.c.lead(m) })
+}
+
+func (h handler) malformed(conn transport.Conn, err error) {
+	h.c.log.Warn("connection closed that broke the protocol", "addr", conn.RemoteAddr(), "err", err)
+	_ = conn.Close()
+}
+
+// maxServing bounds the requests that wait for Raft at the same time.
+const maxServing = 1024
+
+// serve answers a request on a goroutine of its own.
+func (c *Coordinator) serve(reply func([]byte), work func() protocol.Reply) {
+	select {
+	case c.serving <- struct{}{}:
+	default:
+		reply(protocol.Encode(protocol.Reply{Code: protocol.Retry, Text: "coordinator " + c.config.ID + " is overloaded"}))
+		return
+	}
+	started := c.goroutine(func() {
+		defer func() { <-c.serving }()
+		reply(protocol.Encode(work()))
+	})
+	if !started {
+		<-c.serving
+		reply(protocol.Encode(protocol.Reply{Code: protocol.Retry, Text: "coordinator " + c.config.ID + " stops"}))
+	}
+}

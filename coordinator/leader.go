@@ -1,0 +1,139 @@
+package coordinator
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/holdfast-io/holdfast/coordinator/state"
+)
+
+// leadership makes the group if it is not made yet, and follows who leads it.
+func (c *Coordinator) leadership() {
+	if c.group.Load() == nil {
+		if err := c.found(); err != nil {
+			if c.ctx.Err() == nil {
+				c.fail(err)
+			}
+			return
+		}
+	}
+	g := c.group.Load()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case leads := <-g.leader:
+			c.leading.Store(false)
+			c.log.Info("leadership changed", "leading", leads)
+			if leads {
+				c.takeOffice(g)
+			}
+		}
+	}
+}
+
+// found waits for the other members, however long it takes.
+func (c *Coordinator) found() error {
+	if err := c.meet(c.ctx, 0); err != nil {
+		return err
+	}
+	return c.join()
+}
+
+// takeOffice begins to lead once everything committed before is applied here.
+func (c *Coordinator) takeOffice(g *raftGroup) {
+	for g.raft.State() == raft.Leader && c.ctx.Err() == nil {
+		if err := g.raft.Barrier(enqueueTimeout).Error(); err != nil {
+			c.log.Warn("leader has not caught up", "err", err)
+			continue
+		}
+		c.liveness.Lock()
+		c.liveness.detector.BecameLeader(c.now())
+		c.liveness.Unlock()
+		if c.fsm.Map().ClusterID == "" && !c.createCluster() {
+			continue
+		}
+		c.metrics.elections.Inc()
+		c.leading.Store(true)
+		return
+	}
+}
+
+// createCluster gives the cluster its identity and settings, as the first
+// leader of the group.
+func (c *Coordinator) createCluster() bool {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails, as its documentation says
+	command := state.Create{
+		ClusterID: hex.EncodeToString(id[:]), Application: c.config.Application,
+		Settings: settingsWithDefaults(c.config.Settings),
+	}
+	if command.Application == "" {
+		command.Application = DefaultApplication
+	}
+	if _, err := c.commit(command); err != nil {
+		c.log.Warn("cluster not created", "err", err)
+		return false
+	}
+	c.log.Info("cluster created", "cluster", command.ClusterID, "settings", command.Settings)
+	return true
+}
+
+// noteCluster writes down what the cluster was created with, once this member
+// has applied that, and stops a member whose flags say otherwise.
+func (c *Coordinator) noteCluster() {
+	for c.fsm.Map().ClusterID == "" {
+		next := c.fsm.next()
+		if c.fsm.Map().ClusterID != "" {
+			break
+		}
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-next:
+		}
+	}
+	m := c.fsm.Map()
+	if c.memberCopy().ClusterID == m.ClusterID {
+		return
+	}
+	err := c.updateMember(func(v *member) {
+		v.ClusterID, v.Application, v.Settings = m.ClusterID, m.Application, m.Settings
+	})
+	if err == nil {
+		err = c.agree(c.memberCopy())
+	}
+	if err != nil {
+		c.fail(err)
+	}
+}
+
+// lostFollower is told of a follower whose map is newer than ours. A leader
+// that has just proved it leads has the newest map there is: then the
+// follower's is of a history that is gone.
+func (c *Coordinator) lostFollower(since uint64) {
+	g := c.group.Load()
+	if g == nil || !c.leading.Load() || !c.resetting.CompareAndSwap(false, true) {
+		return
+	}
+	started := c.goroutine(func() {
+		defer c.resetting.Store(false)
+		if err := g.raft.Barrier(enqueueTimeout).Error(); err != nil {
+			return
+		}
+		if version := c.fsm.Map().Version; version < since {
+			c.log.Warn("follower has a map newer than any: the coordinators were restored", "version", version, "since", since)
+			c.stream.reset(version)
+		}
+		select {
+		case <-c.ctx.Done():
+		case <-time.After(retrySlow):
+		}
+	})
+	if !started {
+		c.resetting.Store(false)
+	}
+}

@@ -1,0 +1,202 @@
+package coordinator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/coordinator/liveness"
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Recovery is the answer to an operator's recover or unsafe-recover.
+type Recovery struct {
+	Partition partition.ID     `json:"partition"`
+	Node      partition.NodeID `json:"node"`  // whose copy is promoted
+	Done      bool             `json:"done"`  // false: only a preview, nothing has changed
+	Epoch     partition.Epoch  `json:"epoch"` // after it; of a preview, before it
+	MayLose   string           `json:"may_lose"`
+	Next      string           `json:"next,omitempty"` // what to do about a preview
+}
+
+// errNothingToRecover protects partitions that are well from the operator.
+var errNothingToRecover = errors.New("it has a live primary: there is nothing to recover")
+
+// recover carries out an operator's order, as the leader.
+func (c *Coordinator) recover(m protocol.Recover) protocol.Reply {
+	operation := "recover " + m.Partition.String()
+	if m.Unsafe {
+		operation = "unsafe-" + operation
+	}
+	invalid := func(err error) protocol.Reply {
+		return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%s: %v", operation, err)}
+	}
+	cur, ok := c.fsm.Map().Partition(m.Partition)
+	if !ok {
+		return invalid(state.ErrNotPlaced)
+	}
+	health := c.health(c.fsm.Map())
+	if cur.Primary != "" && health[cur.Primary].State == liveness.Live && cur.Primary != m.Node {
+		return invalid(errNothingToRecover)
+	}
+	answer := Recovery{Partition: m.Partition, Node: m.Node, Epoch: cur.Epoch, MayLose: "nothing"}
+	var command state.Command
+	if m.Unsafe {
+		copies := c.copies(cur, health)
+		if answer.Node == "" && len(copies) > 0 {
+			answer.Node = copies[0].node
+		}
+		i := slices.IndexFunc(copies, func(v aCopy) bool { return v.node == answer.Node })
+		if i < 0 {
+			return invalid(fmt.Errorf("%w: copies are on %v", state.ErrNoCopy, copies))
+		}
+		answer.MayLose = copies[i].mayLose()
+		if !m.Confirm {
+			answer.Next = "send it again with confirm: true to do it"
+			return recovered(answer, c.fsm.Map().Version)
+		}
+		command = state.UnsafeRecover{Partition: m.Partition, Node: answer.Node, Lineage: newLineage(cur.Lineage)}
+	} else {
+		if answer.Node == "" {
+			answer.Node = chooseEligible(cur, health)
+		}
+		if answer.Node == "" {
+			return invalid(fmt.Errorf("%w: no copy is eligible; unsafe-recover promotes what is left, and says first what may be lost",
+				state.ErrNotEligible))
+		}
+		command = state.Recover{Partition: m.Partition, Node: answer.Node}
+	}
+	if _, err := c.commit(command); err != nil {
+		return failed(operation, err)
+	}
+	answer.Done = true
+	if after, ok := c.fsm.Map().Partition(m.Partition); ok {
+		answer.Epoch = after.Epoch
+	}
+	c.log.Warn("partition recovered by the operator", "partition", m.Partition, "node", answer.Node, "unsafe", m.Unsafe, "epoch", answer.Epoch)
+	return recovered(answer, c.fsm.Map().Version)
+}
+
+func recovered(answer Recovery, version uint64) protocol.Reply {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return protocol.Reply{Code: protocol.Invalid, Text: err.Error()}
+	}
+	return protocol.Reply{Code: protocol.OK, Version: version, Body: body}
+}
+
+// health is what this coordinator makes of every node of the map.
+func (c *Coordinator) health(m *partition.Map) map[partition.NodeID]liveness.Health {
+	c.liveness.Lock()
+	defer c.liveness.Unlock()
+	now := c.now()
+	out := make(map[partition.NodeID]liveness.Health, len(m.Nodes))
+	for _, id := range c.liveness.detector.Live(now, m) {
+		out[id] = liveness.Health{State: liveness.Live}
+	}
+	for i := range m.Nodes {
+		if id := m.Nodes[i].ID; out[id].State != liveness.Live {
+			out[id] = c.liveness.detector.Health(now, m, id)
+		}
+	}
+	return out
+}
+
+func chooseEligible(cur *partition.Configuration, health map[partition.NodeID]liveness.Health) partition.NodeID {
+	for _, r := range cur.Eligible {
+		if health[r.Node].State == liveness.Live {
+			return r.Node
+		}
+	}
+	if len(cur.Eligible) > 0 {
+		return cur.Eligible[0].Node
+	}
+	return ""
+}
+
+// aCopy is a copy that an unsafe recovery could promote.
+type aCopy struct {
+	node           partition.NodeID
+	live           bool
+	inSync         bool
+	eligible       bool
+	progress, want uint64 // of a learner, by its node's last report; zero if not known
+}
+
+// String names it in errors.
+func (a aCopy) String() string { return string(a.node) }
+
+// copies lists what an unsafe recovery could promote, best first: live ones,
+// in-sync, eligible, and then those that have come furthest.
+func (c *Coordinator) copies(cur *partition.Configuration, health map[partition.NodeID]liveness.Health) []aCopy {
+	var out []aCopy
+	for _, r := range append(slices.Clone(cur.Replicas), cur.Learners...) {
+		v := aCopy{node: r.Node, live: health[r.Node].State == liveness.Live, inSync: cur.InSync(r.Node)}
+		_, v.eligible = partition.Find(cur.Eligible, r.Node)
+		v.progress, v.want = c.progress(cur.ID, r.Node)
+		out = append(out, v)
+	}
+	first := func(a, b bool) int {
+		switch {
+		case a == b:
+			return 0
+		case a:
+			return -1
+		}
+		return 1
+	}
+	slices.SortStableFunc(out, func(a, b aCopy) int {
+		for _, v := range []int{first(a.live, b.live), first(a.inSync, b.inSync), first(a.eligible, b.eligible), first(a.progress > b.progress, b.progress > a.progress)} {
+			if v != 0 {
+				return v
+			}
+		}
+		return 0
+	})
+	return out
+}
+
+// progress is how far the node said its copy has come.
+func (c *Coordinator) progress(id partition.ID, node partition.NodeID) (have, want uint64) {
+	n, ok := c.fsm.Map().Node(node)
+	if !ok {
+		return 0, 0
+	}
+	c.liveness.Lock()
+	defer c.liveness.Unlock()
+	report, _ := c.liveness.detector.Report(node, n.Incarnation)
+	for _, l := range report.Learners {
+		if l.Partition == id {
+			return l.Have, l.Want
+		}
+	}
+	return 0, 0
+}
+
+// mayLose says in words what promoting the copy may lose.
+func (a aCopy) mayLose() string {
+	text := "every write acknowledged since this copy was last in sync"
+	switch {
+	case a.inSync:
+		text = "nothing that was acknowledged: the copy is in sync"
+	case a.eligible:
+		text = "nothing that was acknowledged: the copy is eligible, and recover would do"
+	case a.want > a.progress:
+		text += fmt.Sprintf(" (it has %d of %d log entries that it knew of)", a.progress, a.want)
+	}
+	if !a.live {
+		text += fmt.Sprintf("; and node %s is not live: the partition waits for it", a.node)
+	}
+	return text + ". All other copies start again from this one"
+}
+
+func newLineage(old uint32) uint32 {
+	for {
+		if v := uint32(random64()); v != 0 && v != old {
+			return v
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// register takes a boot of a node into the map.
+func (c *Coordinator) register(m protocol.Register) protocol.Reply {
+	operation := fmt.Sprintf("register node %s", m.Node.ID)
+	current := c.fsm.Map()
+	if m.Application != "" && m.Application != current.Application {
+		return protocol.Reply{Code: protocol.Refused, Text: fmt.Sprintf(
+			"%s: it is for application %q, the cluster serves %q", operation, m.Application, current.Application)}
+	}
+	if m.ClusterID != "" && m.ClusterID != current.ClusterID {
+		return protocol.Reply{Code: protocol.Refused, Text: fmt.Sprintf(
+			"%s: its disk belongs to cluster %s, this is cluster %s", operation, m.ClusterID, current.ClusterID)}
+	}
+	command := state.Register{Node: m.Node, Copies: make([]state.Copy, len(m.Copies)), Live: c.live()}
+	for i, v := range m.Copies {
+		command.Copies[i] = state.Copy(v)
+	}
+	result, err := c.commit(command)
+	if errors.Is(err, state.ErrNoCluster) {
+		return protocol.Reply{Code: protocol.Retry, Text: fmt.Sprintf("%s: %v", operation, err)}
+	}
+	if err != nil {
+		return failed(operation, err)
+	}
+	for _, v := range result.Verdicts {
+		if v.Err != nil {
+			c.log.Warn("copy reported by a registration does not count", "node", m.Node.ID, "partition", v.Partition, "err", v.Err)
+		}
+	}
+	c.log.Info("node registered", "node", m.Node.ID, "store", m.Node.Store.String(), "incarnation", m.Node.Incarnation,
+		"addr", m.Node.PeerAddr)
+	return protocol.Reply{Code: protocol.OK, Version: c.fsm.Map().Version}
+}
+
+// propose has changes judged and committed, together with those of others that
+// wait at the same time. What is refused shows in the map.
+func (c *Coordinator) propose(m protocol.Propose) protocol.Reply {
+	for _, change := range m.Changes {
+		if change.Proposer == "" {
+			return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("change %v: it has no proposer", change.Partition)}
+		}
+	}
+	if err := c.proposals.commit(c.ctx, m.Changes); err != nil {
+		return failed("propose", err)
+	}
+	return protocol.Reply{Code: protocol.OK, Version: c.fsm.Map().Version}
+}
+
+// logVerdicts tells of what a command changed, and of refusals worth knowing.
+func (c *Coordinator) logVerdicts(changes []partition.Change, result state.Result) {
+	for i, v := range result.Verdicts {
+		switch {
+		case v.Err == nil && i < len(changes):
+			c.metrics.changes.WithLabelValues("accepted").Inc()
+			c.log.Info("partition changed", "partition", v.Partition, "epoch", epochOf(v.Current),
+				"primary", changes[i].Primary, "replicas", partition.Nodes(changes[i].Replicas),
+				"node", changes[i].Proposer, "reason", changes[i].Reason)
+		case errors.Is(v.Err, state.ErrStale):
+			c.metrics.changes.WithLabelValues("stale").Inc()
+		case v.Err != nil:
+			c.metrics.changes.WithLabelValues("refused").Inc()
+			c.log.Warn("change of a partition refused", "partition", v.Partition, "epoch", epochOf(v.Current), "err", v.Err)
+		}
+	}
+}
+
+func epochOf(c *partition.Configuration) partition.Epoch {
+	if c == nil {
+		return 0
+	}
+	return c.Epoch
+}
