@@ -59,7 +59,7 @@ func (g *Gateway) locate(w http.ResponseWriter, r *http.Request) {
 	if m == nil {
 		return
 	}
-	location, ok := mapjson.Locate(m, []byte(key), partition.Of)
+	location, ok := mapjson.Locate(m, []byte(key))
 	if !ok {
 		unavailable.write(w, g.waitsForNodes())
 		return
