@@ -41,10 +41,11 @@ func (t *txn) fail(c Fail) Result {
 // change is a compare-and-set on the partition's epoch.
 func (t *txn) change(c *partition.Change) error {
 	cur, ok := t.partition(c.Partition)
+	was, _ := t.old.Partition(c.Partition)
 	switch {
 	case !ok:
 		return fmt.Errorf("change %v: %w", c.Partition, ErrNotPlaced)
-	case c.Epoch != cur.Epoch:
+	case c.Epoch != cur.Epoch, cur.Epoch != was.Epoch: // or changed by this command already
 		return &StaleError{Asked: c.Epoch, Current: cur}
 	case t.memory.frozen(c.Partition):
 		return fmt.Errorf("change %v: %w: holdfast recover-map takes the highest", c.Partition, ErrMapBehind)

@@ -1,0 +1,218 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/holdfast-io/holdfast/partition"
+	"pgregory.net/rapid"
+)
+
+// drawCommand draws a command that often fits the map, and often does not.
+func drawCommand(t *rapid.T, m *partition.Map) Command {
+	switch rapid.IntRange(0, 9).Draw(t, "command") {
+	case 0, 1, 2:
+		return drawRegister(t, m)
+	case 3:
+		return Recover{Partition: drawID(t), Node: drawNode(t)}
+	case 4:
+		return UnsafeRecover{Partition: drawID(t), Node: drawNode(t), Lineage: rapid.Uint32Range(0, 9).Draw(t, "lineage")}
+	case 5:
+		n, _ := m.Node(drawNode(t))
+		if n == nil {
+			return Confirm{}
+		}
+		return Confirm{Nodes: []partition.Replica{{Node: n.ID, Store: n.Store}}}
+	case 6:
+		f := Fail{Node: drawNode(t), Changes: drawChanges(t, m)}
+		if n, known := m.Node(f.Node); known {
+			f.Incarnation = n.Incarnation
+		}
+		return f
+	default:
+		return Changes{Changes: drawChanges(t, m)}
+	}
+}
+
+func drawID(t *rapid.T) partition.ID { return partition.ID(rapid.IntRange(0, 4).Draw(t, "partition")) }
+
+func drawNode(t *rapid.T) partition.NodeID {
+	return node(rapid.IntRange(1, 5).Draw(t, "node")).ID
+}
+
+func drawRegister(t *rapid.T, m *partition.Map) Register {
+	r := Register{Node: node(rapid.IntRange(1, 5).Draw(t, "node"))}
+	if n, known := m.Node(r.Node.ID); known {
+		r.Node = *n
+		r.Node.Incarnation += rapid.Uint64Range(0, 2).Draw(t, "boots") - 1
+	}
+	if rapid.IntRange(0, 3).Draw(t, "disk") == 0 {
+		r.Node.Store = partition.StoreID(rapid.IntRange(100, 120).Draw(t, "store"))
+	}
+	if rapid.IntRange(0, 5).Draw(t, "address") == 0 {
+		r.Node.PeerAddr = node(rapid.IntRange(1, 5).Draw(t, "at")).PeerAddr
+	}
+	for i := range m.Partitions {
+		c := &m.Partitions[i]
+		switch rapid.IntRange(0, 9).Draw(t, "copy") {
+		case 0: // none
+		case 1:
+			r.Copies = append(r.Copies, Copy{Partition: c.ID, Epoch: c.Epoch, Lineage: c.Lineage + 1})
+		case 2:
+			if rapid.IntRange(0, 9).Draw(t, "ahead") == 0 {
+				r.Copies = append(r.Copies, Copy{Partition: c.ID, Epoch: c.Epoch + 2, Lineage: c.Lineage})
+			}
+		default:
+			r.Copies = append(r.Copies, Copy{Partition: c.ID, Epoch: c.Epoch, Lineage: c.Lineage})
+		}
+	}
+	for i := range 5 {
+		if rapid.Bool().Draw(t, "live") {
+			r.Live = append(r.Live, node(i+1).ID)
+		}
+	}
+	return r
+}
+
+func drawChanges(t *rapid.T, m *partition.Map) []partition.Change {
+	var out []partition.Change
+	for range rapid.IntRange(0, 4).Draw(t, "changes") {
+		ch := partition.Change{Partition: drawID(t), Primary: drawNode(t), Reason: "drawn"}
+		if cur, ok := m.Partition(ch.Partition); ok {
+			ch.Epoch = cur.Epoch + partition.Epoch(rapid.SampledFrom([]int{0, 0, 0, 0, 1}).Draw(t, "epoch"))
+			for _, r := range union(cur.Replicas, cur.Learners) {
+				if rapid.IntRange(0, 3).Draw(t, "member") > 0 {
+					ch.Replicas = append(ch.Replicas, r)
+				}
+			}
+			ch.Proposer = rapid.SampledFrom([]partition.NodeID{"", cur.Primary, cur.Primary, drawNode(t)}).Draw(t, "proposer")
+			if len(cur.Replicas) > 0 && rapid.Bool().Draw(t, "sensible") {
+				ch.Primary = rapid.SampledFrom(cur.Replicas).Draw(t, "primary").Node
+			}
+		}
+		out = append(out, ch)
+	}
+	return out
+}
+
+// obeys checks what one command made of the map.
+func obeys(t *rapid.T, cmd Command, old, next *partition.Map, m *Machine) {
+	if err := next.Validate(); err != nil {
+		t.Fatalf("after %+v: %v", cmd, err)
+	}
+	_, unsafe := cmd.(UnsafeRecover)
+	_, recovers := cmd.(Recover)
+	_, registers := cmd.(Register)
+	for i := range next.Partitions {
+		was, is := &old.Partitions[i], &next.Partitions[i]
+		switch {
+		case is.Epoch == was.Epoch && !is.Equal(was):
+			t.Fatalf("%+v changed %+v to %+v at the same epoch", cmd, was, is)
+		case is.Epoch < was.Epoch || is.Epoch > was.Epoch+1 && !unsafe:
+			t.Fatalf("%+v took %v from epoch %d to %d", cmd, is.ID, was.Epoch, is.Epoch)
+		case is.Primary != "" && !was.InSync(is.Primary) && !unsafe && !recovers:
+			t.Fatalf("%+v promoted %q, which was not in sync: %+v", cmd, is.Primary, was)
+		case is.Lineage != was.Lineage && !unsafe:
+			t.Fatalf("%+v changed a lineage", cmd)
+		case len(is.Replicas) == 0 && len(was.Replicas) > 0 && len(is.Unavailable) == 0:
+			t.Fatalf("%+v forgot the last replica of %+v", cmd, was)
+		}
+		if _, in := partition.Find(was.Eligible, is.Primary); recovers && is.Epoch > was.Epoch && !in {
+			t.Fatalf("%+v promoted %q, which was not eligible: %+v", cmd, is.Primary, was)
+		}
+		eligibleRule(t, cmd, was, is, old.Settings.MinInSync, unsafe, registers)
+		for _, r := range union(was.Replicas, was.Learners) {
+			if !is.Lists(r.Node) {
+				t.Fatalf("%+v dropped node %q out of %+v", cmd, r.Node, was)
+			}
+		}
+	}
+	if old == next && old.Version != next.Version || old != next && old.Version >= next.Version {
+		t.Fatalf("version went from %d to %d", old.Version, next.Version)
+	}
+}
+
+// eligibleRule is C5, seen from outside.
+func eligibleRule(t *rapid.T, cmd Command, was, is *partition.Configuration, minInSync int, unsafe, registers bool) {
+	if is.Epoch == was.Epoch || unsafe {
+		return
+	}
+	for _, r := range union(was.Eligible, without(was.Replicas, is.Replicas)) {
+		_, listed := partition.Find(is.Eligible, r.Node)
+		want := len(is.Replicas) < minInSync && !is.InSync(r.Node)
+		if listed != want && !registers {
+			t.Fatalf("%+v made %+v of %+v: is %q eligible?", cmd, is, was, r.Node)
+		}
+	}
+	for _, r := range is.Eligible {
+		if _, before := partition.Find(was.Eligible, r.Node); !before && (!was.InSync(r.Node) || registers) {
+			t.Fatalf("%+v made %q eligible, which was not in sync: %+v", cmd, r.Node, was)
+		}
+	}
+}
+
+func TestRandomCommands(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		factor := rapid.IntRange(1, 3).Draw(t, "factor")
+		m := New()
+		index := uint64(0)
+		apply := func(cmd Command) Result { index++; return m.Apply(index, cmd) }
+		apply(Create{ClusterID: "c", Application: "a", Settings: partition.Settings{
+			Partitions: 4, ReplicationFactor: factor, MinInSync: rapid.IntRange(1, factor).Draw(t, "min"), ExpectNodes: factor,
+		}})
+		for i := range rapid.IntRange(factor, 4).Draw(t, "nodes") {
+			apply(Register{Node: node(i + 1)})
+		}
+		list, err := partition.Place(m.Map().Nodes, m.Map().Settings, func() uint32 { return 3 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		apply(Place{Configurations: list})
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			old := m.Map()
+			text, _ := json.Marshal(old)
+			cmd := drawCommand(t, old)
+			through(t, cmd)
+			twin, err := Restore(m.Snapshot())
+			if err != nil {
+				t.Fatalf("restore: %v", err)
+			}
+			r := apply(cmd)
+			obeys(t, cmd, old, m.Map(), m)
+			if r.Err != nil && m.Map() != old {
+				t.Fatalf("%+v was refused (%v) and changed the map", cmd, r.Err)
+			}
+			if after, _ := json.Marshal(old); !bytes.Equal(text, after) {
+				t.Fatalf("%+v wrote to the old map", cmd)
+			}
+			twin.Apply(index, cmd)
+			if !bytes.Equal(twin.Snapshot(), m.Snapshot()) {
+				t.Fatalf("%+v took a restored machine elsewhere", cmd)
+			}
+		}
+	})
+}
+
+// through checks that a command's encoding keeps all of it.
+func through(t *rapid.T, cmd Command) {
+	b, err := Encode(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(b)
+	if err != nil {
+		t.Fatalf("decode %+v: %v", cmd, err)
+	}
+	again, err := Encode(got)
+	if err != nil || !bytes.Equal(b, again) {
+		t.Fatalf("%+v became %+v", cmd, got)
+	}
+	for cut := range b {
+		if _, err := Decode(b[:cut]); err == nil && !slices.Equal(b[:cut], b) {
+			t.Fatalf("%d of %d bytes of %+v were enough", cut, len(b), cmd)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package state
+
+import (
+	"testing"
+)
+
+func TestRecover(t *testing.T) {
+	t.Parallel()
+	c := three(t, 4)
+	c.refused(Recover{Partition: 0, Node: "n2"}, ErrNotEligible)
+	c.refused(Recover{Partition: 3, Node: "n2"}, ErrNotPlaced)
+	c.ok(c.change("n1", 1, 2))
+	c.ok(c.change("n1", 1))
+	c.refused(Recover{Partition: 0, Node: "n3"}, ErrNotEligible) // a learner only
+	c.ok(Recover{Partition: 0, Node: "n2"})
+	// n1 has every acknowledged write as well: nothing was acknowledged since.
+	c.is("4 n2 [n2] [n1 n3] [n1] []")
+	if c.at(0).Lineage != 7 {
+		t.Error("the lineage has changed")
+	}
+	before := c.m.Map()
+	c.ok(Recover{Partition: 0, Node: "n2"})
+	if c.m.Map() != before {
+		t.Error("said twice, the command has changed the map")
+	}
+	if o := c.m.Overrides(); len(o) != 1 || o[0].Unsafe || o[0].Epoch != 4 || o[0].Before.Epoch != 3 || o[0].Replica != replicas(2)[0] {
+		t.Errorf("overrides %+v", o)
+	}
+}
+
+func TestRecoverAfterTheLastDiskIsLost(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	c.ok(c.change("n1", 1))
+	c.ok(wiped(c, 1))
+	c.is("3  [] [n1 n2 n3] [n2 n3] [n1]")
+	c.ok(Recover{Partition: 0, Node: "n3"})
+	c.is("4 n3 [n3] [n1 n2] [n2] []")
+}
+
+func TestUnsafeRecover(t *testing.T) {
+	t.Parallel()
+	c := three(t, 4)
+	c.ok(c.change("n1", 1, 2))
+	c.ok(c.change("n1", 1))
+	c.refused(UnsafeRecover{Partition: 0, Node: "n3"}, ErrInvalid)
+	c.refused(UnsafeRecover{Partition: 0, Node: "n3", Lineage: 7}, ErrInvalid)
+	c.refused(UnsafeRecover{Partition: 0, Node: "n4", Lineage: 8}, ErrNoCopy)
+	c.refused(UnsafeRecover{Partition: 1, Node: "n3", Lineage: 8}, ErrNotPlaced)
+	c.ok(UnsafeRecover{Partition: 0, Node: "n3", Lineage: 8})
+	c.is("4 n3 [n3] [n1 n2] [] []")
+	if c.at(0).Lineage != 8 {
+		t.Error("the lineage is the old one")
+	}
+	c.ok(UnsafeRecover{Partition: 0, Node: "n3", Lineage: 8}) // said twice
+	c.is("4 n3 [n3] [n1 n2] [] []")
+	if o := c.m.Overrides(); len(o) != 1 || !o[0].Unsafe || o[0].Lineage != 8 || o[0].Before.Lineage != 7 {
+		t.Errorf("overrides %+v", o)
+	}
+}
