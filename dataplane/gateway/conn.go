@@ -7,17 +7,21 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 )
 
 // listener makes the server's connections conns.
-type listener struct{ net.Listener }
+type listener struct {
+	net.Listener
+	write time.Duration
+}
 
 func (l listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c}, nil
+	return &conn{Conn: c, write: l.write}, nil
 }
 
 // conn is a client's connection. The answers that net/http gives by itself, to
@@ -25,7 +29,9 @@ func (l listener) Accept() (net.Conn, error) {
 // the form of all other errors.
 type conn struct {
 	net.Conn
-	used atomic.Bool // a request has begun to arrive
+	used  atomic.Bool   // a request has begun to arrive
+	write time.Duration // without progress, until the client is given up
+	until time.Time     // the write deadline that is set
 	// serving says that a handler has the request: what is written is its
 	// answer. Only the connection's own goroutine knows it.
 	serving bool
@@ -42,7 +48,15 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Write gives the client between half of the write limit and all of it: a
+// deadline is set only when the last one is near, for each costs 0.1 us.
 func (c *conn) Write(b []byte) (int, error) {
+	if now := time.Now(); c.until.Sub(now) < c.write/2 {
+		c.until = now.Add(c.write)
+		if err := c.Conn.SetWriteDeadline(c.until); err != nil {
+			return 0, err
+		}
+	}
 	const status = len("HTTP/1.1 400")
 	if c.serving || len(b) > 512 || len(b) < status || b[status-3] < '4' || !bytes.Contains(b, plainError) {
 		return c.Conn.Write(b)

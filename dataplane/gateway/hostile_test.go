@@ -132,11 +132,11 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 // BodyStall, and its connection stays good.
 func TestSlowUploadThatGoesOn(t *testing.T) {
 	t.Parallel()
-	n := serve(t, newFake("n4"), Limits{BodyStall: 200 * time.Millisecond, BodyRate: 1})
+	n := serve(t, newFake("n4"), Limits{BodyStall: time.Second, BodyRate: 1})
 	c := n.dial(t)
-	const parts, size = 10, 20 << 10
+	const parts, size = 11, 20 << 10
 	fmt.Fprintf(c, "PUT /v1/kv/a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", parts*size) //nolint:errcheck // the answer tells
-	ticker := time.NewTicker(50 * time.Millisecond)
+	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for range parts {
 		<-ticker.C

@@ -107,17 +107,21 @@ func (c *call) read() {
 		Action: replica.Get, Partition: c.partition, Epoch: c.m.Partitions[c.partition].Epoch, Key: x.key,
 	}
 	c.trace.book(phaseBody)
-	here := c.g.backend.Read
-	if c.query.stale {
-		here = c.g.backend.Stale
-	}
-	if a, ok := here(&x.op); ok {
+	if a, ok := c.here(&x.op); ok {
 		c.way = wayHere
 		c.answer(&a)
 	} else {
 		c.drive(x)
 	}
 	x.finish(0)
+}
+
+// here reads from this node's copy, if that may be done at once.
+func (c *call) here(op *replica.Operation) (replica.Answer, bool) {
+	if c.query.stale {
+		return c.g.backend.Stale(op)
+	}
+	return c.g.backend.Read(op)
 }
 
 // write applies a PUT or DELETE, with the body that has arrived.

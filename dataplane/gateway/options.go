@@ -24,7 +24,7 @@ type Limits struct {
 	Idle           time.Duration // between requests of a connection; 2 min
 	BodyStall      time.Duration // without a byte of the body; 10 s
 	BodyRate       int64         // slowest upload, bytes a second, averaged after BodyStall; 1 KiB
-	Write          time.Duration // to take an answer; 60 s
+	Write          time.Duration // to take a part of an answer; 60 s
 	Timeout        time.Duration // a request's deadline unless it says one; 10 s
 	LongestTimeout time.Duration // longest deadline a request may ask for; 60 s
 }

@@ -41,7 +41,6 @@ func newServer(g *Gateway) *server {
 		Handler:           s,
 		ReadHeaderTimeout: g.limits.HeaderRead,
 		ReadTimeout:       g.limits.HeaderRead + longest + g.limits.BodyStall,
-		WriteTimeout:      longest + g.limits.BodyStall + g.limits.Write,
 		IdleTimeout:       g.limits.Idle,
 		MaxHeaderBytes:    g.limits.HeaderBytes,
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
@@ -125,7 +124,7 @@ func (s *server) closeUnused() {
 // Serve answers requests on the listener until Close. It returns nil after
 // Close, and the listener's error otherwise.
 func (g *Gateway) Serve(l net.Listener) error {
-	err := g.server.http.Serve(listener{l})
+	err := g.server.http.Serve(listener{l, g.limits.Write})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

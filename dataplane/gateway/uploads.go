@@ -56,7 +56,6 @@ func (us *uploads) end(u *upload, whole bool) bool {
 	if whole {
 		u.conn.SetReadDeadline(time.Time{}) //nolint:errcheck // then the server's own holds
 	}
-	u.conn.SetWriteDeadline(time.Now().Add(u.limits.LongestTimeout + u.limits.Write)) //nolint:errcheck // as above
 	return u.ended
 }
 
