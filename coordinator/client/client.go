@@ -6,48 +6,159 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
 // Client follows a cluster's map, and is a node of it if it was made by Join.
-type Client struct{}
+type Client struct {
+	config Config
+	role   protocol.Role
+	log    *slog.Logger
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
 
-// Map is the newest map known; it never changes, and it is never nil.
-func (c *Client) Map() *partition.Map { return nil }
-
-// WaitMap waits until the map's version is above after.
-func (c *Client) WaitMap(ctx context.Context, after uint64) error { return nil }
-
-// ClusterID is the cluster's identity, made at its creation.
-func (c *Client) ClusterID() string { return "" }
-
-// Self is this node as the map names it; false before that, and for followers.
-func (c *Client) Self() (*partition.Node, bool) { return nil, false }
-
-// Propose asks the coordinators for a change, in the background. It is best
-// effort: the caller repeats it until a map shows a higher epoch. A refusal
-// shows as a newer map.
-func (c *Client) Propose(change partition.Change) {}
-
-// Cluster tells of the coordinators, as far as they can be heard.
-func (c *Client) Cluster() Cluster { return Cluster{} }
-
-// Close leaves the coordinators without a word: the map still names the node.
-func (c *Client) Close() error { return nil }
-
-// Cluster is what a client knows of the coordinators and of the other nodes
-// beyond the map.
-type Cluster struct {
-	Leader       string              // ID of the leading coordinator, "" if there is none
-	Coordinators []CoordinatorStatus // sorted by ID, then address
-	Suspected    []partition.NodeID  // nodes suspected by the coordinator followed
+	links     []*link
+	current   atomic.Pointer[partition.Map]
+	acted     atomic.Uint64 // version of the last map that OnMap has returned from
+	beat      atomic.Pointer[protocol.Beat]
+	refused   atomic.Pointer[RefusedError]
+	follow    following
+	maps      mapQueue
+	proposing proposals
+	hooks     hooks
 }
 
-// CoordinatorStatus is one coordinator as this client sees it.
-type CoordinatorStatus struct {
-	ID        string // "" until it was heard of
-	PeerAddr  string
-	HTTPAddr  string
-	Connected bool
+// Join makes the program a node of the cluster. It returns when a map names
+// this boot of it; ctx bounds only that. Its error is a *RefusedError where the
+// coordinators refuse the node.
+func Join(ctx context.Context, config Config) (*Client, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("join the cluster: %w", err)
+	}
+	c := start(config.withDefaults(), protocol.RoleNode)
+	err := c.await(ctx, func(m *partition.Map) bool { return c.named(m) })
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("join the cluster as node %s: %w", config.NodeID, err), c.Close())
+	}
+	return c, nil
+}
+
+// Follow follows the map. It returns with the first map; ctx bounds only that.
+func Follow(ctx context.Context, config FollowConfig) (*Client, error) {
+	if err := checkCoordinators(config.Coordinators); err != nil {
+		return nil, fmt.Errorf("follow the map: %w", err)
+	}
+	full := Config{
+		Coordinators: config.Coordinators, OnMap: config.OnMap, TLS: config.TLS,
+		Network: config.Network, Logger: config.Logger,
+	}.withDefaults()
+	full.Application = config.Application
+	c := start(full, protocol.RoleFollower)
+	if err := c.await(ctx, func(m *partition.Map) bool { return m.Version > 0 }); err != nil {
+		return nil, errors.Join(fmt.Errorf("follow the map: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+// start makes the client, with all its goroutines.
+func start(config Config, role protocol.Role) *Client {
+	c := &Client{config: config, role: role, log: config.Logger}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.current.Store(&partition.Map{})
+	c.maps.init()
+	c.proposing.init()
+	c.hooks.init(c)
+	c.connect()
+	c.wg.Go(c.deliver)
+	c.wg.Go(c.supervise)
+	if role == protocol.RoleNode {
+		c.wg.Go(c.heartbeats)
+		c.wg.Go(c.registration)
+		c.wg.Go(c.sendProposals)
+	}
+	return c
+}
+
+// await waits for a map that is right; a refusal ends it too.
+func (c *Client) await(ctx context.Context, right func(m *partition.Map) bool) error {
+	for {
+		changed := c.maps.changed()
+		if right(c.Map()) {
+			return nil
+		}
+		if refused := c.refused.Load(); refused != nil {
+			return refused
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), c.troubles())
+		case <-c.ctx.Done():
+			return errClosed
+		}
+	}
+}
+
+var errClosed = errors.New("the client is closed")
+
+// Map is the newest map known; it never changes, and it is never nil.
+func (c *Client) Map() *partition.Map { return c.current.Load() }
+
+// WaitMap waits until the map's version is above after.
+func (c *Client) WaitMap(ctx context.Context, after uint64) error {
+	for {
+		changed := c.maps.changed()
+		if c.Map().Version > after {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for a map above version %d: %w", after, ctx.Err())
+		case <-c.ctx.Done():
+			return fmt.Errorf("wait for a map above version %d: %w", after, errClosed)
+		}
+	}
+}
+
+// ClusterID is the cluster's identity, made at its creation; "" before the
+// first map, unless it was given.
+func (c *Client) ClusterID() string {
+	if id := c.Map().ClusterID; id != "" {
+		return id
+	}
+	return c.config.ClusterID
+}
+
+// Store is the identity that this node joined with; drawn at random if none was
+// given.
+func (c *Client) Store() partition.StoreID { return c.config.Store }
+
+// Self is this node as the map names it; false before that, and for followers.
+func (c *Client) Self() (*Node, bool) { return c.Map().Node(c.config.NodeID) }
+
+// named reports whether the map names this boot of this node.
+func (c *Client) named(m *partition.Map) bool {
+	n, known := m.Node(c.config.NodeID)
+	return known && n.Store == c.config.Store && n.Incarnation == c.config.Incarnation
+}
+
+// Close leaves the coordinators without a word: the map still names the node.
+// It waits for hooks that are being called; their context ends.
+func (c *Client) Close() error {
+	c.cancel()
+	for _, l := range c.links {
+		_ = l.link.Close()
+	}
+	c.wg.Wait()
+	c.hooks.wait()
+	return nil
 }

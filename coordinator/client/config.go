@@ -1,11 +1,13 @@
 package client
 
 import (
-	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/partition"
@@ -73,21 +75,74 @@ type FollowConfig struct {
 	Logger       *slog.Logger
 }
 
-// Join makes the program a node of the cluster. It returns when a map names
-// this boot of it; ctx bounds only that. Its error is a *RefusedError where the
-// coordinators refuse the node.
-func Join(ctx context.Context, c Config) (*Client, error) { return nil, errors.ErrUnsupported }
+// DefaultApplication is the application of a cluster that was not made for
+// another.
+const DefaultApplication = "holdfast"
 
-// Follow follows the map. It returns with the first map; ctx bounds only that.
-func Follow(ctx context.Context, c FollowConfig) (*Client, error) { return nil, errors.ErrUnsupported }
-
-// RefusedError says that the coordinators do not accept this node, and why.
+// RefusedError says that the coordinators do not accept this program, and why.
 type RefusedError struct {
-	Node   partition.NodeID
+	Node   partition.NodeID // "" for a follower
 	Reason string
 }
 
 // Error implements error.
 func (e *RefusedError) Error() string {
+	if e.Node == "" {
+		return "coordinators refuse this follower: " + e.Reason
+	}
 	return fmt.Sprintf("coordinators refuse node %s: %s", e.Node, e.Reason)
+}
+
+// Validate reports everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if c.NodeID == "" {
+		errs = append(errs, errors.New("the node ID is missing"))
+	}
+	if c.Store != 0 && c.Incarnation == 0 {
+		errs = append(errs, errors.New("the incarnation is missing: it counts the starts on a store, from 1"))
+	}
+	return errors.Join(append(errs, checkCoordinators(c.Coordinators))...)
+}
+
+func checkCoordinators(addrs []string) error {
+	if len(addrs) == 0 {
+		return errors.New("no coordinator's address is given")
+	}
+	var errs []error
+	for _, addr := range addrs {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			errs = append(errs, fmt.Errorf("coordinator %q: %w", addr, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Application == "" {
+		c.Application = DefaultApplication
+	}
+	if c.Weight == 0 {
+		c.Weight = 1
+	}
+	if c.Store == 0 {
+		c.Store, c.Incarnation = randomStore(), 1
+	}
+	if c.Network == nil {
+		c.Network = transport.TCP()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func randomStore() partition.StoreID {
+	for {
+		var b [8]byte
+		_, _ = rand.Read(b[:]) // never fails, as its documentation says
+		if v := binary.LittleEndian.Uint64(b[:]); v != 0 {
+			return partition.StoreID(v)
+		}
+	}
 }

@@ -1,10 +1,14 @@
 package client
 
 import (
-	"context"
+	"errors"
+	"fmt"
 
 	"github.com/holdfast-io/holdfast/partition"
 )
+
+// ErrNotPlaced says that the partitions are not placed yet.
+var ErrNotPlaced = errors.New("the partitions are not placed yet")
 
 // Node is a node of the map.
 type Node = partition.Node
@@ -12,47 +16,83 @@ type Node = partition.Node
 // Partition is one partition as a lookup found it. The epoch is the fencing
 // token to send along with what is done on the strength of it.
 type Partition struct {
-	ID            string // "partition-5"
-	Number        partition.ID
-	Epoch         partition.Epoch
+	ID     string // "partition-5"
+	Number partition.ID
+	Epoch  partition.Epoch
+	// Configuration is all that the map said of it; it must not be written to.
 	Configuration *partition.Configuration
+}
+
+func partitionOf(c *partition.Configuration) *Partition {
+	return &Partition{ID: c.ID.String(), Number: c.ID, Epoch: c.Epoch, Configuration: c}
 }
 
 // GetPartition finds the partition of a key. It fails with ErrNotPlaced before
 // the first placement.
-func (c *Client) GetPartition(key string) (*Partition, error) { return nil, nil }
+func (c *Client) GetPartition(key string) (*Partition, error) {
+	m := c.Map()
+	if !m.Placed() {
+		return nil, fmt.Errorf("find the partition of %q: %w: %d of %d nodes are there",
+			key, ErrNotPlaced, len(m.Nodes), m.Settings.ExpectNodes)
+	}
+	return partitionOf(&m.Partitions[partition.Of([]byte(key), len(m.Partitions))]), nil
+}
+
+// now is what the newest map says of a partition; an empty configuration where
+// there is none.
+func (c *Client) now(p *Partition) (*partition.Map, *partition.Configuration) {
+	m := c.Map()
+	if p != nil {
+		if cur, ok := m.Partition(p.Number); ok {
+			return m, cur
+		}
+	}
+	return m, &partition.Configuration{}
+}
 
 // IsPrimary reports whether this node is the partition's primary now. It is
 // advisory: two nodes may both see true for a moment.
-func (c *Client) IsPrimary(p *Partition) bool { return false }
+func (c *Client) IsPrimary(p *Partition) bool {
+	_, cur := c.now(p)
+	return cur.Primary != "" && cur.Primary == c.config.NodeID
+}
 
-// IsReplica reports whether this node is one of the partition's other in-sync
-// replicas now.
-func (c *Client) IsReplica(p *Partition) bool { return false }
+// IsReplica reports whether this node is one of the partition's in-sync
+// replicas now, and not its primary.
+func (c *Client) IsReplica(p *Partition) bool {
+	_, cur := c.now(p)
+	return cur.Primary != c.config.NodeID && cur.InSync(c.config.NodeID)
+}
 
 // GetPrimary is the partition's primary now; nil while it has none.
-func (c *Client) GetPrimary(p *Partition) *Node { return nil }
+func (c *Client) GetPrimary(p *Partition) *Node {
+	m, cur := c.now(p)
+	n, _ := m.Node(cur.Primary)
+	return n
+}
 
-// GetReplicas are the partition's in-sync replicas now, without the primary.
-func (c *Client) GetReplicas(p *Partition) []*Node { return nil }
+// GetReplicas are the partition's in-sync replicas now, without the primary:
+// those that the primary hands its writes to.
+func (c *Client) GetReplicas(p *Partition) []*Node {
+	m, cur := c.now(p)
+	var out []*Node
+	for _, r := range cur.Replicas {
+		if n, known := m.Node(r.Node); known && r.Node != cur.Primary {
+			out = append(out, n)
+		}
+	}
+	return out
+}
 
 // GetPartitionsForNode are the partitions that the node is an in-sync replica
 // of, as primary or not.
-func (c *Client) GetPartitionsForNode(node partition.NodeID) []*Partition { return nil }
-
-// PartitionEvent is what a partition's hook is called with.
-type PartitionEvent struct {
-	Partition partition.ID
-	Epoch     partition.Epoch
-	Reason    string
-	CopyFrom  *Node // where the partition's data can be copied from
-	CopyTo    *Node // the node that is to have it
-	Old, New  *partition.Configuration // Old is nil where it is not known
+func (c *Client) GetPartitionsForNode(node partition.NodeID) []*Partition {
+	m := c.Map()
+	var out []*Partition
+	for i := range m.Partitions {
+		if cur := &m.Partitions[i]; cur.InSync(node) {
+			out = append(out, partitionOf(cur))
+		}
+	}
+	return out
 }
-
-// OnPartitionChange registers a hook; see OnPartitionEvent.
-func (c *Client) OnPartitionChange(hook func(partitionID string, copyFrom, copyTo *Node)) {}
-
-// OnPartitionEvent registers a hook that is called when this node is to copy a
-// partition.
-func (c *Client) OnPartitionEvent(hook func(ctx context.Context, e PartitionEvent) error) {}
