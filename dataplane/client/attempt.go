@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -40,10 +41,13 @@ func (c *Client) attempt(ctx context.Context, server string, k *call) (*answer, 
 	for name, values := range k.query {
 		query[name] = values
 	}
-	left := time.Until(deadline)
-	wait := min(max(left-min(grace, left/4), time.Millisecond), longestWait)
-	query.Set("timeout", wait.Round(time.Microsecond).String())
-	address := server + "/v1/kv/" + url.PathEscape(k.key) + "?" + query.Encode()
+	address := server + k.path
+	if strings.HasPrefix(k.path, keyPath) {
+		left := time.Until(deadline)
+		wait := min(max(left-min(grace, left/4), time.Millisecond), longestWait)
+		query.Set("timeout", wait.Round(time.Microsecond).String())
+		address += "?" + query.Encode()
+	}
 
 	var wrote atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

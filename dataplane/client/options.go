@@ -33,11 +33,15 @@ func Explain() Option {
 	return func(c *call) { c.header.Set("Holdfast-Explain", "1") }
 }
 
+// keyPath is the route of keys. Only there a server waits, and is told how long.
+const keyPath = "/v1/kv/"
+
 // call is one operation, as every attempt at it sends it.
 type call struct {
 	operation string // for errors
 	method    string
 	key       string
+	path      string // escaped
 	body      []byte
 	header    http.Header
 	query     url.Values
@@ -45,8 +49,8 @@ type call struct {
 }
 
 func newCall(operation, method, key string, body []byte, options []Option) *call {
-	c := &call{operation: operation, method: method, key: key, body: body, header: http.Header{}, query: url.Values{},
-		write: method != http.MethodGet && method != http.MethodHead}
+	c := &call{operation: operation, method: method, key: key, path: keyPath + url.PathEscape(key), body: body,
+		header: http.Header{}, query: url.Values{}, write: method != http.MethodGet && method != http.MethodHead}
 	for _, o := range options {
 		o(c)
 	}
