@@ -6,83 +6,239 @@
 package storage
 
 import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// Identity is what a data directory knows of itself.
-type Identity struct {
-	ClusterID   string // "" until BindCluster
-	NodeID      partition.NodeID
-	StoreID     partition.StoreID
-	Incarnation uint64        // of this boot: raised, and synced, by Open
-	HeldPromise time.Duration // the longest promise an earlier boot may have given
+var (
+	// ErrNoCopy says that there is no copy of the partition here.
+	ErrNoCopy = errors.New("no copy of the partition here")
+	// ErrClosed says that the engine is closed or has failed.
+	ErrClosed = errors.New("storage is closed")
+)
+
+// Engine is an open data directory. Its methods may be called from any
+// goroutine.
+type Engine struct {
+	options   Options
+	lock      *flock.Flock
+	identity  *identityFile
+	log       *sharedLog
+	catalogue *catalogue
+	retention *retention
+	writer    *logWriter
+	flusher   *flusher
+	metrics   *metrics
+
+	tableBytes atomic.Int64
+	diskFull   atomic.Bool
+	onFlushed  atomic.Pointer[func(id partition.ID, sequence uint64)]
+	failOnce   sync.Once
+
+	mu        sync.Mutex
+	slots     map[partition.ID]*slot
+	recovered []Recovered
+	lost      []Lost
+	closed    bool
+
+	quit  chan struct{} // closed to end the flusher
+	tasks sync.WaitGroup
 }
 
-// Recovered is one partition's copy as it was found on disk.
-type Recovered struct {
-	Partition partition.ID
-	Lineage   uint32
-	Adopted   partition.Epoch
-	Applied   entry.Position // the last entry in State
-	Log       []*entry.Entry // those after Applied, without gaps, all of them synced
-	State     *Table
+// slot is the place of one partition in the directory.
+type slot struct {
+	table      *Table // guarded by Engine.mu; nil if there is no copy
+	generation uint64 // guarded by Engine.mu: the highest given to a copy
+
+	// files is held, across I/O, by whoever changes what lies at the
+	// partition's path: a flush, a drop, or a snapshot's switch.
+	files  sync.Mutex
+	onDisk uint64 // guarded by files: generation of the file at the path; zero if there is none, or one of no use
 }
 
-// Lost is a copy that was here and cannot be used: to the cluster it is a lost
-// disk, for this partition only.
-type Lost struct {
-	Partition partition.ID
-	Lineage   uint32
-	Reason    error
+// Identity tells what the directory knows of itself.
+func (e *Engine) Identity() Identity {
+	s := e.identity.get()
+	return Identity{ClusterID: s.ClusterID, NodeID: s.NodeID, StoreID: s.StoreID, Incarnation: s.Incarnation, HeldPromise: s.HeldPromise}
 }
 
-// Engine is an open data directory.
-type Engine struct{}
-
-func Open(o Options) (*Engine, error)                                  { panic("soon") }
-func (e *Engine) Identity() Identity                                   { panic("soon") }
-func (e *Engine) BindCluster(id string) error                          { panic("soon") }
-func (e *Engine) HoldPromise(d time.Duration) error                    { panic("soon") }
-func (e *Engine) Recovered() []Recovered                               { panic("soon") }
-func (e *Engine) Lost() []Lost                                         { panic("soon") }
-func (e *Engine) Append(records []entry.Record, done func())           { panic("soon") }
-func (e *Engine) OpenPartition(id partition.ID, lineage uint32) *Table { panic("soon") }
-func (e *Engine) SetFlushed(f func(id partition.ID, sequence uint64))  { panic("soon") }
-func (e *Engine) Snapshot(id partition.ID) (*Snapshot, error)          { panic("soon") }
-func (e *Engine) Receive(id partition.ID, lineage uint32, applied entry.Position) (*Receiver, error) {
-	panic("soon")
-}
-func (e *Engine) Drop(id partition.ID) error   { panic("soon") }
-func (e *Engine) OldestPending() time.Duration { panic("soon") }
-func (e *Engine) DiskFull() bool               { panic("soon") }
-func (e *Engine) Close() error                 { panic("soon") }
-
-// Table is a partition's applied state.
-type Table struct{}
-
-func (t *Table) Lookup(key []byte) (entry.Version, bool, error)      { panic("soon") }
-func (t *Table) Get(key []byte) ([]byte, entry.Version, bool, error) { panic("soon") }
-func (t *Table) Request(id entry.RequestID) (result entry.Result, applied, forgotten bool) {
-	panic("soon")
-}
-func (t *Table) Apply(entries []*entry.Entry) { panic("soon") }
-
-// Snapshot is a partition's state as of one position, read chunk by chunk.
-type Snapshot struct {
-	Applied   entry.Position
-	Lineage   uint32
-	Estimated int64 // bytes, roughly
+// BindCluster makes the directory the cluster's, durably, the first time. Later
+// a cluster with another ID is refused with ErrWrongCluster.
+func (e *Engine) BindCluster(id string) error {
+	return e.identity.update(func(s *storeState) error {
+		if s.ClusterID != "" && s.ClusterID != id {
+			return fmt.Errorf("data directory %s %w: its cluster is %q, this one is %q", e.options.Dir, ErrWrongCluster, s.ClusterID, id)
+		}
+		s.ClusterID = id
+		return nil
+	})
 }
 
-func (s *Snapshot) Next() ([]byte, error) { panic("soon") }
-func (s *Snapshot) Close() error          { panic("soon") }
+// HoldPromise notes durably the longest promise that this boot may give; it
+// never shrinks (rule L2).
+func (e *Engine) HoldPromise(d time.Duration) error {
+	return e.identity.update(func(s *storeState) error {
+		s.HeldPromise = max(s.HeldPromise, d)
+		return nil
+	})
+}
 
-// Receiver takes in a snapshot.
-type Receiver struct{}
+// Recovered hands over the copies that Open found. It may be called once: the
+// engine does not keep their logs in memory.
+func (e *Engine) Recovered() []Recovered {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.recovered
+	e.recovered = nil
+	return r
+}
 
-func (r *Receiver) Write(chunk []byte) error { panic("soon") }
-func (r *Receiver) Commit() (*Table, error)  { panic("soon") }
-func (r *Receiver) Abort()                   { panic("soon") }
+// Lost tells which copies Open found gone or of no use. Each stays lost until
+// its partition is opened anew, received or dropped.
+func (e *Engine) Lost() []Lost {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lost
+}
+
+// Append writes records to the log. It does not wait for the disk: done is
+// called once they are synced, in the order of the calls, on the log writer's
+// goroutine, which it must not block. After a failure, or Close, it is never
+// called. The records are not written to afterwards.
+func (e *Engine) Append(records []entry.Record, done func()) {
+	e.writer.append(appended{records: records, done: done})
+}
+
+// OpenPartition begins a new, empty copy of a partition, in place of any that is
+// here. It does not wait for the disk: records appended after it count only
+// together with it.
+func (e *Engine) OpenPartition(id partition.ID, lineage uint32) *Table {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.slotLocked(id)
+	t := e.newCopyLocked(s, id)
+	e.writer.append(appended{own: &record{kind: openedRecord, partition: id, lineage: lineage, generation: t.generation}})
+	return t
+}
+
+// newCopyLocked puts an empty table with the next generation into the slot. The
+// file of the one before is closed in the background, and removed by the first
+// flush of the new one. Caller holds mu.
+func (e *Engine) newCopyLocked(s *slot, id partition.ID) *Table {
+	s.generation++
+	e.retireLocked(s)
+	s.table = newTable(id, s.generation, &e.tableBytes, e.options.Damaged)
+	return s.table
+}
+
+// retireLocked takes the slot's table out of service. Caller holds mu.
+func (e *Engine) retireLocked(s *slot) {
+	if s.table == nil {
+		return
+	}
+	old := s.table
+	s.table = nil
+	if f := old.retire(); f != nil && !e.closed {
+		e.tasks.Go(func() { e.closeReplaced(f, old.id) })
+	}
+}
+
+func (e *Engine) slotLocked(id partition.ID) *slot {
+	s := e.slots[id]
+	if s == nil {
+		s = &slot{}
+		e.slots[id] = s
+	}
+	return s
+}
+
+// current returns the partition's slot and table.
+func (e *Engine) current(id partition.ID) (*slot, *Table, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, nil, ErrClosed
+	}
+	s := e.slots[id]
+	if s == nil || s.table == nil {
+		return nil, nil, fmt.Errorf("%s: %w", id, ErrNoCopy)
+	}
+	return s, s.table, nil
+}
+
+// SetFlushed sets what is called, on the flusher's goroutine, when everything of
+// a partition up to a sequence is in its file and the log no longer needed for
+// it.
+func (e *Engine) SetFlushed(f func(id partition.ID, sequence uint64)) { e.onFlushed.Store(&f) }
+
+// OldestPending tells how long the oldest append has waited to be synced.
+func (e *Engine) OldestPending() time.Duration { return e.writer.pending() }
+
+// DiskFull tells that the disk has less room than is kept in reserve: writes
+// should be refused before anything breaks. It is looked at once a second.
+func (e *Engine) DiskFull() bool { return e.diskFull.Load() }
+
+// TableBytes is how much of committed entries is held in memory. It may pass
+// Options.MemoryTable while the disk cannot keep up; writes should then wait.
+func (e *Engine) TableBytes() int64 { return e.tableBytes.Load() }
+
+// fail reports the first failure that nothing can be acknowledged after.
+func (e *Engine) fail(err error) {
+	e.failOnce.Do(func() {
+		e.options.Logger.Error("storage failed", "err", err)
+		e.options.Failed(err)
+	})
+}
+
+func (e *Engine) closeReplaced(f *file, id partition.ID) {
+	if err := f.Close(); err != nil {
+		e.options.Logger.Warn("a replaced partition file does not close", "partition", uint32(id), "err", err)
+	}
+}
+
+func isDamage(err error) bool { return errors.Is(err, ErrDamaged) }
+
+// Close writes what was appended, and closes everything. It flushes nothing: the
+// log has it.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	e.mu.Unlock()
+	close(e.quit)
+	e.writer.stop()
+	e.tasks.Wait()
+	errs := []error{e.closeFiles()}
+	errs = append(errs, e.identity.update(func(s *storeState) error {
+		s.LogEnd = e.writer.durable.Load()
+		return nil
+	}))
+	e.metrics.unregister()
+	return errors.Join(append(errs, e.log.close(), e.lock.Unlock())...)
+}
+
+func (e *Engine) closeFiles() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var errs []error
+	for _, s := range e.slots {
+		if s.table == nil {
+			continue
+		}
+		if f := s.table.retire(); f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,115 @@
+package storage
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// A snapshot travels as numbered chunks, each with a checksum. The first begins
+// with the snapshot's header, the last ends with its totals.
+const (
+	chunkVersion = 1
+	chunkTarget  = 256 << 10
+
+	itemHeader  = 1
+	itemValue   = 2
+	itemSession = 3
+	itemEnd     = 4
+)
+
+// snapshotHeader says what a snapshot is of.
+type snapshotHeader struct {
+	partition partition.ID
+	lineage   uint32
+	applied   entry.Position
+	hash      uint64
+}
+
+// snapshotTotals are what a whole snapshot has.
+type snapshotTotals struct{ values, sessions uint64 }
+
+// chunkItem is one part of a chunk. Which fields are set is by kind.
+type chunkItem struct {
+	kind   byte
+	header snapshotHeader
+	key    []byte // itemValue
+	stored []byte // itemValue: as in the file; itemSession: its encoding
+	origin partition.StoreID
+	totals snapshotTotals
+}
+
+func beginChunk(number uint64, capacity int) []byte {
+	b := append(make([]byte, 0, capacity), chunkVersion)
+	return binary.AppendUvarint(b, number)
+}
+
+func appendItem(b []byte, i *chunkItem) []byte {
+	b = append(b, i.kind)
+	switch i.kind {
+	case itemHeader:
+		b = binary.AppendUvarint(b, uint64(i.header.partition))
+		b = binary.LittleEndian.AppendUint32(b, i.header.lineage)
+		b = appendPosition(b, i.header.applied)
+		b = binary.LittleEndian.AppendUint64(b, i.header.hash)
+	case itemValue:
+		b = appendBytes(b, i.key)
+		b = appendBytes(b, i.stored)
+	case itemSession:
+		b = binary.LittleEndian.AppendUint64(b, uint64(i.origin))
+		b = appendBytes(b, i.stored)
+	case itemEnd:
+		b = binary.AppendUvarint(b, i.totals.values)
+		b = binary.AppendUvarint(b, i.totals.sessions)
+	}
+	return b
+}
+
+// decodeChunk gives the items of the chunk, which must have that number, to
+// take, in order. They alias b.
+func decodeChunk(b []byte, number uint64, take func(*chunkItem) error) error {
+	what := fmt.Sprintf("snapshot chunk %d", number)
+	body, err := unseal(b, what)
+	if err != nil {
+		return err
+	}
+	r := reader{b: body, what: what}
+	if v := r.byte("version"); r.err == nil && v != chunkVersion {
+		return fmt.Errorf("%s: %w: version %d", what, ErrNewerFormat, v)
+	}
+	if n := r.uvarint("number"); r.err == nil && n != number {
+		return fmt.Errorf("%s: %w: it is number %d", what, ErrDamaged, n)
+	}
+	for r.err == nil && len(r.b) > 0 {
+		i := chunkItem{kind: r.byte("kind")}
+		switch i.kind {
+		case itemHeader:
+			i.header.partition = r.partition()
+			i.header.lineage = r.uint32("lineage")
+			i.header.applied = r.position()
+			i.header.hash = r.uint64("hash")
+		case itemValue:
+			i.key = r.bytes("key")
+			i.stored = r.bytes("value")
+			if len(i.key) == 0 {
+				r.fail("key")
+			}
+		case itemSession:
+			i.origin = partition.StoreID(r.uint64("origin"))
+			i.stored = r.bytes("session")
+		case itemEnd:
+			i.totals = snapshotTotals{values: r.uvarint("values"), sessions: r.uvarint("sessions")}
+		default:
+			r.fail("kind")
+		}
+		if r.err != nil {
+			break
+		}
+		if err := take(&i); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return r.end()
+}

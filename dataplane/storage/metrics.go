@@ -1,0 +1,83 @@
+package storage
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what the engine shows of itself. Sizes are bytes, times seconds.
+type metrics struct {
+	commits    prometheus.Counter
+	records    prometheus.Histogram
+	written    prometheus.Counter
+	fsync      prometheus.Histogram
+	logBytes   prometheus.Gauge
+	flushes    prometheus.Counter
+	flush      prometheus.Histogram
+	flushed    prometheus.Counter
+	collectors []prometheus.Collector
+	from       prometheus.Registerer
+}
+
+func newMetrics(registerer prometheus.Registerer, tableBytes func() float64, pending func() float64) *metrics {
+	seconds := prometheus.ExponentialBuckets(0.0001, 2, 16) // 0.1 ms to 3.3 s
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "holdfast", Subsystem: "storage", Name: name, Help: help}
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "holdfast", Subsystem: "storage", Name: name, Help: help, Buckets: buckets,
+		})
+	}
+	m := &metrics{
+		from:     registerer,
+		commits:  prometheus.NewCounter(prometheus.CounterOpts(opts("log_commits_total", "Group commits of the shared log."))),
+		records:  histogram("log_commit_records", "Records in one group commit.", prometheus.ExponentialBuckets(1, 2, 14)),
+		written:  prometheus.NewCounter(prometheus.CounterOpts(opts("log_written_bytes_total", "Bytes written to the shared log."))),
+		fsync:    histogram("log_commit_seconds", "Writing and syncing one group commit.", seconds),
+		logBytes: prometheus.NewGauge(prometheus.GaugeOpts(opts("log_bytes", "Bytes in the shared log that are not cut yet."))),
+		flushes:  prometheus.NewCounter(prometheus.CounterOpts(opts("flushes_total", "Tables written to their partition's file."))),
+		flush:    histogram("flush_seconds", "Writing and syncing one table to its file.", seconds),
+		flushed:  prometheus.NewCounter(prometheus.CounterOpts(opts("flushed_keys_total", "Keys written to partition files."))),
+	}
+	m.collectors = []prometheus.Collector{
+		m.commits, m.records, m.written, m.fsync, m.logBytes, m.flushes, m.flush, m.flushed,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("table_bytes", "Bytes of committed entries in memory, not yet in files.")), tableBytes),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("log_oldest_pending_seconds", "Age of the oldest append that is not synced.")), pending),
+	}
+	return m
+}
+
+// register shows the metrics.
+func (m *metrics) register() error {
+	for i, c := range m.collectors {
+		if err := m.from.Register(c); err != nil {
+			m.collectors = m.collectors[:i]
+			m.unregister()
+			return fmt.Errorf("storage metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+func (m *metrics) committed(records, bytes int, took time.Duration) {
+	m.commits.Inc()
+	m.records.Observe(float64(records))
+	m.written.Add(float64(bytes))
+	m.fsync.Observe(took.Seconds())
+}
+
+func (m *metrics) flushDone(keys int, took time.Duration) {
+	m.flushes.Inc()
+	m.flushed.Add(float64(keys))
+	m.flush.Observe(took.Seconds())
+}
+
+// unregister lets another engine register in the same place.
+func (m *metrics) unregister() {
+	for _, c := range m.collectors {
+		m.from.Unregister(c)
+	}
+}

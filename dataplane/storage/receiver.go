@@ -1,0 +1,206 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Receiver takes in a snapshot and puts it in place of the partition's copy. One
+// goroutine uses it, and ends it with Commit or Abort.
+type Receiver struct {
+	e          *Engine
+	id         partition.ID
+	generation uint64
+	want       snapshotHeader // hash apart
+	path       string
+
+	file    *file
+	tx      *bbolt.Tx // open between chunks; nil before the first
+	pending int       // bytes put in tx
+	number  uint64    // of the next chunk
+	header  bool      // has come
+	whole   bool      // the end has come
+	hash    uint64
+	totals  snapshotTotals
+	failed  error
+}
+
+// receiveBatch is how many bytes are written in one transaction.
+const receiveBatch = 16 << 20
+
+// Receive begins to take in a snapshot of the partition as of applied. The copy
+// that is here, if any, stays in use until Commit. A later Receive, OpenPartition
+// or Drop of the partition makes this one's Commit fail.
+func (e *Engine) Receive(id partition.ID, lineage uint32, applied entry.Position) (*Receiver, error) {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil, fmt.Errorf("receive snapshot of %s: %w", id, ErrClosed)
+	}
+	s := e.slotLocked(id)
+	s.generation++
+	generation := s.generation
+	e.mu.Unlock()
+	r := &Receiver{
+		e: e, id: id, generation: generation, path: receivingPath(e.partitionsDir(), id, generation),
+		want: snapshotHeader{partition: id, lineage: lineage, applied: applied},
+	}
+	var err error
+	if r.file, err = openFile(r.path); err != nil {
+		return nil, fmt.Errorf("receive snapshot of %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// Write takes in the next chunk. After an error the only thing left is Abort.
+func (r *Receiver) Write(chunk []byte) error {
+	if r.failed != nil {
+		return r.failed
+	}
+	err := guard(r.path, func() error { return decodeChunk(chunk, r.number, r.take) })
+	if err == nil && r.pending > receiveBatch {
+		err = r.flush()
+	}
+	if err != nil {
+		r.failed = fmt.Errorf("receive snapshot of %s: %w", r.id, err)
+		return r.failed
+	}
+	r.number++
+	return nil
+}
+
+func (r *Receiver) take(i *chunkItem) (err error) {
+	if r.whole || r.header == (i.kind == itemHeader) {
+		return fmt.Errorf("%w: item %d out of place", ErrDamaged, i.kind)
+	}
+	if i.kind == itemHeader {
+		r.header, r.hash = true, i.header.hash
+		got := i.header
+		got.hash = 0
+		if got != r.want {
+			return fmt.Errorf("%w: it is of %s at %v", ErrDamaged, got.partition, got.applied)
+		}
+	}
+	if r.tx == nil {
+		if err := r.begin(); err != nil {
+			return err
+		}
+	}
+	switch i.kind {
+	case itemValue:
+		if _, _, err := storedValue(i.key, i.stored); err != nil {
+			return err
+		}
+		r.totals.values++
+		r.pending += len(i.key) + len(i.stored)
+		data := r.tx.Bucket(dataBucket)
+		data.FillPercent = 0.9 // keys come sorted
+		// bbolt keeps the slices until the commit; the chunk is the caller's.
+		return data.Put(append([]byte(nil), i.key...), append([]byte(nil), i.stored...))
+	case itemSession:
+		if _, err := decodeSession(i.origin, i.stored); err != nil {
+			return err
+		}
+		r.totals.sessions++
+		return putSessions(r.tx, map[partition.StoreID][]byte{i.origin: append([]byte(nil), i.stored...)})
+	case itemEnd:
+		r.whole = true
+		if r.totals != i.totals {
+			return fmt.Errorf("%w: it has %+v, should have %+v", ErrDamaged, r.totals, i.totals)
+		}
+	}
+	return nil
+}
+
+// begin opens a transaction, and makes the buckets in the first.
+func (r *Receiver) begin() (err error) {
+	if r.tx, err = r.file.db.Begin(true); err != nil {
+		return err
+	}
+	for _, name := range [][]byte{dataBucket, requestBucket, metaBucket} {
+		if _, err := r.tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Receiver) flush() error {
+	if r.tx == nil {
+		return nil
+	}
+	tx := r.tx
+	r.tx, r.pending = nil, 0
+	return tx.Commit()
+}
+
+// Commit puts the snapshot in place of the copy, if it is whole: durably, and
+// all or nothing. It waits for the disk. Whatever the result, the receiver is
+// done with.
+func (r *Receiver) Commit() (*Table, error) {
+	t, err := r.commit()
+	if err != nil {
+		r.Abort()
+		return nil, fmt.Errorf("install snapshot of %s: %w", r.id, err)
+	}
+	return t, nil
+}
+
+func (r *Receiver) commit() (*Table, error) {
+	if r.failed != nil {
+		return nil, r.failed
+	}
+	if !r.whole {
+		return nil, fmt.Errorf("%w: it ends after %d chunks", ErrDamaged, r.number)
+	}
+	meta := fileMeta{
+		store: r.e.identity.get().StoreID, partition: r.id, lineage: r.want.lineage,
+		generation: r.generation, applied: r.want.applied, hash: r.hash, logEnd: r.e.writer.durable.Load(),
+	}
+	err := guard(r.path, func() error {
+		if r.tx == nil {
+			if err := r.begin(); err != nil {
+				return err
+			}
+		}
+		if err := putMeta(r.tx, &meta); err != nil {
+			return err
+		}
+		return r.flush()
+	})
+	if err != nil {
+		return nil, err
+	}
+	t := newTable(r.id, r.generation, &r.e.tableBytes, r.e.options.Damaged)
+	t.applied, t.flushed, t.hash, t.file = meta.applied, meta.applied, meta.hash, r.file
+	if t.requests, err = r.file.loadRequests(); err != nil {
+		return nil, err
+	}
+	return t, r.e.install(r, t)
+}
+
+// Abort gives the snapshot up, and removes what was received.
+func (r *Receiver) Abort() {
+	if r.file == nil {
+		return
+	}
+	f := r.file
+	r.file = nil
+	if r.tx != nil {
+		_ = r.tx.Rollback() // the file goes
+		r.tx = nil
+	}
+	err := f.Close()
+	if r.path == receivingPath(r.e.partitionsDir(), r.id, r.generation) {
+		err = errors.Join(err, os.Remove(r.path))
+	}
+	if err != nil {
+		r.e.options.Logger.Warn("a half received snapshot stays until the next start", "partition", uint32(r.id), "err", err)
+	}
+}

@@ -1,0 +1,223 @@
+package storage
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+)
+
+// logWriter is the only writer of the log. It takes everything that has been
+// appended since its last commit, writes it as one batch with one fsync, and
+// reports. Appending never waits for the disk.
+type logWriter struct {
+	log       *sharedLog
+	catalogue *catalogue
+	retention *retention
+	metrics   *metrics
+	failed    func(error)
+	stretch   int64 // bytes after which a new stretch of the log begins
+
+	durable atomic.Uint64 // index of the last batch that is synced
+
+	mu      sync.Mutex
+	wake    *sync.Cond
+	queue   []appended
+	oldest  time.Time // when the oldest append that is not synced came; zero: there is none
+	closing bool
+
+	buf     []byte
+	records int
+	grown   int64 // bytes in the current stretch
+	started bool  // whether this boot has begun a stretch
+	done    chan struct{}
+}
+
+// appended is what one call to append wants written.
+type appended struct {
+	records []entry.Record
+	own     *record // or one of storage's own
+	done    func()
+	at      time.Time
+}
+
+func newLogWriter(log *sharedLog, c *catalogue, r *retention, m *metrics, stretch int64, failed func(error)) *logWriter {
+	w := &logWriter{log: log, catalogue: c, retention: r, metrics: m, stretch: stretch, failed: failed, done: make(chan struct{})}
+	w.wake = sync.NewCond(&w.mu)
+	w.durable.Store(log.next - 1)
+	return w
+}
+
+// append queues records; done is called once they are synced, in the order of
+// the calls, on the writer's goroutine. It is never called after a failure or
+// the writer's close.
+func (w *logWriter) append(a appended) {
+	a.at = time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closing {
+		return
+	}
+	if w.oldest.IsZero() {
+		w.oldest = a.at
+	}
+	w.queue = append(w.queue, a)
+	if len(w.queue) == 1 {
+		w.wake.Signal()
+	}
+}
+
+// barrier returns when all that was appended before is synced; false if it never
+// will be.
+func (w *logWriter) barrier() bool {
+	done := make(chan struct{})
+	w.append(appended{done: func() { close(done) }})
+	return w.synced(done)
+}
+
+// synced waits for an append's done to close the channel; false if it never
+// will.
+func (w *logWriter) synced(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-w.done:
+	}
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// run writes until stop is called or a write fails. What was appended before
+// stop is written.
+func (w *logWriter) run() {
+	defer close(w.done)
+	var spare []appended
+	for {
+		w.mu.Lock()
+		w.oldest = time.Time{}
+		for len(w.queue) == 0 && !w.closing {
+			w.wake.Wait()
+		}
+		batch := w.queue
+		w.queue = spare[:0]
+		if len(batch) == 0 {
+			w.mu.Unlock()
+			return
+		}
+		w.oldest = batch[0].at
+		w.mu.Unlock()
+		if err := w.write(batch); err != nil {
+			w.mu.Lock()
+			w.closing = true
+			w.mu.Unlock()
+			w.failed(err)
+			return
+		}
+		clear(batch)
+		spare = batch
+	}
+}
+
+// write writes everything, as one group commit unless that would be larger than
+// one may be, and reports each append once its last record is synced.
+func (w *logWriter) write(batch []appended) error {
+	reported := 0
+	for i := range batch {
+		for j := range batch[i].records {
+			w.add(fromEntryRecord(&batch[i].records[j]))
+			if len(w.buf) < maxBatch {
+				continue
+			}
+			if err := w.commit(); err != nil {
+				return err
+			}
+			report(batch[reported:i])
+			reported = i
+		}
+		if own := batch[i].own; own != nil {
+			w.add(*own)
+		}
+	}
+	if err := w.commit(); err != nil {
+		return err
+	}
+	report(batch[reported:])
+	return nil
+}
+
+func report(synced []appended) {
+	for i := range synced {
+		if synced[i].done != nil {
+			synced[i].done()
+		}
+	}
+}
+
+// commit writes and syncs what has been gathered.
+func (w *logWriter) commit() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	start := time.Now()
+	index, err := w.log.write(w.buf)
+	if err != nil {
+		return err
+	}
+	w.durable.Store(index)
+	w.metrics.committed(w.records, len(w.buf), time.Since(start))
+	w.grown = w.retention.grow(len(w.buf))
+	w.metrics.logBytes.Set(float64(w.retention.bytes()))
+	w.buf, w.records = w.buf[:0], 0
+	return nil
+}
+
+// add encodes a record into the batch that is being gathered.
+func (w *logWriter) add(r record) {
+	if len(w.buf) == 0 {
+		w.buf = appendBatchHeader(w.buf)
+		if !w.started || w.grown >= w.stretch {
+			w.started = true
+			w.retention.begin(w.log.next)
+			w.buf = appendRecord(w.buf, &record{kind: checkpointRecord, copies: w.catalogue.sorted()})
+		}
+	}
+	w.buf = appendRecord(w.buf, &r)
+	w.records++
+	switch w.catalogue.apply(&r) {
+	case addsEntry:
+		w.retention.add(r.partition, r.entry.Sequence)
+	case voidsEntries:
+		w.retention.forget(r.partition)
+	}
+}
+
+func fromEntryRecord(r *entry.Record) record {
+	if r.Entry != nil {
+		return record{kind: entryRecord, partition: r.Partition, lineage: r.Lineage, entry: r.Entry}
+	}
+	return record{kind: adoptedRecord, partition: r.Partition, lineage: r.Lineage, epoch: r.Adopted}
+}
+
+// pending tells how long the oldest append has been waiting; zero if none is.
+func (w *logWriter) pending() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.oldest.IsZero() {
+		return 0
+	}
+	return time.Since(w.oldest)
+}
+
+// stop lets the writer end once its queue is empty, and waits for it.
+func (w *logWriter) stop() {
+	w.mu.Lock()
+	w.closing = true
+	w.wake.Signal()
+	w.mu.Unlock()
+	<-w.done
+}
