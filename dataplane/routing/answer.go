@@ -1,10 +1,6 @@
 package routing
 
-import (
-	"time"
-
-	"github.com/holdfast-io/holdfast/dataplane/replica"
-)
+import "github.com/holdfast-io/holdfast/dataplane/replica"
 
 // Answered takes the answer to the attempt under way. The caller has settled it
 // (replica.Answer.Settle) where it was made. Answers to attempts that have
@@ -117,6 +113,3 @@ func (r *Request) again(now replica.Time, reason Reason) {
 	r.backoff = min(max(2*r.backoff, firstBackoff), maxBackoff)
 	r.retry = now.Add(r.backoff)
 }
-
-// Backoff returns the wait before the next attempt in the same epoch.
-func (r *Request) Backoff() time.Duration { return r.backoff }
