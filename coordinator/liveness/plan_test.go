@@ -1,0 +1,155 @@
+package liveness
+
+import (
+	"testing"
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name       string
+		nodes      int
+		partitions []string
+		prepare    func(w *watch)
+		silent     []partition.NodeID
+		want       []string // nothing: no command at all
+	}{
+		{
+			name: "a primary", nodes: 3, partitions: []string{"n1 n2 n3"},
+			silent: []partition.NodeID{"n1"}, want: []string{"fail n1: 0 n2 [n2 n3]"},
+		},
+		{
+			name: "a secondary", nodes: 3, partitions: []string{"n1 n2 n3"},
+			silent: []partition.NodeID{"n2"}, want: []string{"fail n2: 0 n1 [n1 n3]"},
+		},
+		{
+			name: "one entry for all partitions, fewest primaries first, own choices counted", nodes: 4,
+			partitions: []string{"n1 n2 n3", "n1 n2 n3", "n1 n2 n3", "n2 n1 n4", "n4 n2 n3"},
+			silent:     []partition.NodeID{"n1"},
+			want:       []string{"fail n1: 0 n3 [n2 n3], 1 n2 [n2 n3], 2 n3 [n2 n3], 3 n2 [n2 n4]"},
+		},
+		{
+			name: "min-in-sync does not stop it", nodes: 3, partitions: []string{"n1 n2 n3"},
+			silent: []partition.NodeID{"n2", "n3"}, want: []string{"fail n2: 0 n1 [n1]"},
+		},
+		{
+			name: "primary and secondary: one change, the primary's", nodes: 3, partitions: []string{"n3 n1 n2"},
+			silent: []partition.NodeID{"n1", "n3"}, want: []string{"fail n3: 0 n2 [n2]"},
+		},
+		{
+			name: "each node's failure is a command", nodes: 4, partitions: []string{"n1 n3", "n2 n4", "n3 n4"},
+			silent: []partition.NodeID{"n1", "n2"}, want: []string{"fail n1: 0 n3 [n3]", "fail n2: 1 n4 [n4]"},
+		},
+		{
+			name: "nobody is left", nodes: 3, partitions: []string{"n1 n2 n3"},
+			silent: []partition.NodeID{"n1", "n2", "n3"},
+		},
+		{
+			name: "the last in sync stays", nodes: 3, partitions: []string{"n1 n2 n3"},
+			prepare: func(w *watch) { w.set(0, "n1", "n1") }, silent: []partition.NodeID{"n1"},
+		},
+		{
+			name: "a learner: nothing to do", nodes: 3, partitions: []string{"n1 n2 n3"},
+			prepare: func(w *watch) { w.set(0, "n1", "n1", "n2") }, silent: []partition.NodeID{"n3"},
+		},
+		{
+			name: "an eligible learner is not promoted", nodes: 3, partitions: []string{"n1 n2 n3"},
+			prepare: func(w *watch) { w.set(0, "n1", "n1") }, silent: []partition.NodeID{"n1", "n2"},
+		},
+		{
+			name: "without a primary", nodes: 3, partitions: []string{"n1 n2 n3", "n1 n2 n3"},
+			prepare: loseN1, want: []string{"give: 0 n2 [n2 n3], 1 n3 [n2 n3]"},
+		},
+		{
+			name: "without a primary, and one is dead", nodes: 3, partitions: []string{"n1 n2 n3"},
+			prepare: loseN1, silent: []partition.NodeID{"n2"}, want: []string{"fail n2: 0 n3 [n3]"},
+		},
+		{
+			name: "without a primary, and all are dead", nodes: 3, partitions: []string{"n1 n2 n3"},
+			prepare: loseN1, silent: []partition.NodeID{"n2", "n3"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWatch(t, test.nodes, 2, test.partitions...)
+			w.beats()
+			w.tick()
+			for _, id := range test.silent {
+				w.silent[id] = true
+			}
+			w.run(1100 * ms)
+			if test.prepare != nil {
+				test.prepare(w)
+			}
+			w.wants(300*ms, test.want...)
+			for _, c := range w.tick() {
+				w.apply(c) // the machine takes every part of it
+			}
+			w.quiet(5 * time.Second)
+		})
+	}
+}
+
+// loseN1 replaces n1's disk while nobody else is known to be alive.
+func loseN1(w *watch) {
+	n, _ := w.m.Map().Node("n1")
+	r := state.Register{Node: *n}
+	r.Node.Store, r.Node.Incarnation = 77, 1
+	w.apply(r)
+}
+
+// Nothing is known of the primary: its secondary stays.
+func TestSecondaryStaysWhilePrimaryIsUnclear(t *testing.T) {
+	t.Parallel()
+	w := newWatch(t, 3, 2, "n1 n2 n3")
+	w.silent["n1"] = true // never heard from yet
+	w.quiet(2 * time.Second)
+	w.silent["n2"] = true
+	w.quiet(3 * time.Second)
+	w.silent["n1"] = false
+	w.wants(250*ms, "fail n2: 0 n1 [n1 n3]")
+}
+
+func TestConfirm(t *testing.T) {
+	t.Parallel()
+	w := newWatch(t, 3, 2, "n1 n2 n3")
+	w.report["n2"] = Report{MapVersion: 1} // does not get any further
+	w.silent["n3"] = true
+	confirmed := func() []partition.Replica {
+		var out []partition.Replica
+		for range 5 {
+			w.now += 50 * ms
+			for _, c := range w.d.Tick(w.now, w.m.Map()) {
+				if c, ok := c.(state.Confirm); ok {
+					out = append(out, c.Nodes...)
+				}
+			}
+		}
+		w.beats()
+		return out
+	}
+	first := time.Duration(0)
+	start, times := w.now, 0
+	for w.now < start+time.Minute {
+		switch got := confirmed(); {
+		case len(got) == 0:
+		case len(got) > 1 || got[0] != w.replicas("n1")[0]:
+			t.Fatalf("confirmed %v", got)
+		default:
+			if times++; first == 0 {
+				first = w.now - start
+			}
+		}
+	}
+	if times != maxAsked || first < 5*time.Second || first > 6*time.Second {
+		t.Errorf("confirmed %d times, first after %v", times, first)
+	}
+	w.d.BecameLeader(w.now)
+	if len(confirmed())+len(confirmed()) == 0 {
+		t.Error("a new leader does not say it again")
+	}
+}
