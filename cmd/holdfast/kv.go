@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/holdfast-io/holdfast/dataplane/client"
+)
+
+// dataFlags are those of get, put and delete.
+type dataFlags struct {
+	serverFlags
+	Verbose bool `short:"v" help:"Tell the request's way."`
+}
+
+// open makes the client; its operations end with the context returned.
+func (f dataFlags) open(ctx context.Context) (*client.Client, context.Context, context.CancelFunc, error) {
+	c, err := client.New(client.Config{Servers: f.Server, Timeout: f.Timeout})
+	if err != nil {
+		return nil, nil, nil, usage(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
+	return c, ctx, cancel, nil
+}
+
+func (f dataFlags) options() []client.Option {
+	if f.Verbose {
+		return []client.Option{client.Explain()}
+	}
+	return nil
+}
+
+// told is a data command's answer as JSON.
+type told struct {
+	Key         string  `json:"key"`
+	Found       *bool   `json:"found,omitempty"`
+	Value       *string `json:"value,omitempty"`        // where it is UTF-8
+	ValueBase64 string  `json:"value_base64,omitempty"` // where it is not
+	Created     *bool   `json:"created,omitempty"`
+	Existed     *bool   `json:"existed,omitempty"`
+	ETag        string  `json:"etag,omitempty"`
+	Partition   string  `json:"partition"`
+	Node        string  `json:"node"`
+	Role        string  `json:"role"`
+	Route       string  `json:"route,omitempty"`
+	Attempts    int     `json:"attempts"`
+	Millis      float64 `json:"milliseconds"`
+}
+
+func tellWay(key string, w client.Way) told {
+	return told{Key: key, Partition: w.Partition, Node: w.Node, Role: w.Role, Route: w.Route, Attempts: w.Attempts,
+		Millis: float64(w.Took.Microseconds()) / 1000}
+}
+
+// dataError gives a client's error the exit code that it has in the manual.
+func dataError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, client.ErrNotFound):
+		return coded{err, exitFailure}
+	case errors.Is(err, client.ErrPrecondition):
+		return coded{err, exitPrecondition}
+	case errors.Is(err, client.ErrOutcomeUnknown):
+		return coded{err, exitUnknown}
+	}
+	return coded{err, exitNotApplied}
+}
+
+type getCommand struct {
+	dataFlags
+	Key   string `arg:"" help:"The key."`
+	Stale bool   `help:"Take whatever a replica has; it may be old."`
+}
+
+// Run writes the value, byte for byte, to standard output.
+func (c *getCommand) Run(ctx context.Context, t *terminal) error {
+	server, ctx, cancel, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	defer cancel()
+	options := c.options()
+	if c.Stale {
+		options = append(options, client.Stale())
+	}
+	v, err := server.Get(ctx, c.Key, options...)
+	if v != nil && c.Verbose {
+		fmt.Fprintln(t.err, inWords(v.Way, false))
+	}
+	absent := errors.Is(err, client.ErrNotFound)
+	if err != nil && !(absent && c.JSON) {
+		return dataError(err)
+	}
+	if !c.JSON {
+		_, err = t.out.Write(v.Data)
+		return err
+	}
+	out := tellWay(c.Key, v.Way)
+	found := !absent
+	out.Found, out.ETag = &found, v.ETag
+	switch text := string(v.Data); {
+	case absent:
+	case utf8.ValidString(text):
+		out.Value = &text
+	default:
+		out.ValueBase64 = base64.StdEncoding.EncodeToString(v.Data)
+	}
+	if err := printJSON(t.out, out); err != nil {
+		return err
+	}
+	if absent {
+		return exit(exitFailure)
+	}
+	return nil
+}
+
+// conditionFlags make a write conditional.
+type conditionFlags struct {
+	IfMatch  []string `help:"Only if the key's value has this ETag; repeatable. * is any value." placeholder:"ETAG"`
+	IfAbsent bool     `help:"Only if the key has no value."`
+}
+
+func (f conditionFlags) options() ([]client.Option, error) {
+	switch {
+	case f.IfAbsent && len(f.IfMatch) > 0:
+		return nil, usage(errors.New("--if-absent and --if-match exclude one another"))
+	case f.IfAbsent:
+		return []client.Option{client.IfAbsent()}, nil
+	case len(f.IfMatch) > 0:
+		tags := make([]string, len(f.IfMatch))
+		for i, tag := range f.IfMatch {
+			if tags[i] = tag; tag != "*" && tag[:min(1, len(tag))] != `"` {
+				tags[i] = `"` + tag + `"` // a shell eats the quotes
+			}
+		}
+		return []client.Option{client.IfMatch(tags...)}, nil
+	}
+	return nil, nil
+}
+
+type putCommand struct {
+	dataFlags
+	conditionFlags
+	Key   string  `arg:"" help:"The key."`
+	Value *string `arg:"" optional:"" help:"The value; without it, or as -, it is read from standard input."`
+}
+
+// Run sets the key.
+func (c *putCommand) Run(ctx context.Context, t *terminal) error {
+	conditions, err := c.conditionFlags.options()
+	if err != nil {
+		return err
+	}
+	var value []byte
+	if c.Value != nil && *c.Value != "-" {
+		value = []byte(*c.Value)
+	} else if value, err = io.ReadAll(t.in); err != nil {
+		return coded{fmt.Errorf("read standard input: %w", err), exitNotApplied}
+	}
+	server, ctx, cancel, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	defer cancel()
+	w, err := server.Put(ctx, c.Key, value, append(conditions, c.dataFlags.options()...)...)
+	if err != nil {
+		return dataError(err)
+	}
+	if c.Verbose {
+		fmt.Fprintln(t.err, inWords(w.Way, true))
+	}
+	if !c.JSON {
+		return nil
+	}
+	out := tellWay(c.Key, w.Way)
+	out.Created, out.ETag = &w.Created, w.ETag
+	return printJSON(t.out, out)
+}
+
+type deleteCommand struct {
+	dataFlags
+	conditionFlags
+	Key string `arg:"" help:"The key."`
+}
+
+// Run removes the key. That it was not there is no error, as in HTTP.
+func (c *deleteCommand) Run(ctx context.Context, t *terminal) error {
+	conditions, err := c.conditionFlags.options()
+	if err != nil {
+		return err
+	}
+	server, ctx, cancel, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	defer cancel()
+	d, err := server.Delete(ctx, c.Key, append(conditions, c.dataFlags.options()...)...)
+	if err != nil {
+		return dataError(err)
+	}
+	if c.Verbose {
+		fmt.Fprintln(t.err, inWords(d.Way, d.Existed))
+		if !d.Existed {
+			fmt.Fprintln(t.err, "the key had no value")
+		}
+	}
+	if c.JSON {
+		out := tellWay(c.Key, d.Way)
+		out.Existed = &d.Existed
+		return printJSON(t.out, out)
+	}
+	return nil
+}

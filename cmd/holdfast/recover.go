@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/holdfast-io/holdfast/coordinator"
+	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/partition/mapjson"
+)
+
+type recoverCommand struct {
+	serverFlags
+	Partition string `required:"" help:"The partition: 5 or partition-5." placeholder:"N"`
+	Node      string `help:"The node whose replica is promoted; default the best one." placeholder:"ID"`
+}
+
+// Run promotes an eligible replica.
+func (c *recoverCommand) Run(ctx context.Context, t *terminal) error {
+	o, err := orderOf(c.Partition, c.Node)
+	if err != nil {
+		return err
+	}
+	done, err := c.order(ctx, "/v1/recover", o)
+	if err != nil {
+		return err
+	}
+	return c.tell(t, done)
+}
+
+type unsafeRecoverCommand struct {
+	serverFlags
+	Partition string `required:"" help:"The partition: 5 or partition-5." placeholder:"N"`
+	Node      string `help:"The node whose copy is promoted; default the best one." placeholder:"ID"`
+	Yes       bool   `help:"Do it without asking."`
+}
+
+// Run promotes the best copy left, after it has said what that may lose.
+func (c *unsafeRecoverCommand) Run(ctx context.Context, t *terminal) error {
+	o, err := orderOf(c.Partition, c.Node)
+	if err != nil {
+		return err
+	}
+	preview, err := c.order(ctx, "/v1/unsafe-recover", o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(t.err, "%v: the copy on %s would become the primary. This may lose %s.\n", preview.Partition, preview.Node, preview.MayLose)
+	if !c.Yes {
+		fmt.Fprint(t.err, "Type yes to do it: ")
+		line, _ := bufio.NewReader(t.in).ReadString('\n') // the end of input is no yes
+		if strings.TrimSpace(line) != "yes" {
+			return coded{errors.New("nothing was changed"), exitNotApplied}
+		}
+	}
+	// The copy that was shown, whatever has happened since.
+	o.Node, o.Confirm = preview.Node, true
+	done, err := c.order(ctx, "/v1/unsafe-recover", o)
+	if err != nil {
+		return err
+	}
+	return c.tell(t, done)
+}
+
+// recoveryOrder is the body of both requests.
+type recoveryOrder struct {
+	Partition partition.ID     `json:"partition"`
+	Node      partition.NodeID `json:"node,omitempty"`
+	Confirm   bool             `json:"confirm,omitempty"`
+}
+
+func orderOf(id, node string) (recoveryOrder, error) {
+	p, err := partition.ParseID(id)
+	if err != nil {
+		return recoveryOrder{}, usage(fmt.Errorf("--partition: %w", err))
+	}
+	return recoveryOrder{Partition: p, Node: partition.NodeID(node)}, nil
+}
+
+// order sends the order to the coordinators, whom any server names.
+func (f serverFlags) order(ctx context.Context, path string, o recoveryOrder) (coordinator.Recovery, error) {
+	var cluster mapjson.Cluster
+	var done coordinator.Recovery
+	err := f.firstAnswer(ctx, func(ctx context.Context, server string) error {
+		return exchange(ctx, http.MethodGet, server+"/v1/cluster", nil, &cluster)
+	})
+	if err != nil {
+		return done, err
+	}
+	coordinators := f
+	coordinators.Server = nil
+	for _, one := range cluster.Coordinators {
+		if one.HTTPAddr != "" {
+			coordinators.Server = append(coordinators.Server, one.HTTPAddr)
+		}
+	}
+	if len(coordinators.Server) == 0 {
+		return done, coded{errors.New("no coordinator can be reached; name one with --server"), exitNotApplied}
+	}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return done, err
+	}
+	err = coordinators.firstAnswer(ctx, func(ctx context.Context, server string) error {
+		return exchange(ctx, http.MethodPost, server+path, bytes.NewReader(body), &done)
+	})
+	var p *problem
+	if errors.As(err, &p) && p.Status == http.StatusConflict {
+		err = coded{err, exitPrecondition}
+	}
+	return done, err
+}
+
+func (f serverFlags) tell(t *terminal, done coordinator.Recovery) error {
+	if f.JSON {
+		return printJSON(t.out, done)
+	}
+	_, err := fmt.Fprintf(t.out, "%v: %s is its primary, in epoch %d\n", done.Partition, done.Node, done.Epoch)
+	return err
+}

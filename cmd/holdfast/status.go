@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/partition/mapjson"
+)
+
+type statusCommand struct {
+	serverFlags
+}
+
+// overview is what status tells, and prints as JSON.
+type overview struct {
+	Server     string          `json:"server"`
+	Cluster    mapjson.Cluster `json:"cluster"`
+	Nodes      []mapjson.Node  `json:"nodes"`
+	Partitions int             `json:"partitions"`
+	Degraded   []partition.ID  `json:"degraded"`        // fewer replicas in sync than the cluster keeps
+	Below      []partition.ID  `json:"below_min"`       // too few for writes to be acknowledged
+	Headless   []partition.ID  `json:"without_primary"` // neither reads nor writes
+	Reasons    []string        `json:"reasons"`         // why the cluster is degraded, in words; empty if it is well
+	primaries  map[string]int  // by node
+	replicas   map[string]int
+}
+
+// Run tells how the cluster is; exit code 6 says that it is degraded.
+func (c *statusCommand) Run(ctx context.Context, t *terminal) error {
+	var o overview
+	err := c.firstAnswer(ctx, func(ctx context.Context, server string) error {
+		o = overview{Server: server}
+		return o.gather(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(t.out, o)
+	} else {
+		o.print(t.out)
+	}
+	if err == nil && len(o.Reasons) > 0 {
+		return exit(exitDegraded)
+	}
+	return err
+}
+
+func (o *overview) gather(ctx context.Context) error {
+	var nodes mapjson.Nodes
+	var partitions mapjson.Partitions
+	for path, into := range map[string]any{"/v1/cluster": &o.Cluster, "/v1/nodes": &nodes, "/v1/partitions": &partitions} {
+		if err := exchange(ctx, http.MethodGet, o.Server+path, nil, into); err != nil {
+			return err
+		}
+	}
+	o.Nodes, o.Partitions = nodes.Nodes, len(partitions.Partitions)
+	o.judge(partitions.Partitions)
+	return nil
+}
+
+// judge finds everything that is not as it should be.
+func (o *overview) judge(partitions []mapjson.Partition) {
+	o.Degraded, o.Below, o.Headless, o.Reasons = []partition.ID{}, []partition.ID{}, []partition.ID{}, []string{}
+	o.primaries, o.replicas = map[string]int{}, map[string]int{}
+	s := o.Cluster.Settings
+	for _, p := range partitions {
+		if p.Primary == "" {
+			o.Headless = append(o.Headless, p.ID)
+		}
+		if len(p.Replicas) < s.ReplicationFactor {
+			o.Degraded = append(o.Degraded, p.ID)
+		}
+		if len(p.Replicas) < s.MinInSync {
+			o.Below = append(o.Below, p.ID)
+		}
+		o.primaries[string(p.Primary)]++
+		for _, r := range p.Replicas {
+			o.replicas[string(r)]++
+		}
+	}
+	add := func(format string, args ...any) { o.Reasons = append(o.Reasons, fmt.Sprintf(format, args...)) }
+	if o.Cluster.Leader == "" {
+		add("no coordinator leads: the map cannot change")
+	}
+	for _, c := range o.Cluster.Coordinators {
+		if c.State == "unreachable" {
+			add("coordinator %s is unreachable", nameOr(c.ID, c.PeerAddr))
+		}
+	}
+	for _, n := range o.Nodes {
+		if n.State != "live" {
+			add("node %s is %s", n.ID, n.State)
+		}
+	}
+	if len(partitions) == 0 {
+		add("nothing is placed yet: the cluster waits for %d nodes, has %d", s.ExpectNodes, len(o.Nodes))
+	}
+	if n := len(o.Headless); n > 0 {
+		add("%s: %s", count(n, "partition has", "partitions have")+" no primary and cannot be read or written", some(o.Headless))
+	}
+	if n := len(o.Below); n > 0 {
+		add("%s than %d replicas in sync, and take no writes: %s", count(n, "partition has fewer", "partitions have fewer"), s.MinInSync, some(o.Below))
+	}
+	if n := len(o.Degraded); n > 0 {
+		add("%s than %d replicas in sync: %s", count(n, "partition has fewer", "partitions have fewer"), s.ReplicationFactor, some(o.Degraded))
+	}
+}
+
+func (o *overview) print(w io.Writer) {
+	c := o.Cluster
+	fmt.Fprintf(w, "Cluster %s, application %s, map version %d, as %s sees it\n\n", c.ID, c.Application, c.Version, o.Server)
+	var coordinators []string
+	for _, one := range c.Coordinators {
+		name := nameOr(one.ID, one.PeerAddr)
+		switch {
+		case one.ID != "" && one.ID == c.Leader:
+			name += " leads"
+		case one.State != "follower" && one.State != "leader":
+			name += " is " + one.State
+		}
+		coordinators = append(coordinators, name)
+	}
+	fmt.Fprintf(w, "Coordinators  %s\n", strings.Join(coordinators, ", "))
+	for i, n := range o.Nodes {
+		title := ""
+		if i == 0 {
+			title = "Nodes"
+		}
+		zone := ""
+		if n.Zone != "" {
+			zone = " in zone " + n.Zone
+		}
+		fmt.Fprintf(w, "%-12s  %s is %s%s at %s: primary of %d, %s of %d partitions\n", title, n.ID, n.State, zone, n.HTTPAddr,
+			o.primaries[string(n.ID)], "in sync for", o.replicas[string(n.ID)])
+	}
+	s := c.Settings
+	fmt.Fprintf(w, "Partitions    %d, %d replicas each, of which %d must have a write before it is acknowledged\n\n",
+		o.Partitions, s.ReplicationFactor, s.MinInSync)
+	if len(o.Reasons) == 0 {
+		fmt.Fprintln(w, "All is well: every partition has a primary and all its replicas in sync.")
+		return
+	}
+	fmt.Fprintln(w, "Degraded:")
+	for _, r := range o.Reasons {
+		fmt.Fprintf(w, "  - %s\n", r)
+	}
+}
+
+func nameOr(name, otherwise string) string {
+	if name != "" {
+		return name
+	}
+	return otherwise
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// some lists the first few partitions.
+func some(ids []partition.ID) string {
+	const most = 8
+	var names []string
+	for _, id := range ids[:min(len(ids), most)] {
+		names = append(names, id.String())
+	}
+	text := strings.Join(names, ", ")
+	if more := len(ids) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}

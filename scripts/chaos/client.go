@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
+)
+
+// requestTimeout is what a node is told; a client waits a little longer.
+const requestTimeout = 10 * time.Second
+
+// workload is what the clients share.
+type workload struct {
+	nodes   []*cluster.Member
+	start   time.Time
+	history *history
+	keys    int           // at a time
+	change  time.Duration // how long a set of keys is used
+	pause   time.Duration // between a client's operations, on average
+	values  atomic.Int64
+}
+
+// keysAt returns the keys that are used at a moment of the run. They change, so
+// that histories stay short and old keys get to be read again at the end.
+func (w *workload) keysAt(at time.Duration) []string {
+	generation := int(at / w.change)
+	out := make([]string, w.keys)
+	for i := range out {
+		out[i] = fmt.Sprintf("chaos-%d-%d", generation, i)
+	}
+	return out
+}
+
+// client is one of those that send requests, one after another.
+type client struct {
+	*workload
+	number int
+	http   *http.Client
+	random *rand.Rand
+	seen   map[string]sighting // what the client read last of each key
+}
+
+type sighting struct{ value, etag string }
+
+func newClient(w *workload, number int, seed uint64) *client {
+	return &client{workload: w, number: number, random: rand.New(rand.NewPCG(seed, uint64(number))), seen: map[string]sighting{},
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: 5 * time.Second}}}
+}
+
+// run sends requests until ctx ends.
+func (c *client) run(ctx context.Context) {
+	defer c.http.CloseIdleConnections()
+	for ctx.Err() == nil {
+		keys := c.keysAt(time.Since(c.start))
+		c.history.add(c.do(c.choose(keys[c.random.IntN(len(keys))])))
+		timer := time.NewTimer(time.Duration(c.random.Int64N(int64(2*c.pause) + 1)))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// choose makes up the next operation on a key.
+func (c *client) choose(key string) operation {
+	o := operation{Client: c.number, Key: key}
+	saw, have := c.seen[key]
+	switch p := c.random.IntN(100); {
+	case p < 35:
+		o.Kind = get
+	case p < 70:
+		o.Kind = put
+	case p < 78:
+		o.Kind = deletion
+	case p < 88 || !have:
+		o.Kind = create
+	default:
+		o.Kind, o.Expected = swap, saw.value
+	}
+	if o.Kind == put || o.Kind == create || o.Kind == swap {
+		o.Value = fmt.Sprintf("v%d", c.values.Add(1))
+	}
+	return o
+}
+
+// do carries the operation out, once, at a random node, and tells how it ended.
+func (c *client) do(o operation) operation {
+	node := c.nodes[c.random.IntN(len(c.nodes))]
+	o.Node = node.Name
+	etag := c.seen[o.Key].etag
+	o.Call = time.Since(c.start)
+	c.send(&o, node.HTTP, etag)
+	o.Return = time.Since(c.start)
+	switch {
+	case o.Outcome != applied:
+	case o.Kind == get && o.Found:
+		c.seen[o.Key] = sighting{o.Read, o.ETag}
+	case o.Kind == get || o.Kind == deletion:
+		delete(c.seen, o.Key)
+	default:
+		c.seen[o.Key] = sighting{o.Value, o.ETag}
+	}
+	return o
+}
+
+func (c *client) send(o *operation, address, etag string) {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout+2*time.Second)
+	defer cancel()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
+	method, body := http.MethodPut, io.Reader(strings.NewReader(o.Value))
+	switch o.Kind {
+	case get:
+		method, body = http.MethodGet, nil
+	case deletion:
+		method, body = http.MethodDelete, nil
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+address+"/v1/kv/"+o.Key+"?timeout="+requestTimeout.String(), body)
+	if err != nil {
+		o.Outcome, o.Detail = notApplied, err.Error()
+		return
+	}
+	switch o.Kind {
+	case create:
+		req.Header.Set("If-None-Match", "*")
+	case swap:
+		req.Header.Set("If-Match", etag)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		o.Outcome, o.Detail = unknown, err.Error()
+		if !sent.Load() || o.Kind == get {
+			o.Outcome = notApplied
+		}
+		return
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	o.ETag = resp.Header.Get("ETag")
+	c.judge(o, resp, string(text), err)
+}
+
+// judge reads the answer as the documents define it, and no better.
+func (c *client) judge(o *operation, resp *http.Response, text string, readErr error) {
+	o.Outcome = applied
+	switch status := resp.StatusCode; {
+	case o.Kind == get && status == http.StatusOK && readErr == nil:
+		o.Found, o.Read = true, text
+	case o.Kind == get && status == http.StatusNotFound && code(text) == "key-not-found":
+	case o.Kind == deletion && status == http.StatusNoContent:
+		o.Found = resp.Header.Get("Holdfast-Existed") == "true"
+	case o.write() && o.Kind != deletion && (status == http.StatusOK || status == http.StatusCreated):
+		o.Found = status == http.StatusOK
+	case (o.Kind == create || o.Kind == swap) && status == http.StatusPreconditionFailed:
+		o.Outcome = failedTest
+	case o.write() && status == http.StatusGatewayTimeout:
+		o.Outcome, o.Detail = unknown, text
+	default:
+		o.Outcome, o.Detail = notApplied, fmt.Sprintf("%d %s", status, text)
+	}
+}
+
+func code(text string) string {
+	var p struct{ Code string }
+	if json.Unmarshal([]byte(text), &p) != nil {
+		return ""
+	}
+	return p.Code
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
+)
+
+// fault is one harm that was done, for the report.
+type fault struct {
+	At   time.Duration
+	Kind string
+	What string
+}
+
+// nemesis harms a cluster, one fault after another, and repairs it.
+type nemesis struct {
+	cluster *cluster.Cluster
+	random  *rand.Rand
+	start   time.Time
+	wipes   bool
+	faults  []fault
+	tell    func(format string, args ...any)
+}
+
+func (n *nemesis) note(kind, what string) {
+	f := fault{time.Since(n.start), kind, what}
+	n.faults = append(n.faults, f)
+	n.tell("%6.1f s  %s", f.At.Seconds(), what)
+}
+
+// run harms the cluster until ctx ends, and leaves it with all processes
+// running. An error says that a process ended by itself or would not heal.
+func (n *nemesis) run(ctx context.Context) error {
+	for n.sleep(ctx, 500*time.Millisecond, 2500*time.Millisecond) {
+		if err := n.one(ctx); err != nil {
+			return err
+		}
+		if err := n.deserters(); err != nil {
+			return err
+		}
+	}
+	return n.heal()
+}
+
+// sleep waits between the bounds; false if ctx ended.
+func (n *nemesis) sleep(ctx context.Context, from, to time.Duration) bool {
+	timer := time.NewTimer(from + time.Duration(n.random.Int64N(int64(to-from))))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// deserters finds processes that ended without us.
+func (n *nemesis) deserters() error {
+	for _, m := range n.cluster.Members() {
+		if !m.Running() {
+			return fmt.Errorf("%s ended by itself:\n%s", m.Name, m.LogTail(30))
+		}
+	}
+	return nil
+}
+
+// one does one fault from beginning to end.
+func (n *nemesis) one(ctx context.Context) error {
+	node := n.cluster.Nodes[n.random.IntN(len(n.cluster.Nodes))]
+	coordinator := n.cluster.Coordinators[n.random.IntN(len(n.cluster.Coordinators))]
+	switch p := n.random.IntN(100); {
+	case p < 30:
+		n.note("kill node", "kill -9 "+node.Name)
+		return n.restart(ctx, 4*time.Second, node)
+	case p < 50:
+		return n.pause(ctx, "pause node", node)
+	case p < 60:
+		n.note("kill coordinator", "kill -9 "+coordinator.Name)
+		return n.restart(ctx, 3*time.Second, coordinator)
+	case p < 67:
+		return n.pause(ctx, "pause coordinator", coordinator)
+	case p < 74:
+		n.note("kill coordinators", "kill -9 all coordinators")
+		return n.restart(ctx, 3*time.Second, n.cluster.Coordinators...)
+	case p < 80:
+		other := n.cluster.Nodes[n.random.IntN(len(n.cluster.Nodes))]
+		if other == node {
+			return nil
+		}
+		n.note("kill two nodes", "kill -9 "+node.Name+" and "+other.Name)
+		return n.restart(ctx, 3*time.Second, node, other)
+	case p < 86:
+		n.note("restart node", "restart "+node.Name)
+		ending, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		if err := node.Terminate(ending); err != nil {
+			return err
+		}
+		return node.Start()
+	case p < 90:
+		n.note("kill everything", "kill -9 every process")
+		return n.restart(ctx, time.Second, n.cluster.Members()...)
+	case n.wipes:
+		return n.wipe(ctx, node)
+	}
+	return nil
+}
+
+// restart kills the members, and starts them again after a while.
+func (n *nemesis) restart(ctx context.Context, longest time.Duration, members ...*cluster.Member) error {
+	for _, m := range members {
+		if err := m.Kill(); err != nil {
+			return err
+		}
+	}
+	n.sleep(ctx, 100*time.Millisecond, longest)
+	for _, m := range members {
+		if err := m.Start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *nemesis) pause(ctx context.Context, kind string, m *cluster.Member) error {
+	n.note(kind, "SIGSTOP "+m.Name)
+	if err := m.Pause(); err != nil {
+		return err
+	}
+	n.sleep(ctx, 200*time.Millisecond, 5*time.Second)
+	return m.Resume()
+}
+
+// wipe takes a node's disk away. The data survives as long as that happens to
+// one disk at a time, so it waits for the repair, before and after.
+func (n *nemesis) wipe(ctx context.Context, m *cluster.Member) error {
+	if err := n.whole(); err != nil {
+		return err
+	}
+	n.note("wipe node", "kill -9 "+m.Name+", and its disk is wiped")
+	if err := m.Kill(); err != nil {
+		return err
+	}
+	if err := m.Wipe(); err != nil {
+		return err
+	}
+	n.sleep(ctx, 100*time.Millisecond, 3*time.Second)
+	if err := m.Start(); err != nil {
+		return err
+	}
+	return n.whole()
+}
+
+// heal lets everything run, and waits until all replicas are in sync again.
+func (n *nemesis) heal() error {
+	for _, m := range n.cluster.Members() {
+		if m.Paused() {
+			if err := m.Resume(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := n.cluster.Start(); err != nil {
+		return err
+	}
+	return n.whole()
+}
+
+func (n *nemesis) whole() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	defer cancel()
+	return n.cluster.WaitWhole(ctx)
+}
