@@ -3,7 +3,6 @@ package partition
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -213,17 +212,16 @@ func TestPlaceRefuses(t *testing.T) {
 	}
 }
 
-func TestPlaceLarge(t *testing.T) {
-	t.Parallel()
+// The first placement of the largest cluster. Measured: 0.35 s.
+func BenchmarkPlace(b *testing.B) {
 	nodes := nodesIn(make([]string, 50)...)
-	began := time.Now()
-	list, err := Place(nodes, settings(MaxPartitions, 3), lineages())
-	if err != nil {
-		t.Fatal(err)
+	for b.Loop() {
+		list, err := Place(nodes, settings(MaxPartitions, 3), lineages())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if replicas, primaries, _ := spread(nodes, list); gap(replicas) > 1 || gap(primaries) > 1 {
+			b.Fatalf("uneven: %v, %v", replicas, primaries)
+		}
 	}
-	replicas, primaries, _ := spread(nodes, list)
-	if gap(replicas) > 1 || gap(primaries) > 1 {
-		t.Errorf("uneven: %v, %v", replicas, primaries)
-	}
-	t.Logf("%d partitions on %d nodes in %v", MaxPartitions, len(nodes), time.Since(began))
 }
