@@ -177,3 +177,6 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 }
+
+// T is the test that the group belongs to.
+func (g *Group) T() testing.TB { return g.t }
