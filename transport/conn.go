@@ -14,8 +14,8 @@ import (
 const (
 	// writeAtOnce bounds one write, so that progress is seen.
 	writeAtOnce = 1 << 20
-	// corkedBytes is how much may wait for the end of a batch of input.
-	corkedBytes = 16 << 10
+	// worthAWrite is how many bytes are written without waiting a turn for more.
+	worthAWrite = 4 << 10
 	// requestCost is what a request that is not answered costs beside its body.
 	requestCost = 128
 	// parting is how long a closing connection may take to write its last.
@@ -49,7 +49,6 @@ type conn struct {
 	calls   callTable
 	nextRun int64 // when the watcher will look again
 	waiting bool  // the writer waits for work
-	corked  bool  // the reader handles a batch: it will wake the writer after it
 	held    bool  // the reader waits for room
 	closing bool  // no more is queued
 	dead    error // why the connection is down; set once
@@ -176,24 +175,9 @@ func (c *conn) finish(id uint64, reply []byte, err error) {
 	}
 }
 
-// Read is how the frame reader reads: while it handles what is buffered, the
-// answers to it gather, and are written at once when it comes back for more.
+// Read is how the frame reader reads: it notes that the peer is not silent.
 func (c *conn) Read(b []byte) (int, error) {
-	c.uncork()
 	n, err := c.nc.Read(b)
 	c.lastRead.Store(c.now())
-	c.mu.Lock()
-	c.corked = true
-	c.mu.Unlock()
 	return n, err
-}
-
-func (c *conn) uncork() {
-	c.mu.Lock()
-	c.corked = false
-	if len(c.out) > 0 && c.waiting {
-		c.waiting = false
-		c.work.Signal()
-	}
-	c.mu.Unlock()
 }

@@ -77,6 +77,27 @@ func TestCutHoldsBackUntilItIsHealed(t *testing.T) {
 	})
 }
 
+func TestCloseDoesNotWaitForADeadPeer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, p := inMemory(t)
+		p.connect(Options{}, Options{})
+		m.CutBoth("client", "server")
+		if err := p.link.Send(make([]byte, 2*window)); err != nil { // the writer is stuck in it
+			t.Fatal(err)
+		}
+		for _, c := range []interface{ Close() error }{p.link, p.listener} {
+			start := time.Now()
+			if err := c.Close(); err != nil || time.Since(start) > parting {
+				t.Fatalf("after %s: %v", time.Since(start), err)
+			}
+		}
+		if err := p.clientSide.down(t); !errors.Is(err, ErrClosed) {
+			t.Fatalf("down for %v", err)
+		}
+	})
+}
+
 func TestNoConnectionIsMadeThroughACut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
