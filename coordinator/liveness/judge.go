@@ -2,6 +2,7 @@ package liveness
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/holdfast-io/holdfast/partition"
@@ -62,4 +63,13 @@ func (d *Detector) accused(now time.Duration, m *partition.Map, health map[parti
 		return Unclear
 	}
 	return Live
+}
+
+// names joins the nodes of a list for a reason in words.
+func names(replicas []partition.Replica) string {
+	out := make([]string, len(replicas))
+	for i, r := range replicas {
+		out[i] = string(r.Node)
+	}
+	return strings.Join(out, ", ")
 }

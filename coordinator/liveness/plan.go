@@ -2,8 +2,6 @@ package liveness
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/state"
@@ -151,30 +149,6 @@ func (p *planner) fewestPrimaries(replicas []partition.Replica) partition.NodeID
 	return best
 }
 
-// maxAsked is how often one leader proposes a node's confirmation: a proposal
-// may get lost, and nothing tells the detector that it was taken.
-const maxAsked = 3
-
-// confirm proposes the nodes that have acted on the first placement for long
-// enough to have their copies on disk.
-func (d *Detector) confirm(now time.Duration, m *partition.Map, health map[partition.NodeID]Health) []state.Command {
-	var ready []partition.Replica
-	for i := range m.Nodes {
-		n, b := d.nodes[m.Nodes[i].ID], d.boots[bootID{m.Nodes[i].ID, m.Nodes[i].Incarnation}]
-		if b == nil || !b.acts || health[m.Nodes[i].ID].State != Live || n.asked == maxAsked {
-			continue
-		}
-		if now-b.acted > d.config.Confirm && now >= n.askAgain {
-			ready = append(ready, partition.Replica{Node: m.Nodes[i].ID, Store: m.Nodes[i].Store})
-			n.asked, n.askAgain = n.asked+1, now+2*d.config.Confirm
-		}
-	}
-	if len(ready) == 0 {
-		return nil
-	}
-	return []state.Command{state.Confirm{Nodes: ready}}
-}
-
 // forgetBoots drops boots that the map does not have and that fell silent.
 func (d *Detector) forgetBoots(now time.Duration, m *partition.Map) {
 	for key, b := range d.boots {
@@ -187,14 +161,4 @@ func (d *Detector) forgetBoots(now time.Duration, m *partition.Map) {
 			delete(d.nodes, id)
 		}
 	}
-}
-
-// names joins nodes for a reason in words.
-func names(replicas []partition.Replica) string {
-	out := make([]string, len(replicas))
-	for i, r := range replicas {
-		out[i] = string(r.Node)
-	}
-	slices.Sort(out)
-	return strings.Join(out, ", ")
 }
