@@ -17,6 +17,8 @@ type member struct {
 	phase   phase
 	match   uint64 // acknowledged: on its disk, compared, in this office
 	next    uint64 // the first entry not sent yet
+	from    uint64 // sending began after it: what lies before agrees, unless a Reject says otherwise
+	probing bool   // no answer has confirmed from yet: one message at a time
 	told    bool   // has answered in this epoch: messages need no configuration
 
 	last      entry.Position // the end of its log, as it said
@@ -99,11 +101,22 @@ func (r *replica) heardFrom(from Peer) *member {
 // resend makes everything that is not acknowledged be sent again.
 func (m *member) resend(now Time) {
 	if m.phase == following {
-		m.next = m.match + 1
+		m.next = m.confirmed() + 1
 		m.knows = 0
 	}
 	m.waiting = false
 	m.sentAt = now
+}
+
+// confirmed is where sending begins again: what is acknowledged, or, before the
+// first acknowledgement, where the logs are taken to agree.
+func (m *member) confirmed() uint64 { return max(m.match, m.from) }
+
+// sendFrom makes the entries after sequence go out: one message, and the rest
+// once an answer says that the logs agree there. So one gap costs one message,
+// not one for each that is rejected because of it.
+func (m *member) sendFrom(sequence uint64) {
+	m.next, m.from, m.probing, m.waiting = sequence+1, sequence, true, false
 }
 
 // hold returns the sequence after which entries must be kept for the member.
@@ -152,12 +165,12 @@ func (r *replica) flushMembers() {
 
 func (r *replica) sendEntries(m *member) {
 	last := r.log.last().Sequence
-	for m.next <= last {
+	for m.next <= last && !(m.probing && m.waiting) {
 		if m.next-1 < r.log.base.Sequence {
 			r.orderSnapshot(m)
 			return
 		}
-		if r.log.bytes(m.match, m.next-1) >= r.g.cfg.MaxUnackedBytes {
+		if r.log.bytes(m.confirmed(), m.next-1) >= r.g.cfg.MaxUnackedBytes {
 			return
 		}
 		r.sendAppend(m, r.log.after(m.next-1, r.g.cfg.MaxAppendBytes))
@@ -231,6 +244,9 @@ func (r *replica) onAck(from Peer, msg *Message) {
 	if msg.Last.Sequence > r.log.last().Sequence {
 		return // of another log than this
 	}
+	if msg.Last.Sequence >= m.from {
+		m.probing = false
+	}
 	if msg.Last.Sequence > m.match {
 		m.match = msg.Last.Sequence
 		m.next = max(m.next, m.match+1)
@@ -255,11 +271,11 @@ func (r *replica) onReject(from Peer, msg *Message) {
 		r.orderSnapshot(m)
 		return
 	}
-	if m.phase != following || msg.Previous.Sequence == 0 || msg.Previous.Sequence+1 > m.next || msg.Previous.Sequence < m.match {
+	if m.phase != following || msg.Previous.Sequence+1 > m.next || msg.Previous.Sequence <= m.match ||
+		m.probing && msg.Previous.Sequence != m.from {
 		return // an answer to something older
 	}
-	m.next = max(min(r.log.agreement(msg.Last), msg.Previous.Sequence-1), m.match) + 1
-	m.waiting = false
+	m.sendFrom(max(min(r.log.agreement(msg.Last), msg.Previous.Sequence-1), m.match))
 	if m.next-1 < r.log.base.Sequence || msg.Last.Sequence < r.log.base.Sequence {
 		r.orderSnapshot(m)
 		return

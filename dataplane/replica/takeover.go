@@ -85,9 +85,8 @@ func (r *replica) follow(m *member, last entry.Position) {
 	}
 	m.phase = following
 	m.match = 0
-	m.next = r.log.agreement(last) + 1
+	m.sendFrom(r.log.agreement(last))
 	m.knows = 0
-	m.waiting = false
 	m.ackAt = r.g.now
 	r.mark()
 	if m.next > r.log.last().Sequence && r.adoptedDurable >= r.conf.Epoch {
