@@ -1,0 +1,202 @@
+package simulation
+
+import (
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/liveness"
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+const (
+	heartbeatEvery = 250 * time.Millisecond
+	leaderTick     = 50 * time.Millisecond
+	coordinators   = 3
+)
+
+// coordinator is one of the trio: its opinion of who lives, and the map as far
+// as it has applied it.
+type coordinator struct {
+	w        *world
+	index    int // in the network
+	up       bool
+	clock    clock
+	detector *liveness.Detector
+	m        *partition.Map
+}
+
+func (w *world) newCoordinator(i int) *coordinator {
+	c := &coordinator{w: w, index: len(w.nodes) + i, clock: w.newClock(), m: new(partition.Map)}
+	c.start()
+	return c
+}
+
+func (c *coordinator) now() time.Duration { return time.Duration(c.clock.read(c.w.now)) }
+
+// start begins a process: it knows nothing of the nodes.
+func (c *coordinator) start() {
+	c.up = true
+	c.detector = liveness.New(liveness.Config{Tick: leaderTick})
+	c.follow(c.w.raft.machine.Map())
+}
+
+// stop ends the process, and its leadership.
+func (c *coordinator) stop() {
+	c.up = false
+	if r := c.w.raft; r.leader >= 0 && c.w.coordinators[r.leader] == c {
+		c.w.leaderless(c.w.between(300*time.Millisecond, 1500*time.Millisecond))
+	}
+}
+
+// follow applies the log up to a map, at once where it leads, else a bit later.
+func (c *coordinator) follow(m *partition.Map) {
+	w := c.w
+	d := time.Duration(0)
+	if w.raft.leader < 0 || w.coordinators[w.raft.leader] != c {
+		d = w.between(time.Millisecond, 20*time.Millisecond)
+		if !w.quiet && w.chance(0.02) {
+			d += w.between(0, time.Second)
+		}
+	}
+	w.after(d, func() {
+		if c.up {
+			c.see(m)
+		}
+	})
+}
+
+func (c *coordinator) see(m *partition.Map) {
+	if m.Version <= c.m.Version {
+		return
+	}
+	c.m = m
+	for _, n := range c.w.nodes {
+		if n.up && n.process.stream == c.index {
+			c.push(n.process)
+		}
+	}
+}
+
+// push sends the map on a node's stream: in order, never twice.
+func (c *coordinator) push(p *process) {
+	w := c.w
+	if !w.net.open(c.index, p.n.index) {
+		p.later(w.between(10*time.Millisecond, time.Second), func() { p.detach(c.index) })
+		return
+	}
+	p.streamed = max(p.streamed, w.now.add(w.net.delay()))
+	m, session := c.m, p.session
+	p.later(time.Duration(p.streamed-w.now), func() {
+		if p.session == session {
+			p.setMap(m)
+		}
+	})
+}
+
+// election makes a coordinator that is up the leader, if most of them are.
+func (w *world) election() {
+	r := w.raft
+	up := 0
+	for _, c := range w.coordinators {
+		if c.up {
+			up++
+		}
+	}
+	if r.leader >= 0 {
+		return
+	}
+	if up <= coordinators/2 {
+		w.after(200*time.Millisecond, w.election)
+		return
+	}
+	for {
+		i := w.pick(coordinators)
+		c := w.coordinators[i]
+		if !c.up {
+			continue
+		}
+		r.leader = i
+		r.term++
+		w.coverage[leaderElected]++
+		w.logf("coordinator %d leads", i)
+		if w.chance(0.2) {
+			r.restore()
+		}
+		carried := r.carried
+		r.carried = nil
+		for _, command := range carried {
+			r.apply(command)
+		}
+		c.see(r.machine.Map())
+		c.detector.BecameLeader(c.now())
+		w.lead(c, r.term)
+		return
+	}
+}
+
+// leaderless takes the leadership away for a while.
+func (w *world) leaderless(d time.Duration) {
+	if w.raft.leader >= 0 {
+		w.logf("the coordinators lose their leader for %v", d)
+		w.raft.leader = -1
+		w.after(d, w.election)
+	}
+}
+
+// lead is the leader's own work: the first placement, and whom it suspects.
+func (w *world) lead(c *coordinator, term uint64) {
+	r := w.raft
+	if r.term != term || r.leader < 0 || !c.up {
+		return
+	}
+	m := r.machine.Map()
+	switch {
+	case m.ClusterID == "":
+		r.propose(state.Create{ClusterID: "simulated", Application: "holdfast", Settings: w.settings})
+	case !m.Placed():
+		w.place(m)
+	default:
+		for _, command := range c.detector.Tick(c.now(), m) {
+			w.coverage[suspected]++
+			r.propose(command)
+		}
+	}
+	d := leaderTick
+	if !w.quiet && w.chance(w.profile.lateLeader) {
+		d = w.between(100*time.Millisecond, 900*time.Millisecond)
+	}
+	w.after(d, func() { w.lead(c, term) })
+}
+
+func (w *world) place(m *partition.Map) {
+	if len(m.Nodes) < w.settings.ExpectNodes || w.placing {
+		return
+	}
+	placed, err := partition.Place(m.Nodes, w.settings, w.random.Uint32)
+	if err != nil {
+		w.fail("first placement: %v", err)
+		return
+	}
+	w.placing = true
+	w.after(time.Second, func() { w.placing = false })
+	w.raft.propose(state.Place{Configurations: placed})
+}
+
+// operator is the person who recovers a partition whose in-sync disks are lost
+// from an eligible one: the lost disks' processes are gone.
+func (w *world) operator() {
+	w.after(300*time.Millisecond, w.operator)
+	m := w.raft.machine.Map()
+	for i := range m.Partitions {
+		c := &m.Partitions[i]
+		if len(c.Replicas) > 0 || len(c.Eligible) == 0 {
+			continue
+		}
+		r := c.Eligible[w.pick(len(c.Eligible))]
+		n := w.nodes[w.index(r.Node)]
+		if n.up && n.disk.store == r.Store {
+			w.coverage[recovered]++
+			w.raft.propose(state.Recover{Partition: c.ID, Node: r.Node})
+		}
+	}
+}

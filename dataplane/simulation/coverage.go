@@ -1,0 +1,165 @@
+package simulation
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+)
+
+// counter names something that a schedule may meet. A schedule that never meets
+// it says nothing about it.
+type counter int
+
+const (
+	faultPause counter = iota
+	faultLongPause
+	faultCrash
+	faultPowerLoss
+	faultWipe
+	faultCutOneWay
+	faultCutBothWays
+	faultIsolated
+	faultStorm
+	faultRate
+	faultSlowDisk
+	faultLeaderChange
+	faultOutage
+	faultCoordinatorCrash
+	faultAllCrash
+	sent
+	lost
+	lostToCut
+	duplicated
+	olderBoot
+	notConnected
+	linkBroken
+	streamBroken
+	lostUnsynced
+	flushed
+	noLeader
+	commandLost
+	leaderElected
+	suspected
+	proposed
+	turnedRound
+	notJudged
+	refused
+	primaryMoved
+	replicaRemoved
+	replicaAdded
+	epochRaised
+	hadEligible
+	hadNoReplica
+	recovered
+	tookOver
+	committed
+	markers
+	snapshotOrdered
+	snapshotBroken
+	snapshotInstalled
+	called
+	forwarded
+	readHere
+	readHereExpired
+	answeredDone
+	answeredRead
+	answeredFailed
+	answeredNotPrimary
+	answeredTimedOut
+	answeredUnknown
+	answeredForgotten
+	answeredExpired
+	unavailable
+	outcomeUnknown
+	clientLost
+	repaired
+	counters
+)
+
+var counterNames = [counters]string{
+	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations",
+	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes",
+	"messages between replicas", "messages lost", "messages lost to cuts", "messages repeated", "messages of older boots", "messages without connection",
+	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
+	"proposals without leader", "commands lost", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands",
+	"primaries moved", "replicas removed", "replicas added", "epochs only raised", "configurations with eligible", "configurations without replica",
+	"recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "snapshots installed",
+	"calls", "forwarded", "reads past the executor", "reads past the executor refused",
+	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired",
+	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "schedules repaired whole",
+}
+
+// Coverage counts what schedules met.
+type Coverage [counters]uint64
+
+// Add adds another schedule's counts.
+func (c *Coverage) Add(d *Coverage) {
+	for i := range c {
+		c[i] += d[i]
+	}
+}
+
+// String lists all counts, those that are zero last.
+func (c *Coverage) String() string {
+	var b, zero strings.Builder
+	for i, n := range c {
+		if n == 0 {
+			fmt.Fprintf(&zero, " %s;", counterNames[i])
+			continue
+		}
+		fmt.Fprintf(&b, "%12d %s\n", n, counterNames[i])
+	}
+	if zero.Len() > 0 {
+		fmt.Fprintf(&b, "never:%s\n", strings.TrimSuffix(zero.String(), ";"))
+	}
+	return b.String()
+}
+
+// Faults returns how many faults there were.
+func (c *Coverage) Faults() (n uint64) {
+	for i := faultPause; i <= faultAllCrash; i++ {
+		n += c[i]
+	}
+	return n
+}
+
+// Calls returns how many requests clients made.
+func (c *Coverage) Calls() uint64 { return c[called] }
+
+// Acknowledged returns how many writes were acknowledged by a primary.
+func (c *Coverage) Acknowledged() uint64 { return c[answeredDone] }
+
+func (c *Coverage) outcome(o replica.Outcome) {
+	switch o {
+	case replica.Done:
+		c[answeredDone]++
+	case replica.Found, replica.Absent:
+		c[answeredRead]++
+	case replica.PreconditionFailed:
+		c[answeredFailed]++
+	case replica.NotPrimary:
+		c[answeredNotPrimary]++
+	case replica.TimedOut:
+		c[answeredTimedOut]++
+	case replica.Unknown:
+		c[answeredUnknown]++
+	case replica.Forgotten:
+		c[answeredForgotten]++
+	case replica.Expired:
+		c[answeredExpired]++
+	}
+}
+
+func (c *Coverage) command(_ state.Command, r state.Result) {
+	if r.Err != nil {
+		c[refused]++
+		return
+	}
+	for _, v := range r.Verdicts {
+		if v.Err != nil {
+			c[refused]++
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package simulation
+
+import (
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// probeKey writes a key by way of a node, and reads it. Both must be answered.
+func (w *world) probeKey(n *node, k *key) {
+	for _, action := range [2]replica.Action{replica.Put, replica.Get} {
+		w.send(&call{w: w, index: len(w.calls), key: k, timeout: probing, action: action, probe: true}, n)
+	}
+}
+
+// checkEnd runs when the schedule is over: the cluster serves again, and what
+// clients saw was linearizable.
+func (w *world) checkEnd() {
+	for _, c := range w.calls {
+		if c.probe && (c.fate == open || c.fate == neverTaken) {
+			w.fail("STUCK: %s by way of %s, %v after the last fault, ends with %s; %s", c, c.node.id, settled, fateNames[c.fate], w.describePartition(c.key.partition))
+			return
+		}
+	}
+	w.checkRepaired()
+	w.checkHistory()
+}
+
+// checkRepaired counts the schedules that end with every replica in sync.
+func (w *world) checkRepaired() {
+	m := w.raft.machine.Map()
+	for i := range m.Partitions {
+		if len(m.Partitions[i].Replicas) < w.settings.ReplicationFactor {
+			w.logf("not whole: %s", w.describePartition(partition.ID(i)))
+			return
+		}
+	}
+	w.coverage[repaired]++
+}

@@ -1,0 +1,265 @@
+package simulation
+
+import (
+	"time"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// The kinds of fault, as a profile weighs them.
+const (
+	pause = iota
+	longPause
+	crash
+	powerLoss
+	wipe
+	cutOneWay
+	cutBothWays
+	isolate
+	storm
+	rate
+	slowDisk
+	leaderChange
+	outage
+	coordinatorCrash
+	allCrash
+	faultKinds
+)
+
+// faults lets bursts of faults come until the cluster is to heal.
+func (w *world) faults() {
+	if w.quiet {
+		return
+	}
+	gap := time.Duration(0)
+	for range 1 + w.pick(w.profile.burstSize) {
+		w.after(gap, func() {
+			if !w.quiet {
+				w.fault()
+			}
+		})
+		gap += w.around(w.profile.faultGap)
+	}
+	w.after(gap+w.around(w.profile.burstEvery), w.faults)
+}
+
+func (w *world) drawFault() int {
+	sum := 0.0
+	for _, x := range w.profile.weights {
+		sum += x
+	}
+	x := w.random.Float64() * sum
+	for kind, weight := range w.profile.weights {
+		if x < weight {
+			return kind
+		}
+		x -= weight
+	}
+	return pause
+}
+
+// victim is any node, with a liking for primaries.
+func (w *world) victim() *node {
+	m := w.raft.machine.Map()
+	if m.Placed() && w.chance(0.5) {
+		if p := m.Partitions[w.pick(len(m.Partitions))].Primary; p != "" {
+			return w.nodes[w.index(p)]
+		}
+	}
+	return w.nodes[w.pick(len(w.nodes))]
+}
+
+// duration draws how long a fault lasts: short ones often.
+func (w *world) duration(longest time.Duration) time.Duration {
+	if w.chance(0.5) {
+		longest /= 8
+	}
+	return w.between(longest/20, longest)
+}
+
+func (w *world) fault() {
+	n := w.victim()
+	kind := w.drawFault()
+	switch kind {
+	case pause, longPause:
+		d := w.duration(900 * time.Millisecond)
+		if kind == longPause {
+			d = w.between(w.timings.Lease, 4*time.Second)
+		}
+		if n.up && !n.paused {
+			w.coverage[faultPause+counter(kind-pause)]++
+			n.pause(d)
+		}
+	case crash, powerLoss:
+		if n.up {
+			w.coverage[faultPause+counter(kind-pause)]++
+			n.crash(kind == powerLoss)
+			w.restart(n, w.duration(5*time.Second))
+		}
+	case wipe:
+		if w.mayWipe(n) {
+			w.coverage[faultWipe]++
+			n.wipe()
+			w.restart(n, w.duration(5*time.Second))
+		}
+	case cutOneWay, cutBothWays:
+		w.cut(n.index, kind == cutBothWays)
+	case isolate:
+		w.isolate(n)
+	case storm:
+		d := w.duration(3 * time.Second)
+		w.logf("messages take long for %v", d)
+		w.coverage[faultStorm]++
+		w.net.storm = w.now.add(d)
+	case rate:
+		if w.profile.skew {
+			w.coverage[faultRate]++
+			n.clock.change(w.now, w.drawRate())
+		}
+	case slowDisk:
+		d := w.duration(4 * time.Second)
+		w.logf("the disk of %s is slow for %v", n.id, d)
+		w.coverage[faultSlowDisk]++
+		n.disk.slow = w.now.add(d)
+	case leaderChange:
+		w.coverage[faultLeaderChange]++
+		w.leaderless(w.between(50*time.Millisecond, time.Second))
+	case outage:
+		w.coverage[faultOutage]++
+		w.leaderless(w.between(time.Second, 8*time.Second))
+	case coordinatorCrash:
+		w.crashCoordinator(w.coordinators[w.pick(coordinators)])
+	case allCrash:
+		w.crashAll()
+	}
+}
+
+func (w *world) restart(n *node, d time.Duration) {
+	boot := n.boot
+	w.after(d, func() {
+		if n.boot == boot {
+			n.start()
+		}
+	})
+}
+
+// wipe replaces a node's disk by an empty one.
+func (n *node) wipe() {
+	n.crash(true)
+	n.w.wiped = append(n.w.wiped, n.disk)
+	n.disk = n.w.newDisk()
+	n.w.logf("%s has an empty disk, store %s", n.id, n.disk.store)
+}
+
+// mayWipe reports whether everything acknowledged survives the loss of a disk:
+// for every partition another disk that the map calls in sync, or eligible, is
+// there still. One that was lost and is not yet noticed does not count.
+func (w *world) mayWipe(n *node) bool {
+	m := w.raft.machine.Map()
+	if !m.Placed() {
+		return false
+	}
+	survives := func(list []partition.Replica) bool {
+		for _, r := range list {
+			if other := w.nodes[w.index(r.Node)]; other != n && other.disk.store == r.Store {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range m.Partitions {
+		c := &m.Partitions[i]
+		if !survives(c.Replicas) && !survives(c.Eligible) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *world) cut(from int, both bool) {
+	to := w.pick(w.net.size)
+	if to == from {
+		to = (to + 1) % w.net.size
+	}
+	d := w.duration(5 * time.Second)
+	if both {
+		w.coverage[faultCutBothWays]++
+		w.net.block(from, to, d)
+		w.net.block(to, from, d)
+	} else {
+		w.coverage[faultCutOneWay]++
+		if w.chance(0.5) {
+			from, to = to, from
+		}
+		w.net.block(from, to, d)
+	}
+	w.logf("cut %s to %s (both ways %v) for %v", w.name(from), w.name(to), both, d)
+	w.strain(from, to, d)
+}
+
+// isolate cuts a node off from all others: what it sends, what it hears, or both.
+func (w *world) isolate(n *node) {
+	w.coverage[faultIsolated]++
+	d := w.duration(5 * time.Second)
+	way := w.pick(3)
+	size := w.net.size
+	if w.chance(0.4) {
+		size = len(w.nodes) // the coordinators still reach it
+	}
+	w.logf("%s is isolated (way %d) for %v", n.id, way, d)
+	for other := range size {
+		if other == n.index {
+			continue
+		}
+		if way != 0 {
+			w.net.block(n.index, other, d)
+		}
+		if way != 1 {
+			w.net.block(other, n.index, d)
+		}
+		w.strain(n.index, other, d)
+	}
+}
+
+func (w *world) crashCoordinator(c *coordinator) {
+	if !c.up {
+		return
+	}
+	w.coverage[faultCoordinatorCrash]++
+	w.logf("coordinator %d crashes", c.index-len(w.nodes))
+	c.stop()
+	w.after(w.duration(6*time.Second), func() {
+		if !c.up {
+			c.start()
+		}
+	})
+}
+
+// crashAll ends every node's process at once, as a power cut does.
+func (w *world) crashAll() {
+	w.coverage[faultAllCrash]++
+	for _, n := range w.nodes {
+		if n.up {
+			n.crash(true)
+			w.restart(n, w.duration(2*time.Second))
+		}
+	}
+}
+
+// heal ends all faults: every process runs, and the network works.
+func (w *world) heal() {
+	w.logf("all faults end")
+	w.quiet = true
+	w.net.heal()
+	for _, c := range w.coordinators {
+		if !c.up {
+			c.start()
+		}
+	}
+	w.after(300*time.Millisecond, w.election)
+	for _, n := range w.nodes {
+		n.disk.slow = 0
+		n.start()
+		n.resume()
+	}
+}

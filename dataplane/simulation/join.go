@@ -1,0 +1,151 @@
+package simulation
+
+import (
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/liveness"
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// toLeader takes something to the coordinators' leader, by way of any of them.
+func (p *process) toLeader(run func(c *coordinator)) {
+	w := p.n.w
+	via := w.coordinators[w.pick(coordinators)]
+	w.net.send(p.n.index, via.index, func() {
+		if l := w.raft.leader; via.up && l >= 0 {
+			run(w.coordinators[l])
+		}
+	})
+}
+
+// register asks for this boot to be in the map, until it is.
+func (p *process) register() {
+	w := p.n.w
+	if p.stream < 0 {
+		p.attach()
+	}
+	if p.named() {
+		return
+	}
+	r := state.Register{Node: partition.Node{
+		ID: p.n.id, Store: p.self.Store, Incarnation: p.self.Incarnation,
+		HTTPAddr: string(p.n.id) + ":7070", PeerAddr: string(p.n.id) + ":7071", Weight: 1,
+	}}
+	for _, c := range p.copies {
+		r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage})
+	}
+	p.toLeader(func(c *coordinator) {
+		r.Live = c.detector.Live(c.now(), c.w.raft.machine.Map())
+		c.w.raft.propose(r)
+	})
+	p.later(w.between(100*time.Millisecond, 400*time.Millisecond), p.register)
+}
+
+// named reports whether the node's map knows this boot.
+func (p *process) named() bool {
+	if p.m == nil {
+		return false
+	}
+	n, ok := p.m.Node(p.n.id)
+	return ok && n.Store == p.self.Store && n.Incarnation == p.self.Incarnation
+}
+
+// attach opens a map stream to any coordinator.
+func (p *process) attach() {
+	w := p.n.w
+	c := w.coordinators[w.pick(coordinators)]
+	if p.stream >= 0 {
+		return
+	}
+	if !c.up || !w.net.open(p.n.index, c.index) {
+		return // the next heartbeat tries again
+	}
+	p.stream = c.index
+	p.session++
+	c.push(p)
+}
+
+func (p *process) detach(from int) {
+	if p.stream != from {
+		return
+	}
+	p.n.w.coverage[streamBroken]++
+	p.stream = -1
+	p.session++
+}
+
+// setMap gives the node a map of its stream. A stream that was opened anew may
+// begin with an older one, which the node's client ignores.
+func (p *process) setMap(m *partition.Map) {
+	if p.m != nil && m.Version <= p.m.Version {
+		return
+	}
+	p.m = m
+	p.n.w.logf("%s has map %d", p.n.id, m.Version)
+	p.input(func(g *replica.Group, now replica.Time) { g.SetMap(now, m) })
+	p.mapChanged()
+}
+
+// heartbeat tells all coordinators that the node lives, and how.
+func (p *process) heartbeat() {
+	w := p.n.w
+	p.later(heartbeatEvery, p.heartbeat)
+	if s := p.stream; s >= 0 && (!w.coordinators[s-len(w.nodes)].up || !w.net.open(s, p.n.index)) && w.chance(0.4) {
+		p.detach(s)
+	}
+	if p.stream < 0 {
+		p.attach()
+	}
+	report := p.report()
+	for _, c := range w.coordinators {
+		w.net.send(p.n.index, c.index, func() {
+			if c.up {
+				c.detector.Heartbeat(c.now(), p.n.id, p.self.Incarnation, report)
+			}
+		})
+	}
+}
+
+func (p *process) report() liveness.Report {
+	r := liveness.Report{OldestFsync: p.n.disk.pendingFor()}
+	if p.m != nil {
+		r.MapVersion = p.m.Version
+	}
+	now := p.now()
+	p.group.Statuses(func(s replica.Status) {
+		if s.NotServingSince != 0 {
+			r.NotServing = append(r.NotServing, liveness.NotServing{Partition: s.Partition, Epoch: s.Epoch, For: now.Sub(s.NotServingSince)})
+		}
+	})
+	return r
+}
+
+// propose takes the changes that a group asks for to the leader, which may turn
+// them round (C4).
+func (p *process) propose(changes []partition.Change) {
+	w := p.n.w
+	for _, c := range changes {
+		w.coverage[proposed]++
+		w.logf("%s proposes %s at epoch %d: primary %s, in sync %v (%s)", p.n.id, c.Partition, c.Epoch, c.Primary, partition.Nodes(c.Replicas), c.Reason)
+	}
+	p.toLeader(func(c *coordinator) {
+		var judged []partition.Change
+		for _, change := range changes {
+			verdict, ripe := c.detector.Judge(c.now(), w.raft.machine.Map(), change)
+			switch {
+			case !ripe:
+				w.coverage[notJudged]++
+				continue
+			case verdict.Primary != change.Primary:
+				w.coverage[turnedRound]++
+			}
+			judged = append(judged, verdict)
+		}
+		if len(judged) == 0 {
+			return
+		}
+		w.raft.propose(state.Changes{Changes: judged})
+	})
+}

@@ -1,0 +1,324 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// node is a machine that runs a data node: it outlives the node's processes.
+type node struct {
+	w     *world
+	index int
+	id    partition.NodeID
+	clock clock
+	disk  *disk
+
+	up       bool
+	boot     uint64 // counts the processes, over all disks
+	paused   bool
+	deferred []func() // what waits for the end of the pause
+	process  *process // the latest
+}
+
+// process is one boot of a data node: all that a crash forgets.
+type process struct {
+	n      *node
+	self   replica.Peer
+	group  *replica.Group
+	tables []*table        // the state of each partition, as readers see it
+	views  []*replica.View // as published
+	m      *partition.Map
+	links  []link
+	newest []uint64 // by node: the newest boot of it that was heard from
+
+	stream   int     // the coordinator that sends the map, or -1
+	session  uint64  // of the stream
+	streamed instant // when the last map sent arrives
+	copies   []owned // what it reports when it registers
+	requests []*request
+	waiting  []*request // for a newer map
+	counter  uint64
+}
+
+// owned is a copy that the process found on its disk.
+type owned struct {
+	partition partition.ID
+	epoch     partition.Epoch
+	lineage   uint32
+}
+
+const tickEvery = 30 * time.Millisecond
+
+func (w *world) newNode(index int) *node {
+	return &node{
+		w: w, index: index, id: partition.NodeID(fmt.Sprintf("n%d", index+1)),
+		clock: w.newClock(), disk: w.newDisk(),
+	}
+}
+
+// start boots a process: the log is replayed, then the node registers.
+func (n *node) start() {
+	if n.up {
+		return
+	}
+	w := n.w
+	n.up, n.paused, n.deferred = true, false, nil
+	n.boot++
+	n.disk.incarnation++
+	p := &process{
+		n: n, self: replica.Peer{Node: n.id, Store: n.disk.store, Incarnation: n.disk.incarnation},
+		tables: make([]*table, w.settings.Partitions), views: make([]*replica.View, w.settings.Partitions),
+		links: make([]link, len(w.nodes)), newest: make([]uint64, len(w.nodes)), stream: -1,
+	}
+	n.process = p
+	held := n.disk.held
+	n.disk.held = max(held, w.timings.Promise) // synced before the first promise
+	p.group = replica.NewGroup(replica.Config{
+		Self: p.self, MinInSync: w.settings.MinInSync, ReplicationFactor: w.settings.ReplicationFactor,
+		Timings: w.timings, MaxAppendBytes: w.profile.maxAppend, MaxUnackedBytes: w.profile.maxUnacked,
+		Booted: p.now(), HeldPromise: held, Open: p.open, Publish: p.publish,
+	})
+	for _, c := range n.disk.recover(p) {
+		p.tables[c.Partition] = c.State.(*table)
+		p.copies = append(p.copies, owned{c.Partition, c.Adopted, c.Lineage})
+		p.group.Load(c)
+	}
+	w.logf("%s starts, store %s, incarnation %d", n.id, p.self.Store, p.self.Incarnation)
+	p.drain()
+	for to := range w.nodes {
+		if to != n.index {
+			p.dial(to)
+		}
+	}
+	p.later(w.between(0, tickEvery), p.tick)
+	p.later(w.between(time.Millisecond, 50*time.Millisecond), p.register)
+	p.later(w.between(0, w.profile.flushEvery), p.flushNext)
+	p.later(w.between(0, heartbeatEvery), p.heartbeat)
+}
+
+// crash ends the process; the disk keeps what it has synced, at least.
+func (n *node) crash(powerLoss bool) {
+	if !n.up {
+		return
+	}
+	w := n.w
+	w.logf("%s crashes", n.id)
+	n.up, n.paused, n.deferred = false, false, nil
+	n.disk.crash()
+	for _, q := range n.process.requests {
+		q.lostNode()
+	}
+	w.lostPeer(n, powerLoss)
+	w.checkDisks(n)
+}
+
+func (n *node) pause(d time.Duration) {
+	if !n.up || n.paused {
+		return
+	}
+	n.paused = true
+	boot := n.boot
+	n.w.logf("%s pauses for %v", n.id, d)
+	n.w.after(d, func() {
+		if n.boot == boot {
+			n.resume()
+		}
+	})
+}
+
+// resume lets what waited happen: in order, or nearly.
+func (n *node) resume() {
+	if !n.up || !n.paused {
+		return
+	}
+	w := n.w
+	n.paused = false
+	waited := n.deferred
+	n.deferred = nil
+	w.logf("%s goes on, %d things waited", n.id, len(waited))
+	spread := time.Duration(0)
+	if !w.profile.inOrder && w.chance(0.5) {
+		spread = 2 * time.Millisecond
+	}
+	for _, run := range waited {
+		n.process.later(w.between(0, spread), run)
+	}
+}
+
+// later makes run happen in the process after a delay: not if it is dead by
+// then, and only after the pause if it is paused.
+func (p *process) later(d time.Duration, run func()) { p.n.w.after(d, p.gated(run)) }
+
+func (p *process) gated(run func()) func() {
+	n, boot := p.n, p.n.boot
+	return func() {
+		switch {
+		case !n.up || n.boot != boot:
+		case n.paused:
+			n.deferred = append(n.deferred, run)
+		default:
+			run()
+		}
+	}
+}
+
+func (p *process) now() replica.Time { return p.n.clock.read(p.n.w.now) }
+
+// input hands the group one input, then does what it asks for.
+func (p *process) input(do func(g *replica.Group, now replica.Time)) {
+	do(p.group, p.now())
+	p.drain()
+}
+
+func (p *process) drain() {
+	w := p.n.w
+	var out replica.Output
+	p.group.Drain(&out)
+	w.trace.mix(uint64(w.now), uint64(p.n.index), uint64(len(out.Records)), uint64(len(out.Messages)), uint64(len(out.Answers)))
+	if len(out.Records) > 0 {
+		p.n.disk.append(p, out.Records, out.Ticket)
+	}
+	for i := range out.Messages {
+		p.send(&out.Messages[i])
+	}
+	for _, a := range out.Answers {
+		p.answer(a)
+	}
+	if len(out.Proposals) > 0 {
+		p.propose(out.Proposals)
+	}
+	for _, o := range out.Snapshots {
+		p.sendSnapshot(o)
+	}
+	w.checkServing(p)
+}
+
+// send puts a message on the link to its node, if there is one.
+func (p *process) send(e *replica.Envelope) {
+	w := p.n.w
+	to := w.index(e.To)
+	m := e.Message
+	w.trace.mix(uint64(m.Kind), uint64(to), uint64(m.Epoch), m.Last.Sequence, m.Previous.Sequence, m.Committed)
+	if w.trace.text {
+		w.logf("%s", describe(p.n.id, e))
+	}
+	l := p.links[to]
+	if !l.up {
+		w.coverage[notConnected]++
+		return
+	}
+	w.checkStorm()
+	other, from, boot := w.nodes[to], p.self, p.n.boot
+	index := p.n.index
+	w.net.send(index, to, func() {
+		if !other.up || other.boot != l.boot {
+			return
+		}
+		q := other.process
+		q.later(0, func() {
+			if boot < q.newest[index] {
+				w.coverage[olderBoot]++
+				return
+			}
+			q.newest[index] = boot
+			m := m // a repeated message is another value
+			q.input(func(g *replica.Group, now replica.Time) { g.Message(now, from, &m) })
+		})
+	})
+}
+
+func (p *process) tick() {
+	w := p.n.w
+	p.input(func(g *replica.Group, now replica.Time) { g.Tick(now) })
+	p.later(tickEvery+w.between(0, tickEvery/2), p.tick)
+}
+
+// open implements replica.Config.Open.
+func (p *process) open(id partition.ID, lineage uint32) replica.State {
+	t := &table{w: p.n.w, owner: p, id: id, lineage: lineage}
+	p.tables[id] = t
+	return t
+}
+
+// publish implements replica.Config.Publish.
+func (p *process) publish(id partition.ID, view *replica.View) {
+	w := p.n.w
+	old := p.views[id]
+	p.views[id] = view
+	if old != nil && view != nil && view.Epoch < old.Epoch {
+		w.fail("%s publishes epoch %d of %s after %d", p.n.id, view.Epoch, id, old.Epoch)
+	}
+	if view != nil && view.Serving && (old == nil || !old.Serving) {
+		w.coverage[tookOver]++
+		w.logf("%s serves %s in epoch %d", p.n.id, id, view.Epoch)
+	}
+	w.truth[id].view(p, view)
+}
+
+// flushNext writes a partition's table to its file, as storage does to be able
+// to cut its log.
+func (p *process) flushNext() {
+	w := p.n.w
+	p.later(w.between(w.profile.flushEvery/4, w.profile.flushEvery), p.flushNext)
+	id := partition.ID(w.pick(w.settings.Partitions))
+	t := p.tables[id]
+	if t == nil || t.applied.Sequence == 0 {
+		return
+	}
+	image, disk := t.clone(nil), p.n.disk
+	n, boot := p.n, p.n.boot
+	w.after(w.between(time.Millisecond, 50*time.Millisecond), func() {
+		c := &disk.copies[id]
+		if !n.up || n.boot != boot || p.tables[id] != t || c.lineage != t.lineage {
+			return
+		}
+		w.coverage[flushed]++
+		c.setFile(image, uint64(w.pick(4)))
+		p.later(0, func() { p.group.Trim(id, image.applied.Sequence) })
+	})
+}
+
+// describe says a message in one line.
+func describe(from partition.NodeID, e *replica.Envelope) string {
+	m := &e.Message
+	s := fmt.Sprintf("%s > %s %s", from, e.To, kindNames[m.Kind])
+	switch m.Kind {
+	case replica.BeaconMessage:
+		s += fmt.Sprintf(" %d", m.Beacon.ID)
+		for _, c := range m.Beacon.Claims {
+			s += fmt.Sprintf(" %d@%d", c.Partition, c.Epoch)
+		}
+		return s
+	case replica.BeaconReply:
+		s += fmt.Sprintf(" %d", m.Reply.ID)
+		for _, r := range m.Reply.Refused {
+			s += fmt.Sprintf(" not %d", r.Partition)
+		}
+		return s
+	}
+	s += fmt.Sprintf(" %s epoch %d previous %d/%d last %d/%d committed %d", m.Partition, m.Epoch,
+		m.Previous.Sequence, m.Previous.Epoch, m.Last.Sequence, m.Last.Epoch, m.Committed)
+	if m.Mismatch {
+		s += " mismatch"
+	}
+	for _, e := range m.Entries {
+		s += " " + describeEntry(e)
+	}
+	return s
+}
+
+func describeEntry(e *entry.Entry) string {
+	return fmt.Sprintf("[%d/%d %s %q %d]", e.Sequence, e.Epoch, entryNames[e.Kind], e.Key, e.Request.Counter)
+}
+
+var kindNames = map[replica.MessageKind]string{
+	replica.Probe: "probe", replica.ProbeReply: "probe reply", replica.Fetch: "fetch", replica.FetchReply: "fetch reply",
+	replica.Append: "append", replica.Ack: "ack", replica.Reject: "reject", replica.Refuse: "refuse", replica.Release: "release",
+	replica.BeaconMessage: "beacon", replica.BeaconReply: "beacon reply",
+}
+
+var entryNames = map[entry.Kind]string{entry.Marker: "marker", entry.Put: "put", entry.Delete: "delete"}

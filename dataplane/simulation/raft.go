@@ -1,0 +1,172 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// raft is the coordinators' group as an ordered log: what is proposed to a
+// leader is applied once, in order, or lost; while there is no leader nothing
+// is. What a leader had proposed when it fell may be applied by the next.
+type raft struct {
+	w       *world
+	machine *state.Machine
+	index   uint64
+	leader  int // index of a coordinator, or -1
+	term    uint64
+	last    instant         // when the last command proposed is applied
+	carried []state.Command // of an earlier leader, for the next to apply
+}
+
+func newRaft(w *world) *raft { return &raft{w: w, machine: state.New(), leader: -1} }
+
+// propose hands a command to the leader; whether it is applied shows in the map.
+func (r *raft) propose(c state.Command) {
+	if r.leader < 0 {
+		r.w.coverage[noLeader]++
+		return
+	}
+	term := r.term
+	d := r.w.between(time.Millisecond, 12*time.Millisecond)
+	if !r.w.quiet && r.w.chance(0.02) {
+		d += r.w.between(0, 600*time.Millisecond)
+	}
+	r.last = max(r.last, r.w.now.add(d))
+	r.w.at(r.last, func() {
+		switch {
+		case term == r.term && r.leader >= 0:
+			r.apply(c)
+		case r.w.chance(0.5):
+			r.w.coverage[commandLost]++
+		case r.leader < 0:
+			r.carried = append(r.carried, c)
+		default:
+			r.apply(c)
+		}
+	})
+}
+
+// apply is one entry of the log, as every coordinator applies it.
+func (r *raft) apply(c state.Command) {
+	w := r.w
+	r.index++
+	encoded, err := state.Encode(c)
+	if err != nil {
+		w.fail("the coordinators cannot encode %T: %v", c, err)
+		return
+	}
+	if c, err = state.Decode(encoded); err != nil {
+		w.fail("the coordinators cannot decode %T: %v", c, err)
+		return
+	}
+	before := r.machine.Map()
+	result := r.machine.Apply(r.index, c)
+	after := r.machine.Map()
+	if w.trace.text {
+		w.logf("coordinators apply %T %s", c, describeResult(result))
+	}
+	w.coverage.command(c, result)
+	if after == before {
+		return
+	}
+	w.trace.mix(uint64(w.now), after.Version)
+	if err := after.Validate(); err != nil {
+		w.fail("the map is not valid after %T: %v", c, err)
+	}
+	for i := range after.Partitions {
+		now := &after.Partitions[i]
+		if i >= len(before.Partitions) {
+			continue
+		}
+		old := &before.Partitions[i]
+		if now.Epoch == old.Epoch {
+			continue
+		}
+		w.compare(old, now)
+	}
+	for _, coordinator := range w.coordinators {
+		coordinator.follow(after)
+	}
+}
+
+// compare checks a partition's change, and counts what kind it is.
+func (w *world) compare(old, now *partition.Configuration) {
+	if w.trace.text {
+		w.logf("map: %s", describeConfiguration(now))
+	}
+	switch {
+	case now.Epoch < old.Epoch:
+		w.fail("the map's epoch of %s goes back from %d to %d", now.ID, old.Epoch, now.Epoch)
+	case now.Epoch > old.Epoch+1:
+		w.fail("one command takes %s from epoch %d to %d", now.ID, old.Epoch, now.Epoch)
+	case now.Lineage != old.Lineage:
+		w.fail("%s has another lineage", now.ID)
+	}
+	switch {
+	case now.Primary != old.Primary:
+		w.coverage[primaryMoved]++
+	case len(now.Replicas) < len(old.Replicas):
+		w.coverage[replicaRemoved]++
+	case len(now.Replicas) > len(old.Replicas):
+		w.coverage[replicaAdded]++
+	default:
+		w.coverage[epochRaised]++
+	}
+	if len(now.Eligible) > 0 {
+		w.coverage[hadEligible]++
+	}
+	if len(now.Replicas) == 0 {
+		w.coverage[hadNoReplica]++
+	}
+	w.truth[now.ID].checkCopies("after a change of the map")
+}
+
+// restore replaces the machine by what its snapshot says, as a coordinator that
+// starts does.
+func (r *raft) restore() {
+	m, err := state.Restore(r.machine.Snapshot())
+	if err != nil {
+		r.w.fail("the coordinators cannot restore their snapshot: %v", err)
+		return
+	}
+	r.machine = m
+}
+
+func describeResult(r state.Result) string {
+	s := ""
+	if r.Err != nil {
+		s = r.Err.Error()
+	}
+	for _, v := range r.Verdicts {
+		if v.Err != nil {
+			s += "; " + v.Err.Error()
+		}
+	}
+	return s
+}
+
+func describeConfiguration(c *partition.Configuration) string {
+	return fmt.Sprintf("%s epoch %d primary %q in sync %v learners %v eligible %v unavailable %v", c.ID, c.Epoch, c.Primary,
+		partition.Nodes(c.Replicas), partition.Nodes(c.Learners), partition.Nodes(c.Eligible), partition.Nodes(c.Unavailable))
+}
+
+// describePartition says what the map has of a partition, and how its replicas
+// see it.
+func (w *world) describePartition(id partition.ID) string {
+	m := w.raft.machine.Map()
+	c, ok := m.Partition(id)
+	if !ok {
+		return "not placed"
+	}
+	s := describeConfiguration(c)
+	for _, n := range w.nodes {
+		if status, ok := n.process.group.Status(id); ok && n.up {
+			s += fmt.Sprintf("; %s %s epoch %d void %v log %d to %d on disk %d committed %d queued %d", n.id, status.Role,
+				status.Epoch, status.Void, status.Base, status.Last, status.Durable, status.Committed, status.Queued)
+		}
+	}
+	return s
+}

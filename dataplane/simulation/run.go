@@ -1,0 +1,73 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+)
+
+// The parts of a schedule, in virtual time.
+const (
+	clientsBegin = 1 * time.Second
+	faultsBegin  = 2 * time.Second
+	faultsEnd    = 30 * time.Second
+	// settled is how long after the last fault the cluster must serve again:
+	// the promises that were given, the suspicions that were raised, and what
+	// has to be caught up are over by then.
+	settled  = 8 * time.Second
+	probing  = 6 * time.Second // a probe's deadline
+	schedule = faultsEnd + settled + probing + time.Second
+)
+
+// Options says which schedule to run.
+type Options struct {
+	Seed  uint64
+	Trace bool // keep the last events as text
+}
+
+// Result is what became of a schedule.
+type Result struct {
+	Seed     uint64
+	Failure  string   // the first promise broken, with the instant; "" if none was
+	Hash     uint64   // of everything that happened
+	Trace    []string // the last events, oldest first, where wanted
+	Coverage Coverage
+}
+
+// Replay returns the command that runs the schedule again and shows it.
+func (r *Result) Replay() string {
+	return fmt.Sprintf("go run ./scripts/simulate -seed %d -trace", r.Seed)
+}
+
+// Run runs one schedule: a cluster of the product's own state machines, its
+// clients, half a minute of faults, then peace, in which it must serve again.
+func Run(o Options) Result {
+	w := newWorld(o.Seed, o.Trace)
+	w.begin()
+	for w.failure == "" && w.step(instant(schedule)) {
+	}
+	if w.failure == "" {
+		w.checkEnd()
+	}
+	return Result{Seed: o.Seed, Failure: w.failure, Hash: w.trace.hash, Trace: w.trace.last(), Coverage: w.coverage}
+}
+
+func (w *world) begin() {
+	for _, n := range w.nodes {
+		w.after(w.between(0, 300*time.Millisecond), n.start)
+	}
+	w.after(w.between(0, 300*time.Millisecond), w.election)
+	w.after(clientsBegin, w.clients)
+	w.after(faultsBegin, w.faults)
+	w.after(faultsEnd, w.heal)
+	w.after(faultsEnd+settled, w.probe)
+	w.operator()
+}
+
+// probe asks every node for every key, once written, once read.
+func (w *world) probe() {
+	for _, n := range w.nodes {
+		for i := range w.keys {
+			w.probeKey(n, &w.keys[i])
+		}
+	}
+}

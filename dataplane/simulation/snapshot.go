@@ -1,0 +1,95 @@
+package simulation
+
+import (
+	"errors"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+)
+
+var errSnapshot = errors.New("the transfer broke off")
+
+// sendSnapshot carries a partition's state to a learner, in one long message:
+// the learner's group is asked before it, on the way, and when it is there.
+func (p *process) sendSnapshot(o replica.SnapshotOrder) {
+	w := p.n.w
+	w.coverage[snapshotOrdered]++
+	t := p.tables[o.Partition]
+	image := t.clone(nil)
+	meta := replica.SnapshotMeta{Partition: o.Partition, Epoch: o.Epoch, Lineage: t.lineage, ID: o.ID, Applied: t.applied}
+	to := w.index(o.To)
+	sent := func(err error) {
+		p.later(w.net.delay(), func() {
+			p.input(func(g *replica.Group, now replica.Time) { g.SnapshotSent(now, o, err) })
+		})
+	}
+	w.logf("%s sends a snapshot of %s at %d to %s", p.n.id, o.Partition, meta.Applied.Sequence, o.To)
+	l := p.links[to]
+	if !l.up {
+		sent(errSnapshot)
+		return
+	}
+	q := w.nodes[to].process
+	stage := func(next func()) func() {
+		return func() {
+			alive := w.nodes[to].up && w.nodes[to].boot == l.boot
+			if !alive || !p.n.up || p.n.process != p || !w.net.open(p.n.index, to) || !q.group.WantsSnapshot(meta) {
+				w.coverage[snapshotBroken]++
+				sent(errSnapshot)
+				return
+			}
+			next()
+		}
+	}
+	install := stage(func() {
+		q.install(meta, image)
+		sent(nil)
+	})
+	half := stage(func() { q.arrives(w.between(0, w.profile.transfer), install) })
+	q.arrives(w.net.delay(), stage(func() { q.arrives(w.between(0, w.profile.transfer), half) }))
+}
+
+// arrives is later for what comes from outside: it happens also where the
+// process has died, and finds that out.
+func (p *process) arrives(d time.Duration, run func()) {
+	n, boot := p.n, p.n.boot
+	n.w.after(d, func() {
+		if n.up && n.boot == boot && n.paused {
+			n.deferred = append(n.deferred, run)
+			return
+		}
+		run()
+	})
+}
+
+// install replaces the copy on disk, whole and synced, then hands the state to
+// the group. A crash between the two finds the new copy.
+func (p *process) install(meta replica.SnapshotMeta, image *table) {
+	w := p.n.w
+	c := &p.n.disk.copies[meta.Partition]
+	if !c.exists || c.lineage != meta.Lineage {
+		*c = diskCopy{exists: true, lineage: meta.Lineage}
+	}
+	c.file = image
+	c.log = logAfter(c.log, meta.Applied)
+	c.agrees = min(c.agrees, meta.Applied.Sequence)
+	w.coverage[snapshotInstalled]++
+	w.logf("%s has a snapshot of %s at %d/%d", p.n.id, meta.Partition, meta.Applied.Sequence, meta.Applied.Epoch)
+	p.later(w.between(0, 5*time.Millisecond), func() {
+		t := image.clone(p)
+		p.tables[meta.Partition] = t
+		p.input(func(g *replica.Group, now replica.Time) { g.SnapshotInstalled(now, meta, t) })
+	})
+}
+
+// logAfter keeps of a log what still counts behind a new file: the entries
+// after its end, if the log has that very position.
+func logAfter(log []*entry.Entry, at entry.Position) []*entry.Entry {
+	for i, e := range log {
+		if e.Position == at {
+			return append([]*entry.Entry(nil), log[i+1:]...)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package simulation
+
+import (
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// table is a model of a partition's applied state: what storage keeps in its
+// memory table and bbolt.
+type table struct {
+	w       *world
+	owner   *process // nil for a frozen copy on disk
+	id      partition.ID
+	lineage uint32
+	applied entry.Position
+	values  []stored
+	origins []origin
+	hash    uint64 // of all entries applied, in order
+}
+
+type stored struct {
+	key      string
+	value    []byte
+	sequence uint64
+}
+
+// origin holds the results of one boot's requests, above its lowest open one.
+type origin struct {
+	store   partition.StoreID
+	boot    uint64
+	lowest  uint64
+	results []remembered
+}
+
+type remembered struct {
+	counter uint64
+	result  entry.Result
+}
+
+var _ replica.State = (*table)(nil)
+
+// clone copies the table for another owner, or none.
+func (t *table) clone(owner *process) *table {
+	c := *t
+	c.owner = owner
+	c.values = append([]stored(nil), t.values...)
+	c.origins = append([]origin(nil), t.origins...)
+	for i := range c.origins {
+		c.origins[i].results = append([]remembered(nil), c.origins[i].results...)
+	}
+	return &c
+}
+
+func (t *table) find(key []byte) *stored {
+	for i := range t.values {
+		if t.values[i].key == string(key) {
+			return &t.values[i]
+		}
+	}
+	return nil
+}
+
+// Lookup implements replica.State.
+func (t *table) Lookup(key []byte) (entry.Version, bool, error) {
+	if v := t.find(key); v != nil {
+		return entry.Version{Sequence: v.sequence}, true, nil
+	}
+	return entry.Version{}, false, nil
+}
+
+// Get implements replica.State.
+func (t *table) Get(key []byte) ([]byte, entry.Version, bool, error) {
+	if v := t.find(key); v != nil {
+		return v.value, entry.Version{Sequence: v.sequence}, true, nil
+	}
+	return nil, entry.Version{}, false, nil
+}
+
+// Request implements replica.State.
+func (t *table) Request(id entry.RequestID) (result entry.Result, applied, forgotten bool) {
+	o := t.origin(id, false)
+	if o == nil {
+		return entry.Result{}, false, false
+	}
+	if id.Counter < o.lowest {
+		return entry.Result{}, false, true
+	}
+	for _, r := range o.results {
+		if r.counter == id.Counter {
+			return r.result, true, false
+		}
+	}
+	return entry.Result{}, false, false
+}
+
+func (t *table) origin(id entry.RequestID, create bool) *origin {
+	for i := range t.origins {
+		if t.origins[i].store == id.Origin && t.origins[i].boot == id.Boot {
+			return &t.origins[i]
+		}
+	}
+	if !create {
+		return nil
+	}
+	t.origins = append(t.origins, origin{store: id.Origin, boot: id.Boot})
+	return &t.origins[len(t.origins)-1]
+}
+
+// Apply implements replica.State, and shows the entries to the checker: what
+// is applied anywhere is committed.
+func (t *table) Apply(entries []*entry.Entry) {
+	for _, e := range entries {
+		if e.Sequence != t.applied.Sequence+1 {
+			t.w.fail("%s applies sequence %d of %s after %d", t.owner.n.id, e.Sequence, t.id, t.applied.Sequence)
+			return
+		}
+		t.apply(e)
+		t.w.truth[t.id].applied(t, e)
+	}
+}
+
+func (t *table) apply(e *entry.Entry) {
+	t.applied = e.Position
+	t.hash = mixEntry(t.hash, e)
+	switch v := t.find(e.Key); {
+	case e.Kind == entry.Put && v != nil:
+		v.value, v.sequence = e.Value, e.Sequence
+	case e.Kind == entry.Put:
+		t.values = append(t.values, stored{key: string(e.Key), value: e.Value, sequence: e.Sequence})
+	case e.Kind == entry.Delete && v != nil:
+		last := len(t.values) - 1
+		*v = t.values[last]
+		t.values = t.values[:last]
+	}
+	if e.Request.IsZero() {
+		return
+	}
+	o := t.origin(e.Request, true)
+	if e.LowestOpen > o.lowest {
+		o.lowest = e.LowestOpen
+		kept := o.results[:0]
+		for _, r := range o.results {
+			if r.counter >= o.lowest {
+				kept = append(kept, r)
+			}
+		}
+		o.results = kept
+	}
+	if e.Request.Counter >= o.lowest {
+		o.results = append(o.results, remembered{e.Request.Counter, entry.Result{Sequence: e.Sequence, Existed: e.Existed}})
+	}
+}
+
+func mixEntry(hash uint64, e *entry.Entry) uint64 {
+	t := trace{hash: hash}
+	t.mix(e.Sequence, uint64(e.Epoch), uint64(e.Kind), e.Request.Counter, uint64(e.Request.Origin), uint64(len(e.Key)))
+	for _, b := range e.Value {
+		t.mix(uint64(b))
+	}
+	return t.hash
+}

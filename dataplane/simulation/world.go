@@ -1,0 +1,87 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// world is one schedule: a cluster, its clients, what befalls it, and what is
+// known to be true.
+type world struct {
+	*scheduler
+	seed     uint64
+	profile  profile
+	settings partition.Settings
+	timings  replica.Timings
+
+	net          *network
+	nodes        []*node
+	wiped        []*disk // as they were
+	coordinators []*coordinator
+	raft         *raft
+	placing      bool // a first placement is proposed
+
+	keys  []key
+	calls []*call
+	truth []*truth
+
+	second     instant // of the latest message between replicas
+	sentBefore uint64  // how many there were before it
+
+	quiet    bool // all faults are over
+	trace    trace
+	coverage Coverage
+	failure  string
+}
+
+func newWorld(seed uint64, text bool) *world {
+	w := &world{scheduler: newScheduler(seed), seed: seed}
+	w.trace.text = text
+	w.drawProfile()
+	w.net = newNetwork(w, w.profile.nodes+coordinators)
+	w.raft = newRaft(w)
+	for i := range w.profile.nodes {
+		w.nodes = append(w.nodes, w.newNode(i))
+	}
+	for i := range coordinators {
+		w.coordinators = append(w.coordinators, w.newCoordinator(i))
+	}
+	for id := range w.settings.Partitions {
+		w.truth = append(w.truth, newTruth(w, partition.ID(id)))
+	}
+	for i := range w.profile.keys {
+		name := fmt.Appendf(nil, "key-%d", i)
+		w.keys = append(w.keys, key{name: name, partition: partition.Of(name, w.settings.Partitions)})
+	}
+	w.logf("seed %d: %d nodes, %+v, %+v", seed, w.profile.nodes, w.settings, w.profile)
+	return w
+}
+
+// fail records the first promise broken; the schedule ends there.
+func (w *world) fail(format string, args ...any) {
+	if w.failure != "" {
+		return
+	}
+	w.failure = fmt.Sprintf("%.6f s: ", time.Duration(w.now).Seconds()) + fmt.Sprintf(format, args...)
+	w.logf("VIOLATION %s", w.failure)
+}
+
+// index returns a node's place in the network.
+func (w *world) index(id partition.NodeID) int {
+	n := 0
+	for _, c := range id[1:] {
+		n = n*10 + int(c-'0')
+	}
+	return n - 1
+}
+
+// name is index the other way round, coordinators too.
+func (w *world) name(index int) string {
+	if index < len(w.nodes) {
+		return string(w.nodes[index].id)
+	}
+	return fmt.Sprintf("coordinator %d", index-len(w.nodes))
+}

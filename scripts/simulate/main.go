@@ -1,0 +1,63 @@
+// Command simulate runs schedules of the cluster simulator: many fresh ones, on
+// all cores, or one again by its seed.
+//
+//	go run ./scripts/simulate -seeds 2000
+//	go run ./scripts/simulate -minutes 10
+//	go run ./scripts/simulate -seed 77 -trace
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"time"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "simulate:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	var (
+		one     = flag.Uint64("seed", 0, "run only the schedule of this seed")
+		trace   = flag.Bool("trace", false, "with -seed: print the last events")
+		lines   = flag.Int("lines", 300, "with -trace: how many events")
+		from    = flag.Uint64("from", 0, "first seed; default: drawn from the clock")
+		count   = flag.Uint64("seeds", 0, "how many schedules")
+		minutes = flag.Float64("minutes", 0, "for how long")
+		stop    = flag.Int("stop", 10, "end after this many failures")
+		workers = flag.Int("workers", runtime.NumCPU(), "schedules at the same time")
+		profile = flag.String("cpuprofile", "", "write a CPU profile there")
+	)
+	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return fmt.Errorf("cpu profile: %w", err)
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return fmt.Errorf("cpu profile: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
+	if *one != 0 {
+		return replay(*one, *trace, *lines)
+	}
+	if *count == 0 && *minutes == 0 {
+		*minutes = 1
+	}
+	if *from == 0 {
+		*from = uint64(time.Now().UnixNano())
+	}
+	s := search{
+		from: *from, count: *count, stop: *stop,
+		until: time.Duration(*minutes * float64(time.Minute)),
+	}
+	return s.run(*workers)
+}
