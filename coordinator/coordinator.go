@@ -45,7 +45,8 @@ type Coordinator struct {
 	peers     map[string]*peer // the other members; fixed
 	memberIDs []string         // all members, sorted; fixed
 	serving   chan struct{}    // one element for each request being served
-	resetting atomic.Bool      // a barrier for a follower ahead of us is under way
+	asked     *askers
+	resetting atomic.Bool // a barrier for a follower ahead of us is under way
 	listener  transport.Listener
 	http      *httpServer
 
@@ -80,7 +81,7 @@ func Start(config Config) (*Coordinator, error) {
 	c := &Coordinator{
 		config: config, log: config.Logger.With("coordinator", config.ID), started: time.Now(),
 		memberIDs: slices.Sorted(maps.Keys(config.InitialCluster)),
-		peers:     make(map[string]*peer), serving: make(chan struct{}, maxServing), orders: make(chan []state.Command), done: make(chan struct{}),
+		asked:     newAskers(), peers: make(map[string]*peer), serving: make(chan struct{}, maxServing), orders: make(chan []state.Command), done: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.fsm = newFSM(c.fail)

@@ -78,6 +78,9 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 	switch m := m.(type) {
 	case protocol.Ask:
 		own := h.c.memberCopy()
+		if _, member := h.c.peers[m.Self.ID]; member && len(own.Group) == 0 {
+			h.c.asked.note(m.Self)
+		}
 		reply(protocol.Encode(protocol.Answer{
 			Self: protocol.Seen{ID: own.ID, Store: own.Store}, Group: own.seen(), ClusterID: own.ClusterID,
 		}))

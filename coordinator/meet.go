@@ -78,6 +78,7 @@ func (c *Coordinator) meet(ctx context.Context, patience time.Duration) error {
 	logged := time.Now()
 	for {
 		c.askAll(ctx, self, answers)
+		c.asked.add(answers)
 		group, waits, err := decide(self, c.config.InitialCluster, answers)
 		if err != nil {
 			return err
@@ -96,7 +97,42 @@ func (c *Coordinator) meet(ctx context.Context, patience time.Duration) error {
 		}
 		select {
 		case <-ctx.Done():
+		case <-c.asked.wake:
 		case <-time.After(askEvery):
+		}
+	}
+}
+
+// askers are the members that have asked us. Who asks has written no group
+// down, so the question says as much as an answer would; it comes earlier where
+// our own link waits before it dials again.
+type askers struct {
+	wake chan struct{}
+	mu   sync.Mutex
+	seen map[string]protocol.Seen
+}
+
+func newAskers() *askers {
+	return &askers{wake: make(chan struct{}, 1), seen: make(map[string]protocol.Seen)}
+}
+
+func (a *askers) note(s protocol.Seen) {
+	a.mu.Lock()
+	a.seen[s.ID] = s
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// add puts those who have not answered into answers.
+func (a *askers) add(answers map[string]protocol.Answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, s := range a.seen {
+		if _, heard := answers[id]; !heard {
+			answers[id] = protocol.Answer{Self: s}
 		}
 	}
 }

@@ -76,19 +76,16 @@ func (c *Client) deliver() {
 		case <-c.maps.wake:
 		}
 		m := c.Map()
-		again := c.maps.takeAgain()
-		if m.Version == 0 || m == last && !again {
-			continue
-		}
-		if m == last {
-			c.hooks.take(m)
-			continue
-		}
-		last = m
-		if c.config.OnMap != nil {
+		fresh, again := m != last && m.Version > 0, c.maps.takeAgain()
+		if fresh && c.config.OnMap != nil {
 			c.config.OnMap(m)
 		}
-		c.acted.Store(m.Version)
-		c.hooks.take(m)
+		if fresh {
+			c.acted.Store(m.Version)
+			last = m
+		}
+		if fresh || again {
+			c.hooks.take(m)
+		}
 	}
 }
