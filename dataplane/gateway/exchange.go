@@ -13,64 +13,51 @@ import (
 // exchange is one client request being served. Exchanges are reused, but only
 // once no attempt can call back any more.
 type exchange struct {
-	g        *Gateway
-	op       replica.Operation
-	route    routing.Request
-	answers  chan attempt // at most one is under way
-	done     func(replica.Answer, Sent)
-	timer    *time.Timer
-	key      []byte           // memory for a read's key
-	to       partition.NodeID // where the last attempt went
-	trace    *trace           // where the client asked for it
-	underWay bool
-	state    atomic.Uint32 // of the attempt under way
-	reserved int64         // what the last attempt's end releases, once abandoned
-}
+	g       *Gateway
+	op      replica.Operation
+	route   routing.Request
+	timer   *time.Timer
+	key     []byte           // memory for a read's key
+	to      partition.NodeID // where the last attempt went
+	trace   *trace           // where the client asked for it
+	attempt *attempt         // the last one, or the first that is to come
 
-// The states of an attempt under way, which its end and its abandonment race for.
-const (
-	attemptOpen uint32 = iota
-	attemptEnded
-	attemptAbandoned
-)
-
-// attempt is the end of one.
-type attempt struct {
-	answer replica.Answer
-	sent   Sent
+	// users are the handler and every attempt under way: the node has the body
+	// in its hands. The last one gives back the body's memory.
+	users    atomic.Int32
+	reserved int64
 }
 
 func newExchange(g *Gateway) *exchange {
-	x := &exchange{g: g, answers: make(chan attempt, 1), timer: time.NewTimer(time.Hour)}
+	x := &exchange{g: g, timer: time.NewTimer(time.Hour)}
 	x.timer.Stop()
-	x.done = x.ended
+	x.attempt = newAttempt(x)
 	return x
 }
 
-// ended takes the end of the attempt under way, on any goroutine.
-func (x *exchange) ended(a replica.Answer, sent Sent) {
-	if x.state.CompareAndSwap(attemptOpen, attemptEnded) {
-		x.answers <- attempt{a, sent}
-		return
-	}
-	x.g.release(x.reserved)
+// begin takes an exchange for an operation whose body holds that much of the
+// memory for bodies.
+func (g *Gateway) begin(reserved int64) *exchange {
+	x := g.exchanges.Get().(*exchange)
+	x.reserved = reserved
+	x.users.Store(1)
+	return x
 }
 
-// finish gives the exchange back for reuse, and the memory reserved for its
-// body. Where an attempt is still under way, the node has the body in its hands
-// until that ends, at the latest soon after the operation's deadline.
-func (x *exchange) finish(reserved int64) {
+// finish ends the handler's use of the exchange.
+func (x *exchange) finish() {
 	x.trace = nil
-	if x.underWay {
-		x.reserved = reserved
-		if x.state.CompareAndSwap(attemptOpen, attemptAbandoned) {
-			return
-		}
-		<-x.answers // it has just ended
-		x.underWay = false
+	x.abandon()
+	x.leave()
+}
+
+// leave ends one use; the last gives everything back.
+func (x *exchange) leave() {
+	if x.users.Add(-1) > 0 {
+		return
 	}
-	x.op, x.to = replica.Operation{}, ""
-	x.g.release(reserved)
+	x.op = replica.Operation{}
+	x.g.release(x.reserved)
 	x.g.exchanges.Put(x)
 }
 
@@ -81,24 +68,40 @@ func (x *exchange) run(ctx context.Context, now replica.Time) routing.Decision {
 		d := x.route.Next(now, m)
 		switch d.Step {
 		case routing.Send:
-			x.op.Epoch, x.to = d.Epoch, d.To
-			x.underWay = true
-			x.state.Store(attemptOpen)
-			x.trace.attempt(d.To, &m.Partitions[x.op.Partition])
-			x.g.backend.Send(d.To, x.op, x.done)
+			x.send(d, m)
 			now = x.await(ctx, now, d.Until)
-			x.trace.book(phaseAttempt)
 		case routing.Await:
 			now = x.await(ctx, now, d.Until)
-			x.trace.book(phaseAttempt)
 		case routing.WaitMap:
 			now = x.waitMap(ctx, now, d)
 		default:
 			return d
 		}
-		if ctx.Err() != nil && x.underWay {
+		if ctx.Err() != nil {
 			return x.route.Abandon(now)
 		}
+	}
+}
+
+// send begins an attempt, and gives up one that is still under way.
+func (x *exchange) send(d routing.Decision, m *partition.Map) {
+	x.abandon()
+	x.trace.attempt(d.To, &m.Partitions[x.op.Partition])
+	x.op.Epoch, x.to = d.Epoch, d.To
+	x.users.Add(1)
+	x.attempt.begin()
+	x.g.backend.Send(d.To, x.op, x.attempt.done)
+}
+
+// abandon gives up the attempt under way, if there is one: it ends its use of
+// the exchange itself.
+func (x *exchange) abandon() {
+	if x.attempt.underWay && !x.attempt.abandon() {
+		x.leave() // it has just ended
+		return
+	}
+	if x.attempt.underWay {
+		x.attempt = newAttempt(x)
 	}
 }
 
@@ -107,14 +110,16 @@ func (x *exchange) run(ctx context.Context, now replica.Time) routing.Decision {
 func (x *exchange) await(ctx context.Context, now, until replica.Time) replica.Time {
 	x.timer.Reset(until.Sub(now))
 	defer x.timer.Stop()
+	defer x.trace.book(phaseAttempt)
 	select {
-	case a := <-x.answers:
-		x.underWay = false
+	case end := <-x.attempt.ends:
+		x.attempt.underWay = false
+		x.leave()
 		now = x.g.backend.Now()
-		if a.sent == Certain {
-			x.route.Answered(now, a.answer)
+		if end.sent == Certain {
+			x.route.Answered(now, end.answer)
 		} else {
-			x.route.Failed(now, a.sent != NeverSent)
+			x.route.Failed(now, end.sent != NeverSent)
 		}
 		return now
 	case <-ctx.Done():
@@ -130,9 +135,5 @@ func (x *exchange) waitMap(ctx context.Context, now replica.Time, d routing.Deci
 	if x.g.backend.WaitMap(ctx, d.After) != nil {
 		<-ctx.Done() // where the node follows no map any more
 	}
-	now = x.g.backend.Now()
-	if ctx.Err() == context.Canceled {
-		x.route.Abandon(now)
-	}
-	return now
+	return x.g.backend.Now()
 }

@@ -101,7 +101,7 @@ func (c *call) end() {
 
 // read answers a GET or HEAD, from here where that may be done at once.
 func (c *call) read() {
-	x := c.g.exchanges.Get().(*exchange)
+	x := c.g.begin(0)
 	x.key = append(x.key[:0], c.key...)
 	x.op = replica.Operation{
 		Action: replica.Get, Partition: c.partition, Epoch: c.m.Partitions[c.partition].Epoch, Key: x.key,
@@ -113,7 +113,7 @@ func (c *call) read() {
 	} else {
 		c.drive(x)
 	}
-	x.finish(0)
+	x.finish()
 }
 
 // here reads from this node's copy, if that may be done at once.
@@ -126,7 +126,7 @@ func (c *call) here(op *replica.Operation) (replica.Answer, bool) {
 
 // write applies a PUT or DELETE, with the body that has arrived.
 func (c *call) write(b body) {
-	x := c.g.exchanges.Get().(*exchange)
+	x := c.g.begin(b.reserved)
 	x.op = replica.Operation{
 		Action: c.action, Partition: c.partition, Key: []byte(c.key), Value: b.bytes, Condition: c.condition,
 	}
@@ -134,7 +134,7 @@ func (c *call) write(b body) {
 	c.trace.book(phaseBody)
 	c.drive(x)
 	c.g.backend.CloseRequest(x.op.Request)
-	x.finish(b.reserved)
+	x.finish()
 }
 
 // drive has the request served wherever it can be, and answers.

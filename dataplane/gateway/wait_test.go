@@ -12,18 +12,18 @@ import (
 )
 
 // script answers attempts one after another; the last answer goes on.
-func script(ends ...attempt) func(partition.NodeID, replica.Operation, func(replica.Answer, Sent)) {
+func script(ends ...end) func(partition.NodeID, replica.Operation, func(replica.Answer, Sent)) {
 	next := 0 // one request at a time
 	return func(_ partition.NodeID, op replica.Operation, done func(replica.Answer, Sent)) {
-		end := ends[min(next, len(ends)-1)]
+		last := ends[min(next, len(ends)-1)]
 		next++
-		end.answer.Epoch = op.Epoch
-		go done(end.answer, end.sent)
+		last.answer.Epoch = op.Epoch
+		go done(last.answer, last.sent)
 	}
 }
 
-func outcomeIs(o replica.Outcome) attempt {
-	a := attempt{answer: replica.Answer{Outcome: o, Lineage: lineage}, sent: Certain}
+func outcomeIs(o replica.Outcome) end {
+	a := end{answer: replica.Answer{Outcome: o, Lineage: lineage}, sent: Certain}
 	if o == replica.Done {
 		a.answer.Result.Sequence = 9
 	}
@@ -32,23 +32,23 @@ func outcomeIs(o replica.Outcome) attempt {
 
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
-	lost, never := attempt{sent: MaybeSent}, attempt{sent: NeverSent}
+	lost, never := end{sent: MaybeSent}, end{sent: NeverSent}
 	for _, test := range []struct {
 		name, method string
-		ends         []attempt
+		ends         []end
 		status       int
 		code         string
 	}{
-		{"retried until it is reached", "PUT", []attempt{never, never, outcomeIs(replica.Done)}, 201, ""},
-		{"lost, then joined", "PUT", []attempt{lost, outcomeIs(replica.Done)}, 201, ""},
-		{"lost", "PUT", []attempt{lost, never}, 504, "outcome-unknown"},
-		{"logged", "DELETE", []attempt{outcomeIs(replica.Unknown)}, 504, "outcome-unknown"},
-		{"never reached", "PUT", []attempt{never}, 503, "unavailable"},
-		{"timed out at the primary", "DELETE", []attempt{outcomeIs(replica.TimedOut)}, 503, "unavailable"},
-		{"lost, then 412 in the same epoch", "PUT", []attempt{lost, outcomeIs(replica.PreconditionFailed)}, 504, "outcome-unknown"},
-		{"a read whose attempts are lost", "GET", []attempt{lost}, 503, "unavailable"},
-		{"a read after a lost lease", "GET", []attempt{outcomeIs(replica.Expired), outcomeIs(replica.Found)}, 200, ""},
-		{"a disk that fails", "GET", []attempt{outcomeIs(replica.Failed)}, 503, "unavailable"},
+		{"retried until it is reached", "PUT", []end{never, never, outcomeIs(replica.Done)}, 201, ""},
+		{"lost, then joined", "PUT", []end{lost, outcomeIs(replica.Done)}, 201, ""},
+		{"lost", "PUT", []end{lost, never}, 504, "outcome-unknown"},
+		{"logged", "DELETE", []end{outcomeIs(replica.Unknown)}, 504, "outcome-unknown"},
+		{"never reached", "PUT", []end{never}, 503, "unavailable"},
+		{"timed out at the primary", "DELETE", []end{outcomeIs(replica.TimedOut)}, 503, "unavailable"},
+		{"lost, then 412 in the same epoch", "PUT", []end{lost, outcomeIs(replica.PreconditionFailed)}, 504, "outcome-unknown"},
+		{"a read whose attempts are lost", "GET", []end{lost}, 503, "unavailable"},
+		{"a read after a lost lease", "GET", []end{outcomeIs(replica.Expired), outcomeIs(replica.Found)}, 200, ""},
+		{"a disk that fails", "GET", []end{outcomeIs(replica.Failed)}, 503, "unavailable"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -107,6 +107,30 @@ func TestBeforePlacement(t *testing.T) {
 	for _, path := range []string{"/v1/kv/a", "/v1/partitions", "/v1/nodes", "/v1/cluster", "/v1/locate/a"} {
 		n.do("GET", path, "").want(t, 503, "unavailable")
 	}
+}
+
+// TestSilentPrimary: an attempt that gets no answer is given up when another
+// node has become primary, and the next one is answered; the first may end
+// whenever it likes.
+func TestSilentPrimary(t *testing.T) {
+	t.Parallel()
+	f := newFake("n4")
+	late := make(chan func(), 1)
+	f.send = func(to partition.NodeID, op replica.Operation, done func(replica.Answer, Sent)) {
+		if to == "n2" {
+			f.setMap(fakeMap(2, 2, "n3"))
+			late <- func() { done(replica.Answer{Outcome: replica.Unknown}, Certain) }
+			return
+		}
+		done(f.apply(&op), Certain)
+	}
+	n := serve(t, f, Limits{})
+	n.do("PUT", "/v1/kv/a", "value").want(t, 201, "")
+	if n.gateway.bodies.TryAcquire(n.gateway.limits.Bodies) {
+		t.Fatal("the body's memory is given back while n2's attempt has it")
+	}
+	(<-late)()
+	eventually(t, "the body's memory is given back", func() bool { return n.gateway.bodies.TryAcquire(n.gateway.limits.Bodies) })
 }
 
 // TestHangUp: a client that leaves ends the wait, and not the write.

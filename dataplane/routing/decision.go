@@ -9,7 +9,9 @@ import (
 type Step uint8
 
 const (
-	// Send the operation to node To, in epoch Epoch; then Answered or Failed.
+	// Send the operation to node To, in epoch Epoch; then Answered or Failed, or
+	// Next at Until. An attempt that is still under way is given up: how it ends
+	// is not reported any more.
 	Send Step = iota + 1
 	// WaitMap until the map is newer than version After, or until Until.
 	WaitMap
@@ -65,7 +67,7 @@ type Decision struct {
 	To      partition.NodeID // Send
 	Epoch   partition.Epoch  // Send
 	After   uint64           // WaitMap: the map version in hand
-	Until   replica.Time     // WaitMap, Await: call Next then at the latest
+	Until   replica.Time     // Send, WaitMap, Await: call Next then at the latest
 	Verdict Verdict          // Finish
 	Answer  replica.Answer   // Finish, Answered
 	Reason  Reason           // WaitMap; Finish, not Answered

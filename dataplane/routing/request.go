@@ -24,8 +24,12 @@ const (
 // worth more than "unknown"; only that answer's way back has to fit in.
 const Grace = 500 * time.Millisecond
 
-// Request is one client request on its way. One attempt at a time is under way.
-// It is not safe for concurrent use.
+// look is how often the map is looked at while an attempt is under way: its
+// primary may be paused or cut off, and another one serving by now.
+const look = 250 * time.Millisecond
+
+// Request is one client request on its way. One attempt at a time is under way
+// that counts. It is not safe for concurrent use.
 type Request struct {
 	partition partition.ID
 	write     bool
@@ -37,8 +41,10 @@ type Request struct {
 	// learned is the newest configuration that an answer brought.
 	learned *partition.Configuration
 
-	sending  bool            // an attempt is under way
-	sent     partition.Epoch // the epoch of the last attempt
+	sending  bool             // an attempt is under way
+	sent     partition.Epoch  // the epoch of the last attempt
+	to       partition.NodeID // where it went
+	look     replica.Time     // when to look at the map while it is under way
 	attempts int
 	backoff  time.Duration
 	retry    replica.Time // no attempt before this while nothing has changed
@@ -77,7 +83,7 @@ func (r *Request) Next(now replica.Time, m *partition.Map) Decision {
 	switch {
 	case r.finished:
 		return r.result
-	case r.sending:
+	case r.sending && !r.overtaken(now, m):
 		return r.await(now)
 	case now >= r.deadline:
 		return r.giveUp(r.reason)
@@ -94,7 +100,22 @@ func (r *Request) Next(now replica.Time, m *partition.Map) Decision {
 	case now < r.retry && c.Epoch <= r.sent:
 		return r.wait(m, r.retry)
 	}
-	return r.send(c)
+	return r.send(now, c)
+}
+
+// overtaken gives up an attempt under way where the map has another primary by
+// now: the one that was asked may never answer. It may have logged the write,
+// and it would answer that a moment later if it could, hence the wait before.
+func (r *Request) overtaken(now replica.Time, m *partition.Map) bool {
+	if now < r.look || now >= r.deadline || m == nil || !placed(m) {
+		return false
+	}
+	c := r.configuration(m)
+	if c == nil || c.Epoch <= r.sent || c.Primary == r.to || c.Primary == "" {
+		return false
+	}
+	r.Failed(now, true)
+	return true
 }
 
 // unplaced ends a request that came before the first placement: that takes an
@@ -118,13 +139,14 @@ func (r *Request) configuration(m *partition.Map) *partition.Configuration {
 	return c
 }
 
-func (r *Request) send(c *partition.Configuration) Decision {
+func (r *Request) send(now replica.Time, c *partition.Configuration) Decision {
 	if c.Epoch > r.sent {
 		r.backoff = 0 // something has changed: begin anew
 	}
-	r.sending, r.sent, r.retry = true, c.Epoch, 0
+	r.sending, r.sent, r.to, r.retry = true, c.Epoch, c.Primary, 0
 	r.attempts++
-	return Decision{Step: Send, To: c.Primary, Epoch: c.Epoch, Until: r.deadline.Add(Grace)}
+	r.look = now.Add(look)
+	return Decision{Step: Send, To: c.Primary, Epoch: c.Epoch, Until: min(r.look, r.deadline.Add(Grace))}
 }
 
 func (r *Request) wait(m *partition.Map, until replica.Time) Decision {
@@ -135,7 +157,10 @@ func (r *Request) wait(m *partition.Map, until replica.Time) Decision {
 func (r *Request) await(now replica.Time) Decision {
 	until := r.deadline.Add(Grace)
 	if now < until {
-		return Decision{Step: Await, Until: until}
+		if r.look <= now {
+			r.look = now.Add(look)
+		}
+		return Decision{Step: Await, Until: min(r.look, until)}
 	}
 	r.Failed(now, true)
 	return r.giveUp(NoAnswer)

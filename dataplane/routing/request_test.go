@@ -137,7 +137,8 @@ func TestRequest(t *testing.T) {
 		{"a condition does not hold", put, []event{
 			sends("n1", 5), answered(replica.PreconditionFailed, 5), answers(replica.PreconditionFailed)}},
 		{"an attempt under way is awaited past the deadline", put, []event{
-			sends("n1", 5), awaits(1500 * ms), at(1200 * ms), awaits(1500 * ms), answered(replica.Done, 5), answers(replica.Done)}},
+			sends("n1", 5), awaits(250 * ms), at(250 * ms), awaits(500 * ms), at(1300 * ms), awaits(1500 * ms),
+			answered(replica.Done, 5), answers(replica.Done)}},
 		{"an attempt that never ends leaves a write unknown", put, []event{
 			sends("n1", 5), at(1500 * ms), finishes(OutcomeUnknown, NoAnswer)}},
 		{"an attempt that never ends leaves a read unavailable", get, []event{
@@ -212,6 +213,22 @@ func TestRequest(t *testing.T) {
 		{"its own ID is forgotten", put, []event{sends("n1", 5), answered(replica.Forgotten, 5), finishes(OutcomeUnknown, NoAnswer)}},
 		{"an outcome of a later release puts a write in doubt", put, []event{
 			sends("n1", 5), answered(250, 5), end, finishes(OutcomeUnknown, NoAnswer)}},
+
+		{"the primary is silent, and another one takes over", put, []event{
+			sends("n1", 5), mapIs(11, 6, "n2"), at(10 * ms), awaits(250 * ms), at(250 * ms), sends("n2", 6),
+			answered(replica.Done, 6), answers(replica.Done)}},
+		{"the primary is silent, and the next one proves that nothing was logged", put, []event{
+			sends("n1", 5), mapIs(11, 6, "n2"), at(250 * ms), sends("n2", 6), answered(replica.PreconditionFailed, 6),
+			answers(replica.PreconditionFailed)}},
+		{"the primary is silent, and the next one does not get to it", put, []event{
+			sends("n1", 5), mapIs(11, 6, "n2"), at(250 * ms), sends("n2", 6), end, answered(replica.TimedOut, 6),
+			finishes(OutcomeUnknown, NotReady)}},
+		{"the primary is silent, and there is none yet", put, []event{
+			sends("n1", 5), mapIs(11, 6, ""), at(250 * ms), awaits(500 * ms), mapIs(12, 7, "n3"), at(500 * ms), sends("n3", 7)}},
+		{"the same primary in a later epoch will answer", put, []event{
+			sends("n1", 5), mapIs(11, 6, "n1"), at(250 * ms), awaits(500 * ms), answered(replica.Done, 6), answers(replica.Done)}},
+		{"a silent primary is not given up after the deadline", put, []event{
+			sends("n1", 5), mapIs(11, 6, "n2"), end, awaits(1250 * ms), at(1500 * ms), finishes(OutcomeUnknown, NoAnswer)}},
 
 		{"a read is never in doubt", get, []event{
 			sends("n1", 5), failed(true), at(5 * ms), sends("n1", 5), answered(replica.Unknown, 5), end, finishes(Unavailable, NoAnswer)}},
