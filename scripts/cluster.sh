@@ -36,7 +36,7 @@ known() {
 pid() {
   local number
   number="$(cat "$dir/$1.pid" 2>/dev/null)" || return 1
-  tr '\0' '\n' <"/proc/$number/cmdline" 2>/dev/null | grep -qxF -- "$dir/$1" && echo "$number"
+  { tr '\0' '\n' <"/proc/$number/cmdline" | grep -qxF -- "$dir/$1" && echo "$number"; } 2>/dev/null
 }
 
 plan() {

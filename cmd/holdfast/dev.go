@@ -20,7 +20,7 @@ import (
 type devCommand struct {
 	Nodes    int        `default:"3" help:"Number of data nodes."`
 	DataDir  string     `help:"Directory that keeps the data; default a temporary one, removed at the end." placeholder:"DIR"`
-	LogLevel slog.Level `help:"Least important messages to log: debug, info, warn or error." default:"warn"`
+	LogLevel slog.Level `help:"Least important messages to log: debug, info, warn or error." default:"error"`
 }
 
 // Run runs the cluster until ctx ends.
@@ -83,7 +83,7 @@ func (d *devCluster) start(ctx context.Context) error {
 		running, err := coordinator.Start(coordinator.Config{
 			ID: one.Name, DataDir: filepath.Join(d.dir, one.Name), HTTPAddr: one.HTTP, PeerAddr: one.Peer, InitialCluster: initial,
 			Settings:   partition.Settings{ReplicationFactor: factor, ExpectNodes: len(d.plan.Nodes)},
-			Registerer: registry, Gatherer: registry, Logger: d.logger.With("coordinator", one.Name),
+			Registerer: registry, Gatherer: registry, Logger: d.logger,
 		})
 		if err != nil {
 			return fmt.Errorf("coordinator %s: %w", one.Name, err)

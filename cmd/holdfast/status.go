@@ -135,8 +135,8 @@ func (o *overview) print(w io.Writer) {
 		if n.Zone != "" {
 			zone = " in zone " + n.Zone
 		}
-		fmt.Fprintf(w, "%-12s  %s is %s%s at %s: primary of %d, %s of %d partitions\n", title, n.ID, n.State, zone, n.HTTPAddr,
-			o.primaries[string(n.ID)], "in sync for", o.replicas[string(n.ID)])
+		fmt.Fprintf(w, "%-12s  %s is %s%s at %s: primary of %s, in sync for %d\n", title, n.ID, n.State, zone, n.HTTPAddr,
+			count(o.primaries[string(n.ID)], "partition", "partitions"), o.replicas[string(n.ID)])
 	}
 	s := c.Settings
 	fmt.Fprintf(w, "Partitions    %d, %d replicas each, of which %d must have a write before it is acknowledged\n\n",
