@@ -63,7 +63,7 @@ func (n *Node) openStorage(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", n.cfg.DataDir, err)
 	}
-	n.storage = engine
+	n.storage, n.recovered = engine, engine.Recovered()
 	identity := engine.Identity()
 	n.self = replica.Peer{Node: n.cfg.NodeID, Store: identity.StoreID, Incarnation: identity.Incarnation}
 	n.requests = newRequests(identity.StoreID, identity.Incarnation)
@@ -144,7 +144,7 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 // copies are those that storage recovered, as a registration reports them.
 func (n *Node) copies() []client.Copy {
 	var copies []client.Copy
-	for _, r := range n.storage.Recovered() {
+	for _, r := range n.recovered {
 		copies = append(copies, client.Copy{Partition: r.Partition, Epoch: r.Adopted, Lineage: r.Lineage})
 	}
 	return copies
@@ -181,7 +181,7 @@ func (n *Node) startReplicas(context.Context) error {
 			number: number, group: replica.NewGroup(n.groupConfig(number, settings, booted, held)),
 		}
 	}
-	for _, r := range n.storage.Recovered() {
+	for _, r := range n.recovered {
 		if int(r.Partition) >= len(n.slots) {
 			return fmt.Errorf("%v is on disk, the cluster has %d partitions", r.Partition, len(n.slots))
 		}
@@ -191,6 +191,7 @@ func (n *Node) startReplicas(context.Context) error {
 			Applied: r.Applied, Log: r.Log, State: r.State,
 		})
 	}
+	n.recovered = nil // the groups have it now
 	n.gauges(n.registered)
 	if n.registered.fault != nil {
 		return fmt.Errorf("metrics: %w", n.registered.fault)

@@ -1,9 +1,11 @@
 package dataplane
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/dataplane/storage"
 	"github.com/holdfast-io/holdfast/partition"
@@ -24,6 +26,8 @@ type executor struct {
 	waiting atomic.Int64 // those bytes
 	summary atomic.Pointer[summary]
 	version atomic.Uint64 // of the map acted on
+	// answered counts operations; it is written once a batch.
+	answered atomic.Uint64
 
 	// What follows belongs to the executor's goroutine.
 	taken   pendingList
@@ -141,9 +145,8 @@ func (e *executor) each(f func(*replica.Group)) {
 func (e *executor) drain() {
 	for _, l := range e.touched {
 		l.group.Drain(&l.output)
-		if records := l.output.Records; len(records) > 0 {
-			number, ticket := l.number, l.output.Ticket
-			e.out.record(records, func() { e.inbox.synced(number, ticket) })
+		if len(l.output.Records) > 0 {
+			e.record(l)
 		}
 		e.out.send(l.number, l.output.Messages)
 	}
@@ -157,13 +160,31 @@ func (e *executor) drain() {
 			}
 			e.answer(t, &l.output.Answers[i])
 		}
+		e.answered.Add(uint64(len(l.output.Answers)))
 		e.out.rest(l.output.Proposals, l.output.Snapshots)
-		clear(l.output.Records)
 		clear(l.output.Messages)
 		clear(l.output.Answers)
 	}
 	e.touched = e.touched[:0]
 }
+
+// record gives a lane's records to the log, and the lane another slice for the
+// next: the log reads this one until they are synced.
+func (e *executor) record(l *lane) {
+	number, ticket, records := l.number, l.output.Ticket, l.output.Records
+	l.output.Records = nil
+	if spare, ok := recordsPool.Get().(*[]entry.Record); ok {
+		l.output.Records = *spare
+	}
+	e.out.record(records, func() {
+		e.inbox.synced(number, ticket)
+		records = emptied(records)
+		recordsPool.Put(&records)
+	})
+}
+
+// recordsPool has empty slices of records.
+var recordsPool sync.Pool
 
 func (e *executor) answer(t replica.Time, a *replica.Answer) {
 	p := a.Tag.(*pending)

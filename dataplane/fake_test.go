@@ -30,7 +30,9 @@ func newTrio(m *partition.Map) *trio {
 	return &trio{changed: make(chan struct{}), current: m}
 }
 
-// join registers a node: its address, and the boot in the map.
+// join registers a node: its address and boot, and in the same map a higher
+// epoch of every partition that lists it, so that nothing from an earlier boot
+// counts. A new disk counts for nothing.
 func (t *trio) join(_ context.Context, c client.Config) (coordinators, error) {
 	m := &member{trio: t, config: c}
 	t.change(func(next *partition.Map) {
@@ -38,6 +40,19 @@ func (t *trio) join(_ context.Context, c client.Config) (coordinators, error) {
 		for i := range next.Nodes {
 			if next.Nodes[i].ID == c.NodeID {
 				next.Nodes[i] = n
+				for j := range next.Partitions {
+					p := &next.Partitions[j]
+					if !p.Lists(c.NodeID) {
+						continue
+					}
+					p.Epoch++
+					p.Learners = append([]partition.Replica(nil), p.Learners...)
+					for k := range p.Learners {
+						if p.Learners[k].Node == c.NodeID {
+							p.Learners[k].Store = c.Store
+						}
+					}
+				}
 				return
 			}
 		}

@@ -105,7 +105,10 @@ func (h *inboundHandler) accepts(s *session, m *replica.Message) bool {
 		})
 		return false
 	}
-	return int(m.Partition) < max(Lanes, len(n.slots))
+	if m.Kind == replica.BeaconMessage || m.Kind == replica.BeaconReply {
+		return m.Partition < Lanes
+	}
+	return int(m.Partition) < len(n.slots)
 }
 
 // Request takes a forwarded operation, or a part of a snapshot.

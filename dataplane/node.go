@@ -24,6 +24,7 @@ type Node struct {
 	cfg        Config
 	self       replica.Peer
 	storage    *storage.Engine
+	recovered  []storage.Recovered // until the replicas have it
 	joined     *membership
 	requests   *requests
 	metrics    *metrics

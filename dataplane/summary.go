@@ -11,7 +11,7 @@ type summary struct {
 	serving, secondary, learner, notServing int
 	lag                                     uint64
 	idle                                    []idle
-	learners                                []learning
+	learning                                []learning
 }
 
 // idle is a partition that this node should serve and does not.
@@ -21,10 +21,11 @@ type idle struct {
 	since     replica.Time
 }
 
-// learning is how far a learner of a partition served here is.
+// learning is how far a copy here is that is brought up to date.
 type learning struct {
-	partition partition.ID
-	progress  replica.Progress
+	partition  partition.ID
+	epoch      partition.Epoch
+	have, want uint64 // last sequence on disk; last one known to be committed
 }
 
 // ticksPerSummary makes a summary about as old as a heartbeat, at most.
@@ -59,8 +60,10 @@ func (s *summary) add(status *replica.Status) {
 	if status.NotServingSince != 0 {
 		s.idle = append(s.idle, idle{partition: status.Partition, epoch: status.Epoch, since: status.NotServingSince})
 	}
-	for _, p := range status.Learners {
-		s.learners = append(s.learners, learning{partition: status.Partition, progress: p})
+	if status.Role == replica.Learner {
+		s.learning = append(s.learning, learning{
+			partition: status.Partition, epoch: status.Epoch, have: status.Durable, want: status.Committed,
+		})
 	}
 }
 
