@@ -171,7 +171,7 @@ func TestRandomCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 		apply(Place{Configurations: list})
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			old := m.Map()
 			text, _ := json.Marshal(old)
 			cmd := drawCommand(t, old)
