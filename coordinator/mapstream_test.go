@@ -1,0 +1,224 @@
+package coordinator
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/transport"
+)
+
+// reader is a follower's connection: it applies what it is sent, as a client
+// does, and can be slow.
+type reader struct {
+	transport.Conn
+	t         *testing.T
+	mu        sync.Mutex
+	slow      bool
+	m         *partition.Map
+	snapshots int
+	deltas    int
+	beats     int
+	resets    int
+	changed   chan struct{}
+}
+
+func newReader(t *testing.T) *reader {
+	return &reader{t: t, m: &partition.Map{}, changed: make(chan struct{}, 1)}
+}
+
+func (r *reader) Close() error { return nil }
+
+func (r *reader) Send(body []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.slow {
+		return transport.ErrBacklog
+	}
+	m, err := protocol.Decode(body)
+	if err != nil {
+		r.t.Error(err)
+	}
+	switch m := m.(type) {
+	case protocol.Snapshot:
+		r.snapshots++
+		if m.Reset {
+			r.resets++
+		}
+		r.m = m.Map
+	case protocol.Delta:
+		r.deltas++
+		next, err := r.m.Apply(m.Delta)
+		if err != nil {
+			r.t.Error(err)
+			return nil
+		}
+		r.m = next
+	case protocol.Beat:
+		r.beats++
+	}
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (r *reader) set(slow bool) {
+	r.mu.Lock()
+	r.slow = slow
+	r.mu.Unlock()
+}
+
+// until waits until the reader is as wanted.
+func (r *reader) until(what string, is func(r *reader) bool) {
+	r.t.Helper()
+	timeout := time.After(10 * time.Second)
+	for {
+		r.mu.Lock()
+		ok := is(r)
+		r.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-r.changed:
+		case <-timeout:
+			r.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func at(version uint64) func(*reader) bool {
+	return func(r *reader) bool { return r.m.Version == version }
+}
+
+// source is a map that the test changes.
+type source struct {
+	current atomic.Pointer[partition.Map]
+	changed chan struct{}
+}
+
+func (s *source) bump(id partition.ID) uint64 {
+	next := *s.current.Load()
+	next.Version += 10
+	next.Partitions = append([]partition.Configuration(nil), next.Partitions...)
+	next.Partitions[id].Epoch++
+	s.current.Store(&next)
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+	return next.Version
+}
+
+func runStream(t *testing.T, lost func(s *mapStream, since uint64)) (*mapStream, *source) {
+	src := &source{changed: make(chan struct{}, 1)}
+	src.current.Store(&partition.Map{Version: 100, ClusterID: "c", Partitions: make([]partition.Configuration, 64)})
+	var s *mapStream
+	s = newMapStream(src.current.Load, func(m *partition.Map) protocol.Beat { return protocol.Beat{Version: m.Version} },
+		func(since uint64) { lost(s, since) })
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { s.run(ctx, src.changed, 20*time.Millisecond) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	return s, src
+}
+
+func TestAFollowerGetsASnapshotThenDeltas(t *testing.T) {
+	t.Parallel()
+	s, src := runStream(t, func(*mapStream, uint64) { t.Error("lost") })
+	r := newReader(t)
+	s.follow(r, 0)
+	r.until("the snapshot", at(100))
+	for range 20 {
+		version := src.bump(3)
+		r.until("the delta", at(version))
+	}
+	r.until("beats", func(r *reader) bool { return r.beats > 2 })
+	if r.snapshots != 1 || r.deltas != 20 {
+		t.Errorf("%d snapshots, %d deltas", r.snapshots, r.deltas)
+	}
+
+	// Who was away for a moment goes on with deltas; who was for long, or
+	// never there, gets all of it.
+	again := newReader(t)
+	again.m = &partition.Map{Version: 150, Partitions: make([]partition.Configuration, 64)}
+	s.follow(again, 150)
+	again.until("what it missed", at(300))
+	if again.snapshots != 0 {
+		t.Errorf("%d snapshots", again.snapshots)
+	}
+	stranger := newReader(t)
+	s.follow(stranger, 155)
+	stranger.until("the snapshot", at(300))
+	if stranger.snapshots != 1 {
+		t.Errorf("%d snapshots", stranger.snapshots)
+	}
+	s.leave(r)
+	s.leave(again)
+	if n := s.count(); n != 1 {
+		t.Errorf("%d followers", n)
+	}
+}
+
+func TestASlowFollowerIsDroppedToASnapshot(t *testing.T) {
+	t.Parallel()
+	s, src := runStream(t, func(*mapStream, uint64) { t.Error("lost") })
+	slow, quick := newReader(t), newReader(t)
+	s.follow(slow, 0)
+	s.follow(quick, 0)
+	slow.until("the snapshot", at(100))
+	slow.set(true)
+	var last uint64
+	for range 5 {
+		last = src.bump(1)
+		quick.until("deltas although another is slow", at(last))
+	}
+	slow.set(false)
+	slow.until("the newest map", at(last))
+	if slow.snapshots != 2 || slow.deltas != 0 {
+		t.Errorf("%d snapshots, %d deltas", slow.snapshots, slow.deltas)
+	}
+}
+
+func TestAFollowerAheadIsResetOnlyByAProvenLeader(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	s, _ := runStream(t, func(s *mapStream, since uint64) {
+		// Not the leader the first three times.
+		if asked.Add(1) > 3 {
+			go s.reset(100)
+		}
+	})
+	r := newReader(t)
+	r.m = &partition.Map{Version: 5000}
+	s.follow(r, 5000)
+	r.until("the reset", at(100))
+	if r.resets != 1 || asked.Load() <= 3 {
+		t.Errorf("%d resets after %d questions", r.resets, asked.Load())
+	}
+}
+
+func TestALongHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	s, src := runStream(t, func(*mapStream, uint64) {})
+	r := newReader(t)
+	s.follow(r, 0)
+	var last uint64
+	for range historyLength + 50 {
+		last = src.bump(2)
+		r.until("a delta", at(last))
+	}
+	old := newReader(t)
+	old.m = &partition.Map{Version: 110, Partitions: make([]partition.Configuration, 64)}
+	s.follow(old, 110)
+	old.until("the newest map", at(last))
+	if old.snapshots != 1 || old.deltas != 0 {
+		t.Errorf("%d snapshots, %d deltas", old.snapshots, old.deltas)
+	}
+}

@@ -1,0 +1,104 @@
+package coordinator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// A machine that reads what it does not know stops; it never guesses.
+func TestAnUnknownCommandStopsTheMachine(t *testing.T) {
+	t.Parallel()
+	var stopped error
+	f := newFSM(func(err error) { stopped = err })
+	create, err := state.Encode(state.Create{
+		ClusterID: "c", Application: "a", Settings: settingsWithDefaults(partition.Settings{}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := f.next()
+	if r, ok := f.Apply(&raft.Log{Index: 3, Data: create}).(state.Result); !ok || r.Err != nil {
+		t.Fatalf("%+v", r)
+	}
+	<-next
+	before := f.Map()
+	if before.Version != 3 || before.ClusterID != "c" {
+		t.Errorf("%+v", before)
+	}
+	f.Apply(&raft.Log{Index: 4, Data: []byte{250, 250}})
+	if stopped == nil || !strings.Contains(stopped.Error(), "entry 4") {
+		t.Errorf("stopped with %v", stopped)
+	}
+	if r, ok := f.Apply(&raft.Log{Index: 5, Data: create}).(state.Result); !ok || r.Err == nil || f.Map() != before {
+		t.Errorf("went on: %+v", r)
+	}
+	if _, err := f.Snapshot(); err == nil {
+		t.Error("made a snapshot of it")
+	}
+}
+
+func TestProposalsThatWaitGoTogetherAndTheSameOnce(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var batches [][]partition.Change
+	hold := make(chan struct{})
+	p := newProposals(func(changes []partition.Change) error {
+		<-hold
+		mu.Lock()
+		defer mu.Unlock()
+		batches = append(batches, changes)
+		return nil
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running, asking sync.WaitGroup
+	running.Go(func() { p.run(ctx) })
+	for i := range 40 {
+		asking.Go(func() {
+			c := partition.Change{Partition: partition.ID(i % 4), Epoch: 1, Primary: "n1"}
+			if err := p.commit(ctx, []partition.Change{c}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(hold)
+	asking.Wait()
+	cancel()
+	running.Wait()
+	for _, b := range batches {
+		if len(b) > 4 {
+			t.Errorf("a batch of %d changes of 4 partitions", len(b))
+		}
+	}
+	if err := p.commit(ctx, nil); !errors.Is(err, errUncommitted) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestRaftsLogGoesToSlog(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := newRaftLog(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo})))
+	l.Debug("not this")
+	l.With("term", 3).Named("net").Warn("lost a peer", "servers", hclog.Fmt("%d of %d", 1, 3))
+	l.StandardLogger(nil).Print("plain")
+	got := out.String()
+	for _, part := range []string{`level=WARN`, `msg="lost a peer"`, "component=raft", "term=3", `"1 of 3"`, "msg=plain"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%s: no %s", got, part)
+		}
+	}
+	if strings.Contains(got, "not this") || l.IsDebug() || !l.IsInfo() || l.GetLevel() != hclog.Info {
+		t.Errorf("level: %s", got)
+	}
+}
