@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"testing"
 
 	"github.com/holdfast-io/holdfast/partition"
@@ -210,9 +209,8 @@ func through(t *rapid.T, cmd Command) {
 	if err != nil || !bytes.Equal(b, again) {
 		t.Fatalf("%+v became %+v", cmd, got)
 	}
-	for cut := range b {
-		if _, err := Decode(b[:cut]); err == nil && !slices.Equal(b[:cut], b) {
-			t.Fatalf("%d of %d bytes of %+v were enough", cut, len(b), cmd)
-		}
+	cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut")
+	if _, err := Decode(b[:cut]); err == nil {
+		t.Fatalf("%d of %d bytes of %+v were enough", cut, len(b), cmd)
 	}
 }
