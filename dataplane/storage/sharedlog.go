@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -224,9 +225,12 @@ func (l *sharedLog) close() error {
 }
 
 // guard turns a panic of bbolt, which is how it reports pages that make no
-// sense, into an error that names the file.
+// sense, and a fault where the mapped file is cut short or the disk cannot read
+// it, into an error that names the file.
 func guard(path string, f func() error) (err error) {
+	before := debug.SetPanicOnFault(true)
 	defer func() {
+		debug.SetPanicOnFault(before)
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s is %w: %v", path, ErrDamaged, p)
 		}
