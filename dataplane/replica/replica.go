@@ -183,12 +183,15 @@ func (r *replica) adoptLineage() {
 // stepDown ends a primary's office: what it logged has an unknown fate, what it
 // did not log is somebody else's.
 func (r *replica) stepDown() {
+	queue := r.queue
 	for _, w := range r.waiters {
+		if w.refusal {
+			queue = append(queue, w.op) // judged, but never logged
+			continue
+		}
 		r.answer(Answer{Tag: w.op.Tag, Outcome: Unknown})
 	}
-	removals := r.removals
-	queue := r.queue
-	r.primary = primary{queue: queue, removals: removals}
+	r.primary = primary{queue: queue, removals: r.removals}
 }
 
 // synced is told that this replica's records up to these are on disk.
