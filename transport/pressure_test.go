@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,24 +13,32 @@ func TestSlowPeerGetsABacklogNotMemory(t *testing.T) {
 	t.Parallel()
 	eachNetwork(t, func(t *testing.T, p *pair) {
 		blocked := make(chan struct{})
-		var got atomic.Int64
+		var got, sent atomic.Int64
 		p.serverSide.onMessage = func(Conn, []byte) { <-blocked; got.Add(1) }
 		p.connect(Options{}, Options{SendBuffer: 100_000})
+		release := sync.OnceFunc(func() { close(blocked) })
+		t.Cleanup(release) // also if it fails here
 		body := make([]byte, 10_000)
-		var sent int64
-		for {
-			err := p.link.Send(body)
-			if errors.Is(err, ErrBacklog) {
-				break
+		callRefused := make(chan error, 1)
+		poll(t, "send and call to be refused", func() bool {
+			for {
+				err := p.link.Send(body)
+				if errors.Is(err, ErrBacklog) {
+					break
+				}
+				if err != nil || sent.Add(1) > 10_000 {
+					t.Fatalf("no bound after %d: %v", sent.Load(), err)
+				}
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if sent++; sent > 10_000 {
-				t.Fatal("no bound")
-			}
-		}
-		if _, err := ask(p.link, string(body), time.Minute); !errors.Is(err, ErrBacklog) {
+			p.link.Call(body, time.Minute, func(_ []byte, err error) {
+				select {
+				case callRefused <- err: // the answers to those that got through come later
+				default:
+				}
+			})
+			return len(callRefused) == 1
+		})
+		if err := <-callRefused; !errors.Is(err, ErrBacklog) {
 			t.Fatalf("call: %v", err)
 		}
 		c := p.clientSide.last().(*conn)
@@ -39,7 +48,7 @@ func TestSlowPeerGetsABacklogNotMemory(t *testing.T) {
 		if held > 1_000_000 {
 			t.Fatalf("%d bytes held", held)
 		}
-		close(blocked)
+		release()
 		for {
 			if _, err := ask(p.link, "after it", time.Minute); err == nil {
 				break
@@ -47,8 +56,8 @@ func TestSlowPeerGetsABacklogNotMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got.Load() != sent {
-			t.Fatalf("sent %d, got %d", sent, got.Load())
+		if got.Load() != sent.Load() {
+			t.Fatalf("sent %d, got %d", sent.Load(), got.Load())
 		}
 	})
 }
@@ -75,6 +84,8 @@ func TestRepliesThatNobodyReadsStopTheReading(t *testing.T) {
 		}
 		p.connect(Options{SendBuffer: 200_000}, Options{})
 		blocked := make(chan struct{})
+		release := sync.OnceFunc(func() { close(blocked) })
+		t.Cleanup(release) // also if it fails here
 		ended := make(chan error, asked)
 		for range asked {
 			p.link.Call([]byte("x"), time.Minute, func(_ []byte, err error) { <-blocked; ended <- err })
@@ -91,7 +102,7 @@ func TestRepliesThatNobodyReadsStopTheReading(t *testing.T) {
 		if n := handled.Load(); n == asked {
 			t.Fatal("it handled everything")
 		}
-		close(blocked)
+		release()
 		for range asked {
 			if err := <-ended; err != nil {
 				t.Fatal(err)
