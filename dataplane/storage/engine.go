@@ -49,7 +49,6 @@ type Engine struct {
 	lost      []Lost
 	closed    bool
 
-	quit  chan struct{} // closed to end the flusher
 	tasks sync.WaitGroup
 }
 
@@ -216,7 +215,7 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	e.mu.Unlock()
-	close(e.quit)
+	e.flusher.stop()
 	e.writer.stop()
 	e.tasks.Wait()
 	errs := []error{e.closeFiles()}

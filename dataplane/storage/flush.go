@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,20 @@ type flusher struct {
 	rest     time.Time // no flush before
 	measured time.Time // when the free disk space was last looked at
 	stuck    bool      // that nothing lets the log be cut has been said
+
+	stopping sync.Once
+	quit     chan struct{}
+	done     chan struct{}
+}
+
+func newFlusher(e *Engine) *flusher {
+	return &flusher{e: e, settled: make(chan flushedNote, 4096), quit: make(chan struct{}), done: make(chan struct{})}
+}
+
+// stop ends the flusher after the flush it is at, and waits for it.
+func (f *flusher) stop() {
+	f.stopping.Do(func() { close(f.quit) })
+	<-f.done
 }
 
 // flushedNote says that a flush is on disk, and noted in the log.
@@ -41,11 +56,12 @@ type flushedNote struct {
 }
 
 func (f *flusher) run() {
+	defer close(f.done)
 	tick := time.NewTicker(flushTick)
 	defer tick.Stop()
 	for {
 		select {
-		case <-f.e.quit:
+		case <-f.quit:
 			return
 		case n := <-f.settled:
 			f.settle(n)

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,7 +19,13 @@ import (
 
 var _ replica.State = (*Table)(nil)
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Every step of the model waits for the disk; -rapid.checks asks for more.
+	if err := flag.Set("rapid.checks", "12"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const lineage = 0xabcd1234
 

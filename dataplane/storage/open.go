@@ -26,7 +26,7 @@ func Open(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		options: o, catalogue: newCatalogue(), retention: newRetention(),
-		slots: map[partition.ID]*slot{}, quit: make(chan struct{}),
+		slots: map[partition.ID]*slot{},
 	}
 	if e.lock, err = lockDir(o.Dir); err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (e *Engine) load() (err error) {
 	e.metrics = newMetrics(o.Registerer, func() float64 { return float64(e.tableBytes.Load()) },
 		func() float64 { return e.OldestPending().Seconds() })
 	e.writer = newLogWriter(e.log, e.catalogue, e.retention, e.metrics, max(o.LogRetention/32, 4096), e.fail)
-	e.flusher = &flusher{e: e, settled: make(chan flushedNote, 4096)}
+	e.flusher = newFlusher(e)
 	e.measureDisk()
 	if err := e.identity.update(func(s *storeState) error {
 		s.Incarnation++
