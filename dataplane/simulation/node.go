@@ -273,8 +273,8 @@ func (p *process) flushNext() {
 	n, boot := p.n, p.n.boot
 	w.after(w.between(time.Millisecond, 50*time.Millisecond), func() {
 		c := &disk.copies[id]
-		if !n.up || n.boot != boot || p.tables[id] != t || c.lineage != t.lineage {
-			return
+		if !n.up || n.boot != boot || p.tables[id] != t || c.lineage != t.lineage || c.file.applied.Sequence > image.applied.Sequence {
+			return // a snapshot has taken the file's place meanwhile, or its copy's
 		}
 		w.coverage[flushed]++
 		c.setFile(image, uint64(w.pick(4)))

@@ -103,3 +103,23 @@ func TestScheduleIsWorthIt(t *testing.T) {
 		t.Errorf("%d schedules have %d calls and %d faults, want 200 and 10 each", schedules, sum.Calls(), sum.Faults())
 	}
 }
+
+// TestKnownSeeds runs schedules that once broke a promise, by what was wrong.
+func TestKnownSeeds(t *testing.T) {
+	t.Parallel()
+	for _, known := range []struct {
+		name string
+		seed uint64
+	}{
+		{"a learner whose log is longer than the window is never sent anything", 95},
+		{"each rejection of a pipeline sends the whole pipeline again", 67},
+		{"an older flush replaces the file of a snapshot", 413},
+	} {
+		t.Run(known.name, func(t *testing.T) {
+			t.Parallel()
+			if r := Run(Options{Seed: known.seed}); r.Failure != "" {
+				t.Errorf("%s\nreplay: %s", r.Failure, r.Replay())
+			}
+		})
+	}
+}

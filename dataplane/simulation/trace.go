@@ -6,7 +6,7 @@ import (
 )
 
 // traceLines is how many of the last events a trace keeps.
-const traceLines = 4000
+const traceLines = 20000
 
 // trace records what happened: always as a hash, so that two runs of a seed
 // can be compared, and as text for people where it is wanted.
