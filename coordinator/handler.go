@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
@@ -87,7 +86,7 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 	case protocol.Forwarded:
 		h.forwarded(m, reply)
 	case protocol.Register, protocol.Propose, protocol.Recover:
-		h.c.serve(reply, func() protocol.Reply { return h.c.route(m, bytes.Clone(body)) })
+		h.c.serve(reply, func() protocol.Reply { return h.c.route(m) })
 	default:
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T is no request to a coordinator", m)}))
 	}

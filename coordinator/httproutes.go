@@ -126,7 +126,7 @@ func (c *Coordinator) postRecover(unsafe bool) http.HandlerFunc {
 			return
 		}
 		m := protocol.Recover{Partition: *order.Partition, Node: order.Node, Unsafe: unsafe, Confirm: order.Confirm}
-		reply := c.route(m, protocol.Encode(m))
+		reply := c.route(m)
 		switch reply.Code {
 		case protocol.OK:
 			answer(w, json.RawMessage(reply.Body))

@@ -20,6 +20,7 @@ var errNoLeader = errors.New("the coordinators have no leader")
 // raftGroup is this member's running Raft, with all that belongs to it.
 type raftGroup struct {
 	raft   *raft.Raft
+	trans  *raftTransport
 	layer  *streamLayer
 	store  *raftboltdb.BoltStore
 	leader <-chan bool
@@ -44,15 +45,15 @@ func (c *Coordinator) startRaft() (*raftGroup, error) {
 		return nil, err
 	}
 	layer := newStreamLayer(c.config.AdvertisePeerAddr, m.token(), c.config.DialStream, c.log)
-	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	trans := &raftTransport{NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		ServerAddressProvider: addresses{c.config.InitialCluster}, Logger: log, Stream: layer,
 		MaxPool: 3, Timeout: time.Second,
-	})
+	})}
 	r, err := raft.NewRaft(conf, c.fsm, store, store, snapshots, trans)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start Raft: %w", err), trans.Close(), store.Close())
 	}
-	return &raftGroup{raft: r, layer: layer, store: store, leader: r.LeaderCh()}, nil
+	return &raftGroup{raft: r, trans: trans, layer: layer, store: store, leader: r.LeaderCh()}, nil
 }
 
 func (c *Coordinator) raftConfig() *raft.Config {
@@ -126,9 +127,39 @@ func (g *raftGroup) close() error {
 		if err := g.raft.Shutdown().Error(); err != nil {
 			g.closeErr = fmt.Errorf("stop Raft: %w", err)
 		}
+		g.trans.end()
 		g.closeErr = errors.Join(g.closeErr, g.layer.Close(), g.store.Close())
 	})
 	return g.closeErr
+}
+
+// raftTransport keeps heartbeats from Raft's state once it has stopped: Raft
+// handles them on the connections' goroutines, which its Shutdown does not wait
+// for, and panics where its store is closed by then.
+type raftTransport struct {
+	*raft.NetworkTransport
+	mu    sync.RWMutex
+	ended bool
+}
+
+// SetHeartbeatHandler implements raft.Transport.
+func (t *raftTransport) SetHeartbeatHandler(handle func(raft.RPC)) {
+	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		t.mu.RLock()
+		defer t.mu.RUnlock()
+		if t.ended {
+			rpc.Respond(nil, raft.ErrRaftShutdown)
+			return
+		}
+		handle(rpc)
+	})
+}
+
+// end returns when no heartbeat is being handled, and none will be.
+func (t *raftTransport) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
 }
 
 // addresses finds members where the flags say they are, for an address may

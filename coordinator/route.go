@@ -13,12 +13,11 @@ import (
 const retryLeader = 25 * time.Millisecond
 
 // route answers a request here if this coordinator leads, or has the leader
-// answer it; it waits for a leader as long as Timings.Forward. request is m's
-// encoding.
-func (c *Coordinator) route(m protocol.Message, request []byte) protocol.Reply {
+// answer it; it waits for a leader as long as Timings.Forward.
+func (c *Coordinator) route(m protocol.Message) protocol.Reply {
 	ctx, cancel := context.WithTimeout(c.ctx, c.config.Timings.Forward)
 	defer cancel()
-	forwarded := protocol.Encode(protocol.Forwarded{Request: request})
+	forwarded := protocol.Encode(protocol.Forwarded{Request: protocol.Encode(m)})
 	for {
 		var r protocol.Reply
 		if c.leading.Load() {
