@@ -94,7 +94,7 @@ func (c *getCommand) Run(ctx context.Context, t *terminal) error {
 		fmt.Fprintln(t.err, inWords(v.Way, false))
 	}
 	absent := errors.Is(err, client.ErrNotFound)
-	if err != nil && !(absent && c.JSON) {
+	if err != nil && (!absent || !c.JSON) {
 		return dataError(err)
 	}
 	if !c.JSON {
