@@ -20,6 +20,7 @@ import (
 type devCommand struct {
 	Nodes    int        `default:"3" help:"Number of data nodes."`
 	DataDir  string     `help:"Directory that keeps the data; default a temporary one, removed at the end." placeholder:"DIR"`
+	Port     int        `default:"7070" hidden:"" help:"First port to try."`
 	LogLevel slog.Level `help:"Least important messages to log: debug, info, warn or error." default:"error"`
 }
 
@@ -35,7 +36,7 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	plan, err := devPlanIn(dir, c.Nodes)
+	plan, err := devPlanIn(dir, c.Nodes, c.Port)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ type devMember struct {
 
 // devPlanIn returns the plan that the directory has, or makes one with the
 // next free ports.
-func devPlanIn(dir string, nodes int) (*devPlan, error) {
+func devPlanIn(dir string, nodes, port int) (*devPlan, error) {
 	path := filepath.Join(dir, "dev.json")
 	plan := &devPlan{}
 	text, err := os.ReadFile(path)
@@ -43,7 +43,6 @@ func devPlanIn(dir string, nodes int) (*devPlan, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	port := 7070
 	take := func() (address string) {
 		for err = errors.New("no free port"); port < 65536; port++ {
 			address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
