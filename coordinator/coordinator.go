@@ -67,6 +67,7 @@ type Coordinator struct {
 		wg     sync.WaitGroup
 	}
 	stopping sync.Once
+	stopErr  error // of stop; valid when done is closed
 	done     chan struct{}
 }
 
@@ -187,6 +188,7 @@ func (c *Coordinator) fail(err error) {
 // stop ends everything, once, and waits for it.
 func (c *Coordinator) stop(reason error) {
 	c.stopping.Do(func() {
+		var errs []error
 		c.running.Lock()
 		c.running.closed, c.running.err = true, reason
 		c.running.Unlock()
@@ -201,35 +203,34 @@ func (c *Coordinator) stop(reason error) {
 			_ = p.link.Close()
 		}
 		if c.listener != nil {
-			c.warn("listener not closed", c.listener.Close())
+			errs = append(errs, c.listener.Close())
 		}
-		c.closeGroup()
+		_ = c.closeGroup() // the second tells
 		c.running.wg.Wait()
-		c.closeGroup() // if it was made meanwhile
+		errs = append(errs, c.closeGroup()) // also if it was made meanwhile
 		if c.lock != nil {
-			c.warn("directory not unlocked", c.lock.Unlock())
+			errs = append(errs, c.lock.Unlock())
 		}
+		c.stopErr = errors.Join(errs...)
 		c.metrics.unregister()
 		close(c.done)
 	})
 	<-c.done
 }
 
-func (c *Coordinator) closeGroup() {
+func (c *Coordinator) closeGroup() error {
 	if g := c.group.Load(); g != nil {
-		c.warn("raft not stopped", g.close())
+		return g.close()
 	}
-}
-
-func (c *Coordinator) warn(msg string, err error) {
-	if err != nil {
-		c.log.Warn(msg, "err", err)
-	}
+	return nil
 }
 
 // Close hands leadership over, stops everything, and waits for it.
 func (c *Coordinator) Close() error {
 	c.stop(nil)
+	if c.stopErr != nil {
+		return fmt.Errorf("close coordinator %s: %w", c.config.ID, c.stopErr)
+	}
 	return nil
 }
 

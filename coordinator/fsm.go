@@ -110,14 +110,14 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 func (f *fsm) overrides() []state.Override {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.mu.machine.Overrides()
+	return append([]state.Override{}, f.mu.machine.Overrides()...)
 }
 
 // ahead are the copies that know a later map than ours.
 func (f *fsm) ahead() []state.Ahead {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.mu.machine.Ahead()
+	return append([]state.Ahead{}, f.mu.machine.Ahead()...)
 }
 
 type fsmSnapshot []byte

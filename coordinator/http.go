@@ -77,6 +77,7 @@ func (c *Coordinator) Handler() http.Handler {
 	r.Get("/v1/nodes", c.getNodes)
 	r.Get("/v1/cluster", c.getCluster)
 	r.Get("/v1/locate/*", c.getLocation)
+	r.Get("/v1/overrides", c.getOverrides)
 	r.Post("/v1/recover", c.postRecover(false))
 	r.Post("/v1/unsafe-recover", c.postRecover(true))
 	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]string{"status": "live"}) })

@@ -195,6 +195,15 @@ func TestAnyCoordinatorRecoversAPartition(t *testing.T) {
 	if before.Primary == "n1" || now(1).Lineage == before.Lineage {
 		t.Errorf("from %+v to %+v", before, now(1))
 	}
+	var remembered struct {
+		Overrides []struct {
+			Unsafe    bool         `json:"unsafe"`
+			Partition partition.ID `json:"partition"`
+		} `json:"overrides"`
+	}
+	if ask(t, leader, "GET", "/v1/overrides", "", &remembered); len(remembered.Overrides) != 2 || remembered.Overrides[0].Unsafe || !remembered.Overrides[1].Unsafe {
+		t.Errorf("%+v", remembered)
+	}
 	if code := ask(t, follower, "POST", "/v1/unsafe-recover", `{"partition":1,"node":"n9"}`, &p); code != 409 {
 		t.Errorf("%d %+v", code, p)
 	}

@@ -101,6 +101,12 @@ func waitsForNodes(m *partition.Map) string {
 	return fmt.Sprintf("the first placement waits for %d nodes, has %d", m.Settings.ExpectNodes, len(m.Nodes))
 }
 
+// getOverrides shows the operators' decisions that the map remembers for ever,
+// and the copies that know a later map than this one.
+func (c *Coordinator) getOverrides(w http.ResponseWriter, _ *http.Request) {
+	answer(w, map[string]any{"overrides": c.fsm.overrides(), "ahead": c.fsm.ahead()})
+}
+
 func (c *Coordinator) getReady(w http.ResponseWriter, _ *http.Request) {
 	if err := c.notReady(); err != nil {
 		problem(w, http.StatusServiceUnavailable, "not-ready", err.Error())

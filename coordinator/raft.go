@@ -21,6 +21,7 @@ var errNoLeader = errors.New("the coordinators have no leader")
 type raftGroup struct {
 	raft   *raft.Raft
 	trans  *raftTransport
+	log    *raftLog
 	layer  *streamLayer
 	store  *raftboltdb.BoltStore
 	leader <-chan bool
@@ -39,7 +40,7 @@ func (c *Coordinator) startRaft() (*raftGroup, error) {
 		}
 	}
 	log := newRaftLog(c.log)
-	conf := c.raftConfig()
+	conf := c.raftConfig(log)
 	store, snapshots, err := openRaftFiles(c.config.DataDir, conf)
 	if err != nil {
 		return nil, err
@@ -53,10 +54,10 @@ func (c *Coordinator) startRaft() (*raftGroup, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start Raft: %w", err), trans.Close(), store.Close())
 	}
-	return &raftGroup{raft: r, trans: trans, layer: layer, store: store, leader: r.LeaderCh()}, nil
+	return &raftGroup{raft: r, trans: trans, log: log, layer: layer, store: store, leader: r.LeaderCh()}, nil
 }
 
-func (c *Coordinator) raftConfig() *raft.Config {
+func (c *Coordinator) raftConfig(log *raftLog) *raft.Config {
 	conf := raft.DefaultConfig()
 	conf.LocalID = raft.ServerID(c.config.ID)
 	conf.HeartbeatTimeout = c.config.Timings.RaftHeartbeat
@@ -67,7 +68,7 @@ func (c *Coordinator) raftConfig() *raft.Config {
 	conf.SnapshotInterval = 30 * time.Second
 	conf.PreVoteDisabled = false
 	conf.NoLegacyTelemetry = true
-	conf.Logger = newRaftLog(c.log)
+	conf.Logger = log
 	return conf
 }
 
@@ -81,7 +82,7 @@ func (c *Coordinator) foundGroup(m member) error {
 	if err := os.RemoveAll(filepath.Join(dir, snapshotsPath)); err != nil {
 		return err
 	}
-	conf := c.raftConfig()
+	conf := c.raftConfig(newRaftLog(c.log))
 	store, snapshots, err := openRaftFiles(dir, conf)
 	if err != nil {
 		return err
@@ -124,6 +125,7 @@ func (g *raftGroup) handOver() {
 // close stops Raft.
 func (g *raftGroup) close() error {
 	g.closing.Do(func() {
+		g.log.ending.Store(true)
 		if err := g.raft.Shutdown().Error(); err != nil {
 			g.closeErr = fmt.Errorf("stop Raft: %w", err)
 		}

@@ -38,8 +38,11 @@ type streamLayer struct {
 
 type streamAddr string
 
+// Network implements net.Addr.
 func (a streamAddr) Network() string { return "tcp" }
-func (a streamAddr) String() string  { return string(a) }
+
+// String implements net.Addr.
+func (a streamAddr) String() string { return string(a) }
 
 func newStreamLayer(addr string, token uint64, dial func(context.Context, string, byte) (net.Conn, error), log *slog.Logger) *streamLayer {
 	s := &streamLayer{addr: streamAddr(addr), token: token, dial: dial, log: log,
