@@ -95,7 +95,7 @@ func (c *client) choose(key string) operation {
 
 // do carries the operation out, once, at a random node, and tells how it ended.
 func (c *client) do(o operation) operation {
-	node := c.nodes[c.random.IntN(len(c.nodes))]
+	node := c.choice()
 	o.Node = node.Name
 	etag := c.seen[o.Key].etag
 	o.Call = time.Since(c.start)
@@ -111,6 +111,21 @@ func (c *client) do(o operation) operation {
 		c.seen[o.Key] = sighting{o.Value, o.ETag}
 	}
 	return o
+}
+
+// choice is where the next request goes. Every second client passes over nodes
+// that are down or paused, as users do who notice; otherwise all clients would
+// soon hang at a paused node, and none would see how the others do.
+func (c *client) choice() *cluster.Member {
+	first := c.random.IntN(len(c.nodes))
+	if c.number%2 == 0 {
+		for i := range c.nodes {
+			if m := c.nodes[(first+i)%len(c.nodes)]; m.Running() && !m.Paused() {
+				return m
+			}
+		}
+	}
+	return c.nodes[first]
 }
 
 func (c *client) send(o *operation, address, etag string) {

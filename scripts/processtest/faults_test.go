@@ -190,3 +190,29 @@ func TestANodeIsEnded(t *testing.T) {
 	}
 	w.verify(t, c.Nodes...)
 }
+
+// A node that is stopped for longer than its lease lasts must not be in the
+// way, and must not answer with what it had when it goes on.
+func TestANodeIsPaused(t *testing.T) {
+	c := start(t, cluster.Options{Nodes: 4, Partitions: 64})
+	victim := c.Nodes[0]
+	w := write(t, keysFor("key", 48), func(i int) *cluster.Member { return c.Nodes[1+i%3] })
+	w.progress(t, 500)
+	must(t, victim.Pause())
+	until := time.Now().Add(8 * time.Second)
+	for time.Now().Before(until) {
+		w.progress(t, 100)
+	}
+	must(t, victim.Resume())
+	w.progress(t, 500)
+	whole(t, c)
+	w.end()
+	for _, err := range w.failures {
+		t.Errorf("a request at a living node failed: %v", err)
+	}
+	if w.longest >= 5*time.Second {
+		t.Errorf("%s took no write for %v", w.worst, w.longest)
+	}
+	t.Logf("%d writes; the longest time between two writes of a key was %v", w.count, w.longest.Round(time.Millisecond))
+	w.verify(t, c.Nodes...)
+}
