@@ -105,6 +105,9 @@ func (c *catalogue) apply(r *record) effect {
 		}
 		return noEffect
 	}
+	if r.kind == quietRecord {
+		return noEffect
+	}
 	f := c.copies[r.partition]
 	switch r.kind {
 	case entryRecord:

@@ -22,6 +22,8 @@ const (
 	// idle is how many times as long as a flush took the flusher rests when it
 	// has just begun to be needed; at the limit it does not rest.
 	idle = 6
+	// carryRest is how long the flusher rests after it had entries carried.
+	carryRest = 100 * time.Millisecond
 )
 
 // flusher writes tables to files and cuts the log, on one goroutine, so that
@@ -67,6 +69,7 @@ func (f *flusher) run() {
 			f.settle(n)
 		case now := <-tick.C:
 			f.measureDisk(now)
+			f.e.writer.quiet(now)
 			if now.Before(f.rest) {
 				continue
 			}
@@ -89,8 +92,9 @@ func (f *flusher) relieve() error {
 	}
 	id, found := partition.ID(0), false
 	if log >= memory {
-		id, found = f.holdsLog()
-		f.noteStuck(!found && log > 2)
+		if id, found = f.holdsLog(); !found && log >= 2 {
+			f.carry()
+		}
 	}
 	if !found && memory >= lazy {
 		id, found = f.largest()
@@ -106,11 +110,25 @@ func (f *flusher) relieve() error {
 	return nil
 }
 
-func (f *flusher) noteStuck(stuck bool) {
-	if stuck && !f.stuck {
-		f.e.options.Logger.Warn("the log cannot be cut: a partition has had entries for long that are not committed")
+// carry has the partitions that hold the log, with entries that are not applied
+// and so cannot be flushed, write these again at its end. (A partition may be
+// without enough replicas for days while others write.) It does nothing where
+// that would gain less than it writes.
+func (f *flusher) carry() {
+	_, needy := f.e.retention.oldest()
+	for id := range needy {
+		_, bytes := f.e.retention.pending(id)
+		tooMuch := bytes > maxBatch || bytes*int64(len(needy)) > f.e.options.LogRetention/2
+		if tooMuch && !f.stuck {
+			f.e.options.Logger.Warn("the log cannot be cut: too much in it is not committed", "partition", uint32(id), "bytes", bytes)
+		}
+		f.stuck = tooMuch
+		if !tooMuch {
+			f.e.writer.append(appended{own: &record{partition: id}, carry: true})
+		}
 	}
-	f.stuck = stuck
+	f.e.writer.barrier()
+	f.cut()
 }
 
 // holdsLog returns the largest of the partitions whose flush lets the oldest
@@ -157,8 +175,12 @@ func (f *flusher) settle(n flushedNote) {
 	if told := f.e.onFlushed.Load(); told != nil {
 		(*told)(n.id, n.sequence)
 	}
-	// A stretch begins with a checkpoint, which must be on disk before what it
-	// stands for is cut.
+	f.cut()
+}
+
+// cut cuts the log before the first stretch that is needed. That stretch begins
+// with a checkpoint, which must be on disk before what it stands for goes.
+func (f *flusher) cut() {
 	if at := f.e.retention.needed(); at <= f.e.writer.durable.Load() && f.e.retention.cut(at) {
 		if err := f.e.log.cut(at); err != nil {
 			f.e.fail(err)

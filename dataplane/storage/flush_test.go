@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -76,13 +77,68 @@ func TestFlusherKeepsLimits(t *testing.T) {
 	}
 }
 
+// A partition that cannot commit does not hold the log of the others.
+func TestPendingEntriesAreCarried(t *testing.T) {
+	t.Parallel()
+	o := small(t.TempDir())
+	o.LogRetention = 128 << 10
+	f := open(t, o)
+	stuck := f.OpenPartition(1, lineage)
+	f.write(1, stuck, puts(1, 5, 10)...)
+	f.sync(records(1, puts(6, 12, 10)...)...)
+	f.sync(records(1, inEpoch(2, put(8, "replaced", "x")), inEpoch(2, put(9, "too", "y")))...)
+	busy := f.OpenPartition(2, lineage)
+	n := uint64(0)
+	eventually(t, "the log is cut behind the pending entries", func() bool {
+		for range 10 {
+			n++
+			f.write(2, busy, put(n, "key", fmt.Sprintf("%02000d", n)))
+		}
+		first, err := f.log.wal.FirstIndex()
+		return err == nil && first > 10
+	})
+	f.flusher.stop() // an image is of one moment
+	f.sync()
+	for _, dir := range []string{image(t, f.dir), f.dir} {
+		if dir == f.dir {
+			f.close()
+		}
+		o.Dir = dir
+		r := open(t, o).recovered(1)
+		if r.Applied.Sequence > 5 || r.Applied.Sequence+uint64(len(r.Log)) != 9 {
+			t.Fatalf("recovered %v and %v", r.Applied, sequences(r.Log))
+		}
+		last := r.Log[len(r.Log)-2:]
+		if string(last[0].Key) != "replaced" || last[0].Epoch != 2 || string(last[1].Value) != "y" {
+			t.Errorf("log %+v", last)
+		}
+	}
+}
+
+// Damage to the last thing written is noticed too, once the log has been quiet.
+func TestQuietLogProvesItsLastBatch(t *testing.T) {
+	t.Parallel()
+	f := open(t, small(t.TempDir()))
+	f.write(1, f.OpenPartition(1, lineage), puts(1, 1, 10)...)
+	before := f.writer.durable.Load()
+	eventually(t, "a quiet record", func() bool { return f.writer.quieted.Load() > before })
+	if got := f.writer.durable.Load(); got != before+1 {
+		t.Errorf("%d batches, want one", got-before)
+	}
+	dir := image(t, f.dir)
+	path := segments(t, dir)[0]
+	all := batches(t, dir, path)
+	edit(t, path, flip(all[len(all)-2][1]-20))
+	wantRefused(t, dir, filepath.Base(path))
+}
+
 // Readers see every key at every moment, while it is applied, flushed and
 // applied again.
 func TestReadersDuringFlush(t *testing.T) {
 	t.Parallel()
 	f := open(t, small(t.TempDir()))
 	table := f.OpenPartition(1, lineage)
-	const keys, rounds = 50, 30
+	const keys, rounds = 50, 15
 	key := func(i uint64) []byte { return fmt.Appendf(nil, "key-%d", i) }
 	first := make([]*entry.Entry, 0, keys)
 	for i := range uint64(keys) {

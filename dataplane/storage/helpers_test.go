@@ -21,7 +21,7 @@ var _ replica.State = (*Table)(nil)
 
 func TestMain(m *testing.M) {
 	// Every step of the model waits for the disk; -rapid.checks asks for more.
-	if err := flag.Set("rapid.checks", "12"); err != nil {
+	if err := flag.Set("rapid.checks", "8"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)

@@ -17,7 +17,7 @@ type Options struct {
 	MemoryTable  int64 // bytes that tables of all partitions may hold before they are flushed; default 256 MiB
 	LogRetention int64 // bytes of log beyond which tables are flushed so that it can be cut; default 256 MiB
 	SegmentSize  int   // bytes of one log file; default 32 MiB
-	ReserveDisk  int64 // bytes of free disk below which DiskFull says so; default 1 GiB
+	ReserveDisk  int64 // bytes of free disk below which DiskFull says so; default 512 MiB
 
 	Logger     *slog.Logger          // default: discards
 	Registerer prometheus.Registerer // default: metrics are kept and not shown
@@ -37,7 +37,7 @@ const (
 	defaultMemoryTable  = 256 << 20
 	defaultLogRetention = 256 << 20
 	defaultSegmentSize  = 32 << 20
-	defaultReserveDisk  = 1 << 30
+	defaultReserveDisk  = 512 << 20
 )
 
 func (o Options) withDefaults() (Options, error) {

@@ -30,7 +30,13 @@ const (
 	// checkpointRecord holds what the log knows of every copy. It is the first
 	// record of every stretch of the log.
 	checkpointRecord
+	// quietRecord says nothing. It is written when nothing else has been for a
+	// while: damage to the batch before it can then no longer be taken for a
+	// write that a crash cut short.
+	quietRecord
 )
+
+func (k recordKind) ofPartition() bool { return k < checkpointRecord }
 
 // record is one item of a group commit. Which fields are set is by kind.
 type record struct {
@@ -81,7 +87,7 @@ func appendRecord(dst []byte, r *record) []byte {
 	start := len(dst)
 	dst = append(dst, make([]byte, recordHeaderSize)...)
 	dst = append(dst, byte(r.kind))
-	if r.kind != checkpointRecord {
+	if r.kind.ofPartition() {
 		dst = binary.AppendUvarint(dst, uint64(r.partition))
 	}
 	switch r.kind {
@@ -127,7 +133,7 @@ func decodeRecord(b []byte) (rec record, rest []byte, err error) {
 	}
 	r := reader{b: b[:length], what: "log record"}
 	rec.kind = recordKind(r.byte("kind"))
-	if rec.kind != checkpointRecord {
+	if rec.kind.ofPartition() {
 		rec.partition = r.partition()
 	}
 	switch rec.kind {
@@ -165,6 +171,7 @@ func decodeRecord(b []byte) (rec record, rest []byte, err error) {
 			}
 			rec.copies = append(rec.copies, c)
 		}
+	case quietRecord:
 	default:
 		r.fail("kind") // of a later version, whose store.json would have said so
 	}

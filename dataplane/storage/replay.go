@@ -42,7 +42,6 @@ func (r *replay) batch(index uint64, b []byte) error {
 		}
 		switch r.catalogue.apply(&rec) {
 		case addsEntry:
-			r.retention.add(rec.partition, rec.entry.Sequence)
 			r.add(rec.partition, rec.entry)
 		case voidsEntries:
 			r.retention.forget(rec.partition)
@@ -77,8 +76,11 @@ func (r *replay) add(id partition.ID, e *entry.Entry) {
 		return
 	case e.Sequence <= base:
 		l.entries = nil
+		r.retention.forget(id)
 	default:
-		l.entries = append(l.entries[:e.Sequence-base-1], keep(e))
+		e = keep(e)
+		l.entries = append(l.entries[:e.Sequence-base-1], e)
+		r.retention.add(id, e)
 	}
 	l.gap = 0
 }

@@ -3,16 +3,23 @@ package storage
 import (
 	"sync"
 
+	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
 // retention knows which part of the log is still needed. The log is divided
 // into stretches of a few MiB; for each partition it notes in which of them
-// there are entries that its file does not have.
+// there are entries that its file does not have, and those entries.
 type retention struct {
 	mu        sync.Mutex
 	stretches []stretch
-	spans     map[partition.ID][]span
+	needs     map[partition.ID]*need
+}
+
+// need is what one partition needs of the log.
+type need struct {
+	spans   []span         // by sequence, without gaps, not empty
+	entries []*entry.Entry // those of the spans, one after another
 }
 
 // stretch is a run of the log's batches, the first of which starts with a
@@ -28,7 +35,7 @@ type span struct {
 	min, max uint64 // sequences
 }
 
-func newRetention() *retention { return &retention{spans: map[partition.ID][]span{}} }
+func newRetention() *retention { return &retention{needs: map[partition.ID]*need{}} }
 
 // begin starts a stretch with the batch of that index.
 func (r *retention) begin(index uint64) {
@@ -49,48 +56,82 @@ func (r *retention) grow(bytes int) int64 {
 
 // add notes an entry in the last stretch. It replaces everything the partition
 // had from its sequence on.
-func (r *retention) add(id partition.ID, sequence uint64) {
+func (r *retention) add(id partition.ID, e *entry.Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	n := r.needs[id]
+	if n == nil {
+		n = &need{}
+		r.needs[id] = n
+	}
+	n.truncate(e.Sequence)
 	current := r.stretches[len(r.stretches)-1].first
-	spans := r.spans[id]
-	for len(spans) > 0 {
-		last := &spans[len(spans)-1]
+	if last := len(n.spans) - 1; last >= 0 && n.spans[last].stretch == current {
+		n.spans[last].max = e.Sequence
+	} else {
+		n.spans = append(n.spans, span{stretch: current, min: e.Sequence, max: e.Sequence})
+	}
+	n.entries = append(n.entries, e)
+}
+
+// truncate drops everything from the sequence on.
+func (n *need) truncate(sequence uint64) {
+	for len(n.spans) > 0 {
+		last := &n.spans[len(n.spans)-1]
 		if last.min < sequence {
 			last.max = min(last.max, sequence-1)
 			break
 		}
-		spans = spans[:len(spans)-1]
+		n.spans = n.spans[:len(n.spans)-1]
 	}
-	if n := len(spans); n > 0 && spans[n-1].stretch == current {
-		spans[n-1].max = sequence
-	} else {
-		spans = append(spans, span{stretch: current, min: sequence, max: sequence})
+	for len(n.entries) > 0 && n.entries[len(n.entries)-1].Sequence >= sequence {
+		n.entries[len(n.entries)-1] = nil
+		n.entries = n.entries[:len(n.entries)-1]
 	}
-	r.spans[id] = spans
 }
 
 // forget drops what was noted of a partition: its log is void.
 func (r *retention) forget(id partition.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.spans, id)
+	delete(r.needs, id)
 }
 
 // flushed notes that the partition's file has everything up to the sequence.
 func (r *retention) flushed(id partition.ID, sequence uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	spans := r.spans[id]
-	for len(spans) > 0 && spans[0].max <= sequence {
-		spans = spans[1:]
-	}
-	if len(spans) == 0 {
-		delete(r.spans, id)
+	n := r.needs[id]
+	if n == nil {
 		return
 	}
-	spans[0].min = max(spans[0].min, sequence+1)
-	r.spans[id] = spans
+	for len(n.spans) > 0 && n.spans[0].max <= sequence {
+		n.spans = n.spans[1:]
+	}
+	if len(n.spans) == 0 {
+		delete(r.needs, id)
+		return
+	}
+	n.spans[0].min = max(n.spans[0].min, sequence+1)
+	done := 0
+	for done < len(n.entries) && n.entries[done].Sequence <= sequence {
+		done++
+	}
+	n.entries = append([]*entry.Entry(nil), n.entries[done:]...)
+}
+
+// pending returns the partition's entries that are in no file, and their size
+// in bytes.
+func (r *retention) pending(id partition.ID) (entries []*entry.Entry, bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := r.needs[id]; n != nil {
+		entries = append(entries, n.entries...)
+	}
+	for _, e := range entries {
+		bytes += int64(e.Size())
+	}
+	return entries, bytes
 }
 
 // needed returns the index of the first batch that must stay.
@@ -101,8 +142,8 @@ func (r *retention) needed() uint64 {
 		return 0
 	}
 	first := r.stretches[len(r.stretches)-1].first
-	for _, spans := range r.spans {
-		first = min(first, spans[0].stretch)
+	for _, n := range r.needs {
+		first = min(first, n.spans[0].stretch)
 	}
 	return first
 }
@@ -114,9 +155,9 @@ func (r *retention) oldest() (first uint64, needy map[partition.ID]uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	needy = map[partition.ID]uint64{}
-	for id, spans := range r.spans {
-		if spans[0].stretch == first {
-			needy[id] = spans[0].min
+	for id, n := range r.needs {
+		if n.spans[0].stretch == first {
+			needy[id] = n.spans[0].min
 		}
 	}
 	return first, needy

@@ -8,7 +8,7 @@ func TestRetention(t *testing.T) {
 	stretch := func(first uint64, sequences ...uint64) {
 		r.begin(first)
 		for _, s := range sequences {
-			r.add(1, s)
+			r.add(1, put(s, "k", ""))
 		}
 		r.grow(100)
 	}
@@ -30,11 +30,11 @@ func TestRetention(t *testing.T) {
 	if !r.cut(11) || r.cut(11) || r.bytes() != 200 {
 		t.Errorf("cut: %d bytes left", r.bytes())
 	}
-	r.add(1, 5)
+	r.add(1, put(5, "k", ""))
 	want("5 and 6 replaced", 11)
 	r.flushed(1, 4)
 	want("4 flushed", 21)
-	r.add(1, 2)
+	r.add(1, put(2, "k", ""))
 	r.flushed(1, 1)
 	want("everything replaced", 21)
 	r.begin(31)
@@ -52,11 +52,11 @@ func TestRetentionOfReplacedEntries(t *testing.T) {
 	t.Parallel()
 	r := newRetention()
 	r.begin(1)
-	r.add(1, 7)
-	r.add(1, 8)
-	r.add(1, 9)
+	r.add(1, put(7, "k", ""))
+	r.add(1, put(8, "k", ""))
+	r.add(1, put(9, "k", ""))
 	r.begin(11)
-	r.add(1, 8)
+	r.add(1, put(8, "k", ""))
 	r.flushed(1, 8)
 	if got := r.needed(); got != 11 {
 		t.Errorf("needed from %d, want 11", got)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // logWriter is the only writer of the log. It takes everything that has been
@@ -20,6 +21,13 @@ type logWriter struct {
 	stretch   int64 // bytes after which a new stretch of the log begins
 
 	durable atomic.Uint64 // index of the last batch that is synced
+	quieted atomic.Uint64 // index of the last batch that says nothing
+	said    bool          // whether the batch being gathered says anything
+
+	// For quiet alone: since when the last batch has been seen to be the last,
+	// and behind which a quiet one was asked for.
+	seen, asked uint64
+	seenSince   time.Time
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -38,6 +46,7 @@ type logWriter struct {
 type appended struct {
 	records []entry.Record
 	own     *record // or one of storage's own
+	carry   bool    // or again all that own's partition needs of the log
 	done    func()
 	at      time.Time
 }
@@ -139,7 +148,11 @@ func (w *logWriter) write(batch []appended) error {
 			report(batch[reported:i])
 			reported = i
 		}
-		if own := batch[i].own; own != nil {
+		if batch[i].carry {
+			if err := w.carry(batch[i].own.partition); err != nil {
+				return err
+			}
+		} else if own := batch[i].own; own != nil {
 			w.add(*own)
 		}
 	}
@@ -169,6 +182,10 @@ func (w *logWriter) commit() error {
 		return err
 	}
 	w.durable.Store(index)
+	if !w.said {
+		w.quieted.Store(index)
+	}
+	w.said = false
 	w.metrics.committed(w.records, len(w.buf), time.Since(start))
 	w.grown = w.retention.grow(len(w.buf))
 	w.metrics.logBytes.Set(float64(w.retention.bytes()))
@@ -188,12 +205,28 @@ func (w *logWriter) add(r record) {
 	}
 	w.buf = appendRecord(w.buf, &r)
 	w.records++
+	w.said = w.said || r.kind != quietRecord
 	switch w.catalogue.apply(&r) {
 	case addsEntry:
-		w.retention.add(r.partition, r.entry.Sequence)
+		w.retention.add(r.partition, r.entry)
 	case voidsEntries:
 		w.retention.forget(r.partition)
 	}
+}
+
+// carry writes again what a partition needs of the log, so that what stands
+// before need not stay for it. The first of the entries replaces the others, so
+// they must all be in one batch.
+func (w *logWriter) carry(id partition.ID) error {
+	if err := w.commit(); err != nil {
+		return err
+	}
+	facts, _ := w.catalogue.get(id)
+	entries, _ := w.retention.pending(id)
+	for _, e := range entries {
+		w.add(record{kind: entryRecord, partition: id, lineage: facts.lineage, entry: e})
+	}
+	return nil
 }
 
 func fromEntryRecord(r *entry.Record) record {
@@ -211,6 +244,23 @@ func (w *logWriter) pending() time.Duration {
 		return 0
 	}
 	return time.Since(w.oldest)
+}
+
+// quietAfter is how long nothing is written before a record says so.
+const quietAfter = time.Second
+
+// quiet writes a record that says nothing if nothing has been written for a
+// while. It is called now and then, by one goroutine.
+func (w *logWriter) quiet(now time.Time) {
+	last := w.durable.Load()
+	if last != w.seen {
+		w.seen, w.seenSince = last, now
+	}
+	if last == 0 || last == w.quieted.Load() || last == w.asked || now.Sub(w.seenSince) < quietAfter {
+		return
+	}
+	w.asked = last
+	w.append(appended{own: &record{kind: quietRecord}})
 }
 
 // stop lets the writer end once its queue is empty, and waits for it.
