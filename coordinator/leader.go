@@ -48,12 +48,14 @@ func (c *Coordinator) takeOffice(g *raftGroup) {
 	for g.raft.State() == raft.Leader && c.ctx.Err() == nil {
 		if err := g.raft.Barrier(enqueueTimeout).Error(); err != nil {
 			c.log.Warn("leader has not caught up", "err", err)
+			c.pause(retryLeader)
 			continue
 		}
 		c.liveness.Lock()
 		c.liveness.detector.BecameLeader(c.now())
 		c.liveness.Unlock()
 		if c.fsm.Map().ClusterID == "" && !c.createCluster() {
+			c.pause(retryLeader)
 			continue
 		}
 		c.metrics.elections.Inc()
@@ -111,6 +113,13 @@ func (c *Coordinator) noteCluster() {
 	}
 }
 
+func (c *Coordinator) pause(d time.Duration) {
+	select {
+	case <-c.ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 // lostFollower is told of a follower whose map is newer than ours. A leader
 // that has just proved it leads has the newest map there is: then the
 // follower's is of a history that is gone.
@@ -128,10 +137,7 @@ func (c *Coordinator) lostFollower(since uint64) {
 			c.log.Warn("follower has a map newer than any: the coordinators were restored", "version", version, "since", since)
 			c.stream.reset(version)
 		}
-		select {
-		case <-c.ctx.Done():
-		case <-time.After(retrySlow):
-		}
+		c.pause(retrySlow)
 	})
 	if !started {
 		c.resetting.Store(false)

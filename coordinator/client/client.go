@@ -151,8 +151,18 @@ func (c *Client) named(m *partition.Map) bool {
 	return known && n.Store == c.config.Store && n.Incarnation == c.config.Incarnation
 }
 
+// Err is why the coordinators refuse this program now, a *RefusedError; nil
+// while they do not. It goes on with the map it has, and asks again.
+func (c *Client) Err() error {
+	if refused := c.refused.Load(); refused != nil && !c.named(c.Map()) {
+		return refused
+	}
+	return nil
+}
+
 // Close leaves the coordinators without a word: the map still names the node.
-// It waits for hooks that are being called; their context ends.
+// It waits for hooks that are being called, so it must not be called from one;
+// their context ends.
 func (c *Client) Close() error {
 	c.cancel()
 	for _, l := range c.links {

@@ -285,6 +285,19 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestAFollowerOfAnotherApplicationIsRefused(t *testing.T) {
+	t.Parallel()
+	g := trio.New(t, 1)
+	g.Settings = partition.Settings{Partitions: 4, ReplicationFactor: 1}
+	g.Start()
+	g.Leader()
+	_, err := client.Follow(t.Context(), client.FollowConfig{Coordinators: g.Addrs(), Application: "other", Network: g.Network})
+	var refused *client.RefusedError
+	if !errors.As(err, &refused) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestJoinWaitsAndSaysForWhat(t *testing.T) {
 	t.Parallel()
 	g := trio.New(t, 3)

@@ -3,6 +3,7 @@ package client
 import (
 	"sync"
 
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -63,6 +64,9 @@ func (q *mapQueue) takeAgain() bool {
 // calls it, or another after the stream has moved there.
 func (c *Client) publish(m *partition.Map) {
 	c.current.Store(m)
+	if c.role == protocol.RoleFollower {
+		c.refused.Store(nil)
+	}
 	c.maps.tell()
 }
 

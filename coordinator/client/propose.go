@@ -68,7 +68,7 @@ func (c *Client) sendProposals() {
 			continue
 		}
 		answered := make(chan struct{})
-		l.link.Call(protocol.Encode(protocol.Propose{Changes: changes}), registerTimeout, func(raw []byte, err error) {
+		l.link.Call(protocol.Encode(protocol.Propose{Changes: changes}), requestTimeout, func(raw []byte, err error) {
 			defer close(answered)
 			reply := protocol.Reply{Code: protocol.OK}
 			if err == nil {

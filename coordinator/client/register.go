@@ -10,12 +10,11 @@ import (
 )
 
 const (
-	// registerTimeout bounds one attempt; the coordinators wait up to 5 s for a
-	// leader.
-	registerTimeout = 6 * time.Second
+	// requestTimeout bounds one attempt; a leader that hangs is replaced sooner.
+	requestTimeout = 2 * time.Second
 	// registerAgain is how long an attempt that failed is not repeated,
 	// refusedAgain one that was refused: the operator may change that.
-	registerAgain = 100 * time.Millisecond
+	registerAgain = 50 * time.Millisecond
 	refusedAgain  = 5 * time.Second
 	// registerShows is how long the map may take to show a registration.
 	registerShows = 2 * time.Second
@@ -40,9 +39,7 @@ func (c *Client) registration() {
 		var refusal *RefusedError
 		switch {
 		case errors.As(err, &refusal):
-			c.log.Error("registration refused", "node", c.config.NodeID, "err", err)
-			c.refused.Store(refusal)
-			c.maps.tell()
+			c.refuse(refusal)
 			c.pause(refusedAgain)
 		case err != nil:
 			c.log.Debug("registration failed", "node", c.config.NodeID, "err", err)
@@ -59,9 +56,6 @@ func (c *Client) registration() {
 func (c *Client) register(first bool) (protocol.Reply, error) {
 	l := c.best()
 	if l == nil {
-		if reason, all := c.turnedAway(); all {
-			return protocol.Reply{}, &RefusedError{Node: c.config.NodeID, Reason: reason}
-		}
 		return protocol.Reply{}, errors.New("no coordinator can be reached")
 	}
 	copies := c.config.Copies
@@ -75,7 +69,7 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 		},
 		ClusterID: c.config.ClusterID, Application: c.config.Application, Copies: copies,
 	}
-	reply, err := c.call(l, m, registerTimeout)
+	reply, err := c.call(l, m, requestTimeout)
 	switch {
 	case err != nil:
 		return reply, err
@@ -85,6 +79,14 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 		return reply, errors.New(reply.Text)
 	}
 	return reply, &RefusedError{Node: c.config.NodeID, Reason: reply.Text}
+}
+
+// refuse notes that the coordinators do not want this program; whoever waits to
+// join is told.
+func (c *Client) refuse(reason *RefusedError) {
+	c.log.Error("refused by the coordinators", "node", c.config.NodeID, "err", reason)
+	c.refused.Store(reason)
+	c.maps.tell()
 }
 
 // untilShown waits for the map to name this boot, for a while.

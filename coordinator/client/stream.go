@@ -73,6 +73,9 @@ func (c *Client) supervise() {
 			if l, conn, change := c.follow.other(c.links, now); change {
 				c.followOn(l, conn)
 			}
+			if reason, all := c.turnedAway(); all && c.refused.Load() == nil {
+				c.refuse(&RefusedError{Node: c.config.NodeID, Reason: reason})
+			}
 		}
 	}
 }
