@@ -14,6 +14,9 @@ type handler struct{ c *Coordinator }
 // hello is what this coordinator says of itself.
 func (c *Coordinator) hello() []byte {
 	m := c.memberCopy()
+	if applied := c.fsm.Map(); applied.ClusterID != "" { // sooner than the file
+		m.ClusterID, m.Application = applied.ClusterID, applied.Application
+	}
 	h := protocol.Hello{
 		Role: protocol.RoleCoordinator, Name: c.config.ID, Store: m.Store,
 		ClusterID: m.ClusterID, Application: m.Application,

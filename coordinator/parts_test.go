@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -101,5 +102,49 @@ func TestRaftsLogGoesToSlog(t *testing.T) {
 	}
 	if strings.Contains(got, "not this") || strings.Contains(got, "of no interest") {
 		t.Errorf("level: %s", got)
+	}
+}
+
+func TestASnapshotBringsTheMapBack(t *testing.T) {
+	t.Parallel()
+	f := newFSM(func(err error) { t.Error(err) })
+	for i, c := range []state.Command{
+		state.Create{ClusterID: "c", Application: "a", Settings: settingsWithDefaults(partition.Settings{})},
+		state.Register{Node: partition.Node{ID: "n1", Store: 5, Incarnation: 1, PeerAddr: "h:1"}},
+	} {
+		raw, err := state.Encode(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, ok := f.Apply(&raft.Log{Index: uint64(i + 3), Data: raw}).(state.Result); !ok || r.Err != nil {
+			t.Fatalf("%+v", r)
+		}
+	}
+	shot, err := f.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := raft.NewInmemSnapshotStore()
+	sink, err := store.Create(raft.SnapshotVersionMax, 4, 1, raft.Configuration{}, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shot.Persist(sink); err != nil {
+		t.Fatal(err)
+	}
+	_, from, err := store.Open(sink.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := newFSM(func(err error) { t.Error(err) })
+	if err := again.Restore(from); err != nil {
+		t.Fatal(err)
+	}
+	m := again.Map()
+	if n, ok := m.Node("n1"); !ok || n.Store != 5 || m.Version != 4 || m.ClusterID != "c" {
+		t.Errorf("%+v", m)
+	}
+	if err := again.Restore(io.NopCloser(strings.NewReader("nonsense"))); err == nil {
+		t.Error("restored nonsense")
 	}
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -162,6 +163,13 @@ func (c *Client) takeSnapshot(s protocol.Snapshot) {
 	cur := c.Map()
 	if id := c.ClusterID(); id != "" && id != s.Map.ClusterID {
 		c.log.Error("coordinator sent the map of another cluster", "cluster", s.Map.ClusterID)
+		return
+	}
+	if own := c.config.Application; own != "" && own != s.Map.Application {
+		if c.refused.Load() == nil {
+			c.refuse(&RefusedError{Node: c.config.NodeID, Reason: fmt.Sprintf(
+				"this is for application %q, the cluster serves %q", own, s.Map.Application)})
+		}
 		return
 	}
 	if s.Map.Version <= cur.Version && !s.Reset {
