@@ -138,10 +138,11 @@ func (r *replica) noteRemoval(node partition.NodeID) {
 }
 
 // readmitted reports whether a replica that was removed twice in a minute has
-// waited long enough, doubled with each removal (K3).
+// waited long enough, doubled with each removal (K3). Below min-in-sync nobody
+// waits: nothing commits until it is back.
 func (r *replica) readmitted(node partition.NodeID) bool {
 	removed := r.removals[node]
-	if len(removed) < 2 {
+	if len(removed) < 2 || len(r.conf.Replicas) < r.g.cfg.MinInSync {
 		return true
 	}
 	last := removed[len(removed)-1]

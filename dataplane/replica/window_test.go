@@ -1,0 +1,120 @@
+package replica
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// A log that is longer than what may be unacknowledged must not keep a member,
+// of which nothing is acknowledged yet, from being sent what it lacks.
+func TestALearnerCatchesUpWithALogLongerThanTheWindow(t *testing.T) { // K1
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	for i := range 50 {
+		c.do("n1", c.operation(fmt.Sprint(i), Put, "k", "value"))
+		c.want(fmt.Sprint(i), Done)
+	}
+	c.kill("n2")
+	c.kill("n3")
+	c.pass(time.Second)
+	c.kill("n1")
+	c.restart("n1") // it knows of nothing that is committed
+	c.nodes["n1"].g.cfg.MaxUnackedBytes = 2000
+	c.restart("n2")
+	c.pass(5 * time.Second)
+	if !c.m.Partitions[0].InSync("n2") {
+		t.Fatalf("n2 is not back: %+v, %+v", c.m.Partitions[0], c.status("n1"))
+	}
+}
+
+// A message lost from the middle of a pipeline costs what came after it once
+// more, not once for each message that was rejected because of it.
+func TestAGapInThePipelineIsNotMultiplied(t *testing.T) { // T2
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	const puts = 50
+	n1, n3 := c.nodes["n1"], c.nodes["n3"]
+	sent := 0
+	take := func() (toN3 []delivery) { // what n1 has put out for n3
+		n1.g.Drain(&n1.out)
+		n1.pending = append(n1.pending, n1.out.Records...)
+		n1.ticket = max(n1.ticket, n1.out.Ticket)
+		for _, e := range n1.out.Messages {
+			if e.To == "n3" {
+				sent += len(e.Message.Entries)
+				toN3 = append(toN3, delivery{n1.self, e})
+			}
+		}
+		return toN3
+	}
+	for i := range puts {
+		n1.g.Operate(c.now, c.operation(fmt.Sprint(i), Put, fmt.Sprint(i), "v"))
+		for _, d := range take() {
+			if i > 0 { // the first is lost
+				c.deliver(d)
+			}
+		}
+	}
+	n3.g.Drain(&n3.out)
+	rejects := n3.out.Messages
+	var again []delivery
+	for _, e := range rejects {
+		c.deliver(delivery{n3.self, e})
+		again = append(again, take()...)
+	}
+	for _, d := range again {
+		c.deliver(d)
+	}
+	c.settle()
+	c.pass(time.Second)
+	if c.status("n3").Last != c.status("n1").Last {
+		t.Fatalf("n3 has %d, n1 %d", c.status("n3").Last, c.status("n1").Last)
+	}
+	if len(rejects) < puts-1 || sent > 3*puts {
+		t.Fatalf("%d rejections, %d entries sent for %d", len(rejects), sent, puts)
+	}
+}
+
+// comeAndGo removes n3 and has it back in the set, or tries to, a few times.
+func (c *cluster) comeAndGo() {
+	c.t.Helper()
+	for range 2 {
+		c.cut[[2]partition.NodeID{"n3", "n1"}] = true
+		c.pass(1500 * time.Millisecond)
+		delete(c.cut, [2]partition.NodeID{"n3", "n1"})
+		c.pass(time.Second)
+	}
+}
+
+func TestAReplicaThatComesAndGoesWaits(t *testing.T) { // K3
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.comeAndGo()
+	if c.m.Partitions[0].InSync("n3") {
+		t.Fatal("n3 is back at once, removed twice within a minute")
+	}
+	c.pass(time.Minute)
+	if !c.m.Partitions[0].InSync("n3") {
+		t.Fatal("n3 is not back after a minute")
+	}
+}
+
+// Back-off spares a partition that can do without the replica. One that is
+// below min-in-sync cannot.
+func TestNobodyWaitsToComeBackBelowMinInSync(t *testing.T) { // K3
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.kill("n2")
+	c.pass(time.Second)
+	c.comeAndGo()
+	c.do("n1", c.operation("put", Put, "k", "v"))
+	c.pass(time.Second)
+	c.want("put", Done)
+}
