@@ -153,23 +153,28 @@ func (n *node) wipe() {
 
 // mayWipe reports whether everything acknowledged survives the loss of a disk:
 // for every partition another disk that the map calls in sync, or eligible, is
-// there still. One that was lost and is not yet noticed does not count.
+// there. One loss at a time: while the coordinators have not noticed one, they
+// may take those for dead that still have everything, and keep the lost.
 func (w *world) mayWipe(n *node) bool {
 	m := w.raft.machine.Map()
 	if !m.Placed() {
 		return false
 	}
-	survives := func(list []partition.Replica) bool {
-		for _, r := range list {
-			if other := w.nodes[w.index(r.Node)]; other != n && other.disk.store == r.Store {
-				return true
-			}
-		}
-		return false
-	}
 	for i := range m.Partitions {
 		c := &m.Partitions[i]
-		if !survives(c.Replicas) && !survives(c.Eligible) {
+		others := 0
+		for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
+			for _, r := range list {
+				other := w.nodes[w.index(r.Node)]
+				if other.disk.store != r.Store {
+					return false
+				}
+				if other != n {
+					others++
+				}
+			}
+		}
+		if others == 0 {
 			return false
 		}
 	}
