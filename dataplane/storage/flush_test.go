@@ -223,6 +223,11 @@ func TestFailedWrite(t *testing.T) {
 	if err := e.flush(1, false); err == nil {
 		t.Error("a flush makes a file after the log failed")
 	}
+	wantValue(t, table, "key-000001", "1", 1)
+	if err := e.flush(1, false); err != nil {
+		t.Errorf("flush after a failed one: %v", err)
+	}
+	wantValue(t, table, "key-000001", "1", 1)
 	if err := errors.Join(e.Drop(1)); !errors.Is(err, ErrClosed) {
 		t.Errorf("drop: %v", err)
 	}

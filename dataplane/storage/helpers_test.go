@@ -203,11 +203,11 @@ func image(t *testing.T, from string) string {
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !holds() {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("not after 10 s: %s", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }

@@ -172,11 +172,12 @@ func nextHash(hash uint64, e *entry.Entry) uint64 {
 
 // freeze begins a flush: what it returns is the table's state as of now, and
 // what is applied from now on is for the next flush. If force is not set and
-// there is nothing to flush, it returns false.
+// there is nothing to flush, it returns false; also after a flush that failed,
+// whose content stays frozen, and readable, until the process ends.
 func (t *Table) freeze(force bool) (change, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.gone || t.applied == t.flushed && !(force && t.file == nil) {
+	if makes := force && t.file == nil; t.gone || t.frozen != nil || t.applied == t.flushed && !makes {
 		return change{}, false
 	}
 	t.frozen, t.active = t.active, map[string]*entry.Entry{}
