@@ -82,7 +82,9 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.LogRetention, DefaultRetention)
 	setDefault(&c.InboxBytes, DefaultInboxBytes)
 	c.Limits = c.Limits.WithDefaults()
-	setDefault(&c.Executors, min(runtime.GOMAXPROCS(0), 4))
+	// One for two processors: fewer executors do more at a time, and the rest of
+	// a node takes several times the processor time that they do.
+	setDefault(&c.Executors, min(max(runtime.GOMAXPROCS(0)/2, 1), maxExecutors))
 	setDefault(&c.Timings, replica.DefaultTimings())
 	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
 	if c.Network == nil {
@@ -140,6 +142,9 @@ func (c Config) Validate() error {
 
 // tickInterval is how often an executor lets time pass in its replicas.
 const tickInterval = 25 * time.Millisecond
+
+// maxExecutors is how many executors a node has by default, at most.
+const maxExecutors = 4
 
 // maxValue bounds the largest value that a node may be told to take, in bytes:
 // it must fit into a message between nodes.

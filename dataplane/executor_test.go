@@ -132,13 +132,14 @@ func TestExecutorAnswersAfterTheDisk(t *testing.T) {
 	done := make(chan struct{})
 	var syncing sync.WaitGroup
 	syncing.Go(func() {
+		pace := time.NewTicker(time.Millisecond)
+		defer pace.Stop()
 		for {
 			select {
 			case <-done:
 				return
-			default:
+			case <-pace.C:
 				d.sync()
-				time.Sleep(time.Millisecond) // a disk's pace
 			}
 		}
 	})

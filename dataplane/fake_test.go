@@ -126,11 +126,14 @@ func (m *member) Close() error {
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	deadline := time.After(15 * time.Second)
 	for !holds() {
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-deadline:
 			t.Fatalf("not within 15 s: %s", what)
 		}
-		time.Sleep(2 * time.Millisecond) // between looks at a condition
 	}
 }
