@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/dataplane"
 	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
 type devCommand struct {
@@ -124,7 +125,7 @@ func (d *devCluster) waitReady(ctx context.Context) error {
 	defer ticker.Stop()
 	for _, one := range d.plan.Nodes {
 		for {
-			err := exchange(waiting, http.MethodGet, "http://"+one.HTTP+"/readyz", nil, nil)
+			err := settled(waiting, "http://"+one.HTTP)
 			if err == nil {
 				break
 			}
@@ -134,6 +135,21 @@ func (d *devCluster) waitReady(ctx context.Context) error {
 			case <-ticker.C:
 			}
 		}
+	}
+	return nil
+}
+
+// settled tells why a node cannot serve yet, or does not know who leads.
+func settled(ctx context.Context, server string) error {
+	if err := exchange(ctx, http.MethodGet, server+"/readyz", nil, nil); err != nil {
+		return err
+	}
+	var cluster mapjson.Cluster
+	if err := exchange(ctx, http.MethodGet, server+"/v1/cluster", nil, &cluster); err != nil {
+		return err
+	}
+	if cluster.Leader == "" {
+		return errors.New("it has not heard yet which coordinator leads")
 	}
 	return nil
 }

@@ -17,16 +17,6 @@ type dataFlags struct {
 	Verbose bool `short:"v" help:"Tell the request's way."`
 }
 
-// open makes the client; its operations end with the context returned.
-func (f dataFlags) open(ctx context.Context) (*client.Client, context.Context, context.CancelFunc, error) {
-	c, err := client.New(client.Config{Servers: f.Server, Timeout: f.Timeout})
-	if err != nil {
-		return nil, nil, nil, usage(err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
-	return c, ctx, cancel, nil
-}
-
 func (f dataFlags) options() []client.Option {
 	if f.Verbose {
 		return []client.Option{client.Explain()}
@@ -79,12 +69,11 @@ type getCommand struct {
 
 // Run writes the value, byte for byte, to standard output.
 func (c *getCommand) Run(ctx context.Context, t *terminal) error {
-	server, ctx, cancel, err := c.open(ctx)
+	server, ctx, end, err := c.client(ctx)
 	if err != nil {
 		return err
 	}
-	defer server.Close()
-	defer cancel()
+	defer end()
 	options := c.options()
 	if c.Stale {
 		options = append(options, client.Stale())
@@ -163,12 +152,11 @@ func (c *putCommand) Run(ctx context.Context, t *terminal) error {
 	} else if value, err = io.ReadAll(t.in); err != nil {
 		return coded{fmt.Errorf("read standard input: %w", err), exitNotApplied}
 	}
-	server, ctx, cancel, err := c.open(ctx)
+	server, ctx, end, err := c.client(ctx)
 	if err != nil {
 		return err
 	}
-	defer server.Close()
-	defer cancel()
+	defer end()
 	w, err := server.Put(ctx, c.Key, value, append(conditions, c.dataFlags.options()...)...)
 	if err != nil {
 		return dataError(err)
@@ -196,12 +184,11 @@ func (c *deleteCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	server, ctx, cancel, err := c.open(ctx)
+	server, ctx, end, err := c.client(ctx)
 	if err != nil {
 		return err
 	}
-	defer server.Close()
-	defer cancel()
+	defer end()
 	d, err := server.Delete(ctx, c.Key, append(conditions, c.dataFlags.options()...)...)
 	if err != nil {
 		return dataError(err)

@@ -3,9 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
 
+	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
@@ -16,9 +15,8 @@ type locateCommand struct {
 
 // Run tells where a key belongs.
 func (c *locateCommand) Run(ctx context.Context, t *terminal) error {
-	var l mapjson.Location
-	err := c.firstAnswer(ctx, func(ctx context.Context, server string) error {
-		return exchange(ctx, http.MethodGet, server+"/v1/locate/"+url.PathEscape(c.Key), nil, &l)
+	l, err := askCluster(ctx, c.serverFlags, func(server *client.Client, ctx context.Context) (*mapjson.Location, error) {
+		return server.Locate(ctx, c.Key)
 	})
 	if err != nil {
 		return err

@@ -3,12 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition"
-	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
 type partitionsCommand struct {
@@ -26,10 +25,7 @@ func (c *partitionsCommand) Run(ctx context.Context, t *terminal) error {
 		}
 		only = id
 	}
-	var answer mapjson.Partitions
-	err := c.firstAnswer(ctx, func(ctx context.Context, server string) error {
-		return exchange(ctx, http.MethodGet, server+"/v1/partitions", nil, &answer)
-	})
+	answer, err := askCluster(ctx, c.serverFlags, (*client.Client).Partitions)
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/holdfast-io/holdfast/coordinator"
+	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition"
-	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
 type recoverCommand struct {
@@ -85,11 +85,8 @@ func orderOf(id, node string) (recoveryOrder, error) {
 
 // order sends the order to the coordinators, whom any server names.
 func (f serverFlags) order(ctx context.Context, path string, o recoveryOrder) (coordinator.Recovery, error) {
-	var cluster mapjson.Cluster
 	var done coordinator.Recovery
-	err := f.firstAnswer(ctx, func(ctx context.Context, server string) error {
-		return exchange(ctx, http.MethodGet, server+"/v1/cluster", nil, &cluster)
-	})
+	cluster, err := askCluster(ctx, f, (*client.Client).Cluster)
 	if err != nil {
 		return done, err
 	}

@@ -243,7 +243,7 @@ func TestStatus(t *testing.T) {
 			}
 		})
 	}
-	if code, _, errOut := execute(t, "", "status", "--server", nobody(t)); code != exitNotApplied || !strings.Contains(errOut, "no server could answer") {
+	if code, _, errOut := execute(t, "", "status", "--server", nobody(t)); code != exitNotApplied || !strings.Contains(errOut, "connection refused") {
 		t.Errorf("nobody there: %d %s", code, errOut)
 	}
 }

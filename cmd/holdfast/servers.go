@@ -19,6 +19,27 @@ type serverFlags struct {
 	JSON    bool          `name:"json" help:"Print JSON."`
 }
 
+// client makes a client for the servers, and bounds the context by the timeout.
+func (f serverFlags) client(ctx context.Context) (*client.Client, context.Context, context.CancelFunc, error) {
+	c, err := client.New(client.Config{Servers: f.Server, Timeout: f.Timeout, FailFast: true})
+	if err != nil {
+		return nil, nil, nil, usage(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
+	return c, ctx, func() { cancel(); c.Close() }, nil
+}
+
+// askCluster asks any server something about the cluster.
+func askCluster[T any](ctx context.Context, f serverFlags, question func(*client.Client, context.Context) (*T, error)) (*T, error) {
+	c, ctx, end, err := f.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	answer, err := question(c, ctx)
+	return answer, dataError(err)
+}
+
 // urls returns the servers as URLs without a path; HOST:PORT alone means http.
 func (f serverFlags) urls() ([]string, error) {
 	var out []string

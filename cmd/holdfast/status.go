@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 
+	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
@@ -31,10 +31,8 @@ type overview struct {
 
 // Run tells how the cluster is; exit code 6 says that it is degraded.
 func (c *statusCommand) Run(ctx context.Context, t *terminal) error {
-	var o overview
-	err := c.firstAnswer(ctx, func(ctx context.Context, server string) error {
-		o = overview{Server: server}
-		return o.gather(ctx)
+	o, err := askCluster(ctx, c.serverFlags, func(server *client.Client, ctx context.Context) (*overview, error) {
+		return gather(ctx, server)
 	})
 	if err != nil {
 		return err
@@ -50,17 +48,23 @@ func (c *statusCommand) Run(ctx context.Context, t *terminal) error {
 	return err
 }
 
-func (o *overview) gather(ctx context.Context) error {
-	var nodes mapjson.Nodes
-	var partitions mapjson.Partitions
-	for path, into := range map[string]any{"/v1/cluster": &o.Cluster, "/v1/nodes": &nodes, "/v1/partitions": &partitions} {
-		if err := exchange(ctx, http.MethodGet, o.Server+path, nil, into); err != nil {
-			return err
-		}
+// gather asks three questions; the answers may be of different servers.
+func gather(ctx context.Context, c *client.Client) (*overview, error) {
+	cluster, err := c.Cluster(ctx)
+	if err != nil {
+		return nil, err
 	}
-	o.Nodes, o.Partitions = nodes.Nodes, len(partitions.Partitions)
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	partitions, err := c.Partitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &overview{Cluster: *cluster, Nodes: nodes.Nodes, Partitions: len(partitions.Partitions)}
 	o.judge(partitions.Partitions)
-	return nil
+	return o, nil
 }
 
 // judge finds everything that is not as it should be.
@@ -113,7 +117,7 @@ func (o *overview) judge(partitions []mapjson.Partition) {
 
 func (o *overview) print(w io.Writer) {
 	c := o.Cluster
-	fmt.Fprintf(w, "Cluster %s, application %s, map version %d, as %s sees it\n\n", c.ID, c.Application, c.Version, o.Server)
+	fmt.Fprintf(w, "Cluster %s, application %s, map version %d\n\n", c.ID, c.Application, c.Version)
 	var coordinators []string
 	for _, one := range c.Coordinators {
 		name := nameOr(one.ID, one.PeerAddr)
@@ -139,8 +143,8 @@ func (o *overview) print(w io.Writer) {
 			count(o.primaries[string(n.ID)], "partition", "partitions"), o.replicas[string(n.ID)])
 	}
 	s := c.Settings
-	fmt.Fprintf(w, "Partitions    %d, %d replicas each, of which %d must have a write before it is acknowledged\n\n",
-		o.Partitions, s.ReplicationFactor, s.MinInSync)
+	fmt.Fprintf(w, "Partitions    %d, %s each; %d must have a write before it is acknowledged\n\n",
+		o.Partitions, count(s.ReplicationFactor, "replica", "replicas"), s.MinInSync)
 	if len(o.Reasons) == 0 {
 		fmt.Fprintln(w, "All is well: every partition has a primary and all its replicas in sync.")
 		return

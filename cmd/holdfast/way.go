@@ -13,17 +13,7 @@ import (
 // partition-12's replicas; forwarded to n2, its primary; stored there and on n1
 // and n3; 1.2 ms.
 func inWords(w client.Way, wrote bool) string {
-	var primary string
-	var others []string
-	for i, hop := range strings.Split(w.Route, " > ") {
-		name, note, _ := strings.Cut(hop, " (")
-		switch {
-		case strings.HasPrefix(note, "primary"):
-			primary = name
-		case i > 0:
-			others = strings.Split(hop, ", ")
-		}
-	}
+	route, _ := w.Parse()
 	received := "received by " + w.Node
 	switch w.Role {
 	case "primary":
@@ -34,16 +24,15 @@ func inWords(w client.Way, wrote bool) string {
 		received += ", which is none of " + w.Partition + "'s replicas"
 	}
 	parts := []string{received}
-
-	if primary != "" && primary != w.Node {
-		parts = append(parts, "forwarded to "+primary+", its primary")
+	if route.Server != "" && route.Server != w.Node {
+		parts = append(parts, "forwarded to "+route.Server+", its primary")
 	}
 	switch {
-	case wrote && len(others) > 0:
-		parts = append(parts, "stored there and on "+and(others))
+	case wrote && len(route.Stored) > 0:
+		parts = append(parts, "stored there and on "+and(route.Stored))
 	case wrote:
 		parts = append(parts, "stored there")
-	case primary == "" && w.Role == "replica":
+	case route.Role == "replica":
 		parts = append(parts, "read from its own copy")
 	default:
 		parts = append(parts, "read there")

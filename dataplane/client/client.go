@@ -27,7 +27,10 @@ type Config struct {
 	Servers []string
 	// Spread lets every operation begin with the next server in turn.
 	Spread bool
-	TLS    *tls.Config // for https; nil is the machine's own
+	// FailFast ends an operation once no server at all can be connected to,
+	// rather than at its deadline: for people, who see that nothing runs there.
+	FailFast bool
+	TLS      *tls.Config // for https; nil is the machine's own
 	// Timeout bounds an operation whose context has no deadline; default
 	// DefaultTimeout.
 	Timeout time.Duration
@@ -39,6 +42,7 @@ type Config struct {
 type Client struct {
 	servers   []string // base URLs
 	spread    bool
+	failFast  bool
 	timeout   time.Duration
 	transport *http.Transport
 	http      *http.Client
@@ -52,7 +56,7 @@ func New(c Config) (*Client, error) {
 	if len(c.Servers) == 0 {
 		errs = append(errs, errors.New("name at least one server"))
 	}
-	out := &Client{spread: c.Spread, timeout: c.Timeout}
+	out := &Client{spread: c.Spread, failFast: c.FailFast, timeout: c.Timeout}
 	if out.timeout == 0 {
 		out.timeout = DefaultTimeout
 	}

@@ -163,6 +163,18 @@ func TestAServerThatIsNotThereIsPassedOver(t *testing.T) {
 	}
 }
 
+func TestFailFastWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	c, err := client.New(client.Config{Servers: []string{nowhere(t), nowhere(t)}, FailFast: true, Timeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Get(t.Context(), "k"); !errors.Is(err, client.ErrNotApplied) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAWriteThatGetsNoAnswerIsUnknown(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})

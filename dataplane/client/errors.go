@@ -44,7 +44,11 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		text = fmt.Sprintf("%s (%d %s)", text, e.Status, e.Code)
 	}
-	return fmt.Sprintf("%s %q: %v: %s", e.Operation, e.Key, e.Kind, text)
+	subject := e.Operation
+	if e.Key != "" {
+		subject += fmt.Sprintf(" %q", e.Key)
+	}
+	return fmt.Sprintf("%s: %v: %s", subject, e.Kind, text)
 }
 
 // Unwrap returns the sentinel and the cause.

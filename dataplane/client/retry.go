@@ -27,6 +27,7 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 	pause := &backoff.ExponentialBackOff{InitialInterval: 10 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 500 * time.Millisecond}
 	pause.Reset()
 	var last error
+	met := false // anybody, so far
 	for attempts := 1; ; attempts++ {
 		server := c.servers[(first+attempts-1)%len(c.servers)]
 		a, err := c.once(ctx, server, k, attempts)
@@ -36,7 +37,9 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		if err == nil {
 			return a, nil
 		}
-		again := errors.Is(err, ErrNotApplied) && worthAnother(err)
+		met = met || !errors.Is(err, errUnsent)
+		again := errors.Is(err, ErrNotApplied) && worthAnother(err) &&
+			(met || !c.failFast || attempts < len(c.servers))
 		if !again || ctx.Err() != nil {
 			return a, prefer(ctx, last, err)
 		}
