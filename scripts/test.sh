@@ -24,6 +24,7 @@ case "${1:-}" in
     # One goroutine, pure: the race detector has nothing to see there. Fresh
     # seeds every time, so nothing is taken from the test cache.
     go test -count=1 -timeout 10m ./dataplane/simulation
+    go run ./scripts/simulate -minutes "${HOLDFAST_SIMULATION_MINUTES:-1}"
     ;;
   process)
     HOLDFAST_BINARY="$PWD/bin/holdfast" go test -count=1 -timeout 10m ./scripts/processtest
