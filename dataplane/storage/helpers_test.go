@@ -3,13 +3,13 @@ package storage
 import (
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft-wal/metadb"
 	"go.uber.org/goleak"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
@@ -163,10 +163,17 @@ func wantAbsent(t *testing.T, table *Table, key string) {
 	}
 }
 
-// image copies a data directory as a crash would leave it: without the lock.
+// image copies a data directory as a crash would leave it. raft-wal rotates in
+// the background, so its meta file goes first: what is newer than that is to
+// the copy as if it had never been.
 func image(t *testing.T, from string) string {
 	t.Helper()
 	to := t.TempDir()
+	if err := os.Mkdir(filepath.Join(to, "log"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	first := filepath.Join("log", metadb.FileName)
+	copyFile(t, filepath.Join(from, first), filepath.Join(to, first))
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -175,29 +182,29 @@ func image(t *testing.T, from string) string {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() {
+		switch {
+		case d.IsDir():
 			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		case rel != first:
+			copyFile(t, path, filepath.Join(to, rel))
 		}
-		in, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		out, err := os.Create(filepath.Join(to, rel))
-		if err != nil {
-			return join(err, in)
-		}
-		if _, err := io.Copy(out, in); err != nil {
-			return join(err, in)
-		}
-		if err := in.Close(); err != nil {
-			return err
-		}
-		return out.Close()
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return to
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // eventually waits until a condition holds.

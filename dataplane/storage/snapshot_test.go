@@ -290,17 +290,6 @@ func moveFile(t *testing.T, from, to string) {
 	}
 }
 
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	b, err := os.ReadFile(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(to, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Dropping a copy ends the snapshots of it, and waits for nobody.
 func TestDropDuringSnapshot(t *testing.T) {
 	t.Parallel()
