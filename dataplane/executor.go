@@ -32,7 +32,6 @@ type executor struct {
 	// What follows belongs to the executor's goroutine.
 	taken   pendingList
 	touched []*lane
-	held    map[partition.ID]bool // whose files are being replaced
 	ticks   int
 }
 
@@ -47,7 +46,7 @@ type lane struct {
 func newExecutor(inboxBytes int64, out *outlet) *executor {
 	e := &executor{
 		inbox: newInbox(inboxBytes), lanes: make([]*lane, Lanes),
-		out: out, limit: inboxBytes, held: map[partition.ID]bool{},
+		out: out, limit: inboxBytes,
 	}
 	e.taken.init()
 	e.summary.Store(&summary{})
@@ -99,9 +98,6 @@ func (e *executor) step(b *batch, tick bool) {
 	}
 	for i := range b.messages {
 		m := &b.messages[i]
-		if len(e.held) > 0 && e.held[m.message.Partition] && m.message.Beacon == nil && m.message.Reply == nil {
-			continue
-		}
 		e.touch(m.lane).Message(t, m.from, &m.message)
 	}
 	for _, s := range b.synced {

@@ -7,8 +7,8 @@ import (
 
 // The executor's side of taking in a snapshot. From begins to installed or kept
 // the partition's files are being replaced: its replica, which was a learner
-// with nothing that the snapshot lacks, hears no messages meanwhile, so that it
-// acknowledges nothing that the replacement would lose.
+// with nothing that the snapshot lacks, does nothing meanwhile that the
+// replacement would lose.
 
 // wants asks whether a snapshot is of use.
 func (e *executor) wants(meta replica.SnapshotMeta, done func(bool)) {
@@ -17,26 +17,23 @@ func (e *executor) wants(meta replica.SnapshotMeta, done func(bool)) {
 	}, func() { done(false) })
 }
 
-// begins asks the same, and if so holds the partition.
+// begins asks the same, and if so holds the replica.
 func (e *executor) begins(meta replica.SnapshotMeta, done func(bool)) {
 	e.ask(func(e *executor, _ replica.Time) {
-		yes := !e.held[meta.Partition] && e.lanes[laneOf(meta.Partition)].group.WantsSnapshot(meta)
-		if yes {
-			e.held[meta.Partition] = true
-		}
-		done(yes)
+		done(e.lanes[laneOf(meta.Partition)].group.BeginsSnapshot(meta))
 	}, func() { done(false) })
 }
 
 // kept ends the hold: the old copy stays.
 func (e *executor) kept(meta replica.SnapshotMeta) {
-	e.ask(func(e *executor, _ replica.Time) { delete(e.held, meta.Partition) }, func() {})
+	e.ask(func(e *executor, _ replica.Time) {
+		e.lanes[laneOf(meta.Partition)].group.SnapshotKept(meta.Partition)
+	}, func() {})
 }
 
 // installed ends the hold with the state that the snapshot has become.
 func (e *executor) installed(meta replica.SnapshotMeta, table *storage.Table, done func()) {
 	e.ask(func(e *executor, t replica.Time) {
-		delete(e.held, meta.Partition)
 		e.install(meta.Partition, table)
 		e.touch(laneOf(meta.Partition)).SnapshotInstalled(t, meta, table)
 		done()

@@ -1,6 +1,9 @@
 package replica
 
 import (
+	"slices"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -35,29 +38,57 @@ func (g *Group) SnapshotSent(now Time, order SnapshotOrder, _ error) {
 }
 
 // WantsSnapshot reports whether a learner here has use for a snapshot. A copy
-// that the map counts on, in sync or eligible, is never replaced (C5).
+// that the map counts on, in sync or eligible, is never replaced (C5), and no
+// entry that a primary may count on.
 func (g *Group) WantsSnapshot(meta SnapshotMeta) bool {
 	r := g.replicas[meta.Partition]
-	if r == nil || r.conf == nil || r.role != Learner || meta.Lineage != r.lineage {
+	if r == nil || r.conf == nil || r.role != Learner || r.replacing || meta.Lineage != r.conf.Lineage {
 		return false
 	}
 	if _, ok := partition.Find(r.conf.Eligible, r.self()); ok && !r.void {
 		return false
 	}
-	return r.void || meta.Applied.Sequence > r.applied
+	return r.void || meta.Applied.Sequence > max(r.applied, r.kept)
+}
+
+// BeginsSnapshot reports the same. If so the copy on disk may be replaced from
+// now on: until SnapshotInstalled or SnapshotKept the replica hears no messages
+// and takes nothing over, for what it wrote would go with the old copy.
+func (g *Group) BeginsSnapshot(meta SnapshotMeta) bool {
+	if !g.WantsSnapshot(meta) {
+		return false
+	}
+	g.replicas[meta.Partition].replacing = true
+	return true
+}
+
+// SnapshotKept says that the old copy stays after all.
+func (g *Group) SnapshotKept(id partition.ID) {
+	if r := g.replicas[id]; r != nil {
+		r.replacing = false
+	}
 }
 
 // SnapshotInstalled says that the snapshot is whole, synced, and in the place
-// of the old copy. The driver asked WantsSnapshot in the same step that began
-// the replacement.
+// of the old copy, as BeginsSnapshot allowed. The map may have a new lineage
+// since then, in which this copy is void, or the one that was chosen.
 func (g *Group) SnapshotInstalled(now Time, meta SnapshotMeta, state State) {
 	g.advanceClock(now)
 	r := g.replica(meta.Partition)
-	r.state = state
-	r.void = false
+	at := meta.Applied.Sequence
+	r.state, r.lineage = state, meta.Lineage
+	r.void, r.replacing = false, false
 	r.log.reset(meta.Applied)
-	r.durable, r.committed, r.applied, r.flushed = meta.Applied.Sequence, meta.Applied.Sequence, meta.Applied.Sequence, meta.Applied.Sequence
+	r.durable, r.committed, r.applied, r.flushed, r.kept = at, at, at, at, at
 	r.follower = follower{}
+	// What the old copy wrote last may be synced only now.
+	g.unsynced = slices.DeleteFunc(g.unsynced, func(u unsynced) bool { return u.replica == r && u.adopted == 0 })
+	if r.conf != nil {
+		r.adoptLineage()
+		// An epoch adopted meanwhile is on disk with the lineage of the old copy.
+		g.write(r, entry.Position{}, r.adopted, entry.Record{Partition: r.id, Lineage: r.lineage, Adopted: r.adopted})
+	}
+	r.view = nil // readers have none with the new state
 	r.publish()
 	r.mark()
 }

@@ -240,7 +240,7 @@ func TestUnsafeRecoveryVoidsOtherCopies(t *testing.T) { // section 4 of the desi
 		conf.Replicas = conf.Replicas[1:2]
 	})
 	c.pass(2 * time.Second)
-	if s := c.status("n3"); !s.Void || s.Lineage != 8 {
+	if s := c.status("n3"); !s.Void || s.Lineage != 7 {
 		t.Fatalf("%+v", s)
 	}
 	if s := c.status("n2"); s.Void || s.Role != Committing {

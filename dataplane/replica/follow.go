@@ -97,6 +97,7 @@ func (r *replica) onAppend(from Peer, m *Message) {
 			seq = m.Previous.Sequence - 1
 		}
 		hint, _ := r.log.position(seq)
+		r.kept = min(r.kept, seq)
 		r.send(from.Node, Message{Kind: Reject, Previous: m.Previous, Last: hint})
 		return
 	}
@@ -117,6 +118,7 @@ func (r *replica) onAppend(from Peer, m *Message) {
 		r.appendEntry(e)
 	}
 	r.agreed = max(r.agreed, compared)
+	r.kept = max(r.kept, compared)
 	r.heard = max(r.heard, m.Committed)
 	r.applyFollowed()
 	r.ackDue = true

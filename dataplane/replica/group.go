@@ -56,7 +56,8 @@ func NewGroup(cfg Config) *Group {
 		replicas:    map[partition.ID]*replica{},
 		sessions:    map[partition.NodeID]Peer{},
 		connections: map[partition.NodeID]connection{},
-		beacons:     beacons{sent: map[partition.NodeID][]sentBeacon{}},
+		// An answer to an earlier boot's beacon must not be taken for one to ours.
+		beacons: beacons{id: cfg.Self.Incarnation << 32, sent: map[partition.NodeID][]sentBeacon{}},
 	}
 }
 
@@ -71,6 +72,7 @@ func (g *Group) Load(c Copy) {
 		r.log.append(e)
 	}
 	r.durable = r.log.last().Sequence
+	r.kept = r.durable
 	r.committed, r.applied = c.Applied.Sequence, c.Applied.Sequence
 	r.flushed = c.Applied.Sequence
 }
@@ -132,7 +134,9 @@ func (g *Group) Message(now Time, from Peer, m *Message) {
 		}
 	default:
 		if g.takes(m.Partition) {
-			g.replica(m.Partition).message(from, m)
+			if r := g.replica(m.Partition); !r.replacing {
+				r.message(from, m)
+			}
 		}
 	}
 }

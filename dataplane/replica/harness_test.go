@@ -143,11 +143,13 @@ func (n *testNode) boot(held time.Duration) {
 		Publish: func(_ partition.ID, v *View) { n.view = v },
 	})
 	if len(n.disk) > 0 {
-		cp := Copy{Lineage: 7, State: newTestState()}
+		cp := Copy{Lineage: n.disk[0].Lineage, State: newTestState()}
 		n.state = cp.State.(*testState)
 		for _, rec := range n.disk {
-			cp.Adopted = max(cp.Adopted, rec.Adopted)
-			if e := rec.Entry; e != nil {
+			if rec.Adopted >= cp.Adopted && rec.Adopted != 0 {
+				cp.Adopted, cp.Lineage = rec.Adopted, rec.Lineage
+			}
+			if e := rec.Entry; e != nil && rec.Lineage == cp.Lineage {
 				cp.Log = append(cp.Log[:min(int(e.Sequence-1), len(cp.Log))], e)
 			}
 		}

@@ -52,6 +52,10 @@ type replica struct {
 	applied        uint64
 	flushed        uint64
 	void           bool // the copy is of no use: only a snapshot helps
+	replacing      bool // a snapshot is about to take its place
+	// kept is up to where entries agreed with a primary when they came: they
+	// are, or will be, acknowledged, and primaries may count on them.
+	kept uint64
 
 	promises []promise
 	release  release
@@ -108,8 +112,8 @@ func (r *replica) mark() {
 // adopt makes a newer configuration this replica's own (W4). The adoption is on
 // its way to the disk when it returns; what acts in the new epoch waits for it.
 func (r *replica) adopt(c *partition.Configuration) {
-	if r.conf != nil && c.Epoch <= r.conf.Epoch {
-		return
+	if r.conf != nil && c.Epoch <= r.conf.Epoch || c.Epoch < r.adopted {
+		return // where the map is behind the disk, the operator is waited for
 	}
 	old := r.conf
 	r.conf = c
@@ -169,13 +173,15 @@ func (r *replica) openState() {
 }
 
 // adoptLineage handles an unsafe recovery: the copy that was chosen keeps its
-// data under the new lineage, all others begin again from a snapshot.
+// data under the new lineage, all others begin again from a snapshot. Until
+// they have one their lineage, on disk too, stays that of their data, so that a
+// restart does not make them good.
 func (r *replica) adoptLineage() {
-	if r.lineage == r.conf.Lineage {
-		return
-	}
-	r.lineage = r.conf.Lineage
-	if !r.conf.InSync(r.self()) {
+	switch {
+	case r.lineage == r.conf.Lineage:
+	case r.conf.InSync(r.self()):
+		r.lineage, r.void = r.conf.Lineage, false
+	default:
 		r.void = true
 	}
 }
@@ -226,6 +232,7 @@ func (r *replica) appendEntry(e *entry.Entry) {
 func (r *replica) replaceFrom(sequence uint64) {
 	r.log.truncate(sequence - 1)
 	r.durable = min(r.durable, sequence-1)
+	r.kept = min(r.kept, sequence-1)
 }
 
 // applyTo applies committed entries up to sequence.

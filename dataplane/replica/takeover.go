@@ -18,7 +18,7 @@ func (r *replica) becomeWaiting() {
 // tryTakeOver begins the take-over once every promise has run out or was
 // released, the boot wait is over, and the epoch is adopted on disk (L4, L5).
 func (r *replica) tryTakeOver() {
-	if r.role != Waiting || r.void || r.promisesHold() || r.g.bootWait() || r.adoptedDurable < r.conf.Epoch {
+	if r.role != Waiting || r.void || r.replacing || r.promisesHold() || r.g.bootWait() || r.adoptedDurable < r.conf.Epoch {
 		return
 	}
 	r.role = Comparing

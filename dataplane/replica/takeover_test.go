@@ -244,9 +244,7 @@ func TestLateReplyFromAnEarlierOfficeDoesNotCount(t *testing.T) { // L3
 	early := c.held
 	c.held = nil
 	for _, d := range early {
-		if d.env.Message.Reply.ID <= 4 {
-			c.deliver(d)
-		}
+		c.deliver(d)
 	}
 	if m := c.nodes["n1"].g.replicas[0].member("n3"); m != nil && m.lease > c.nodes["n1"].g.replicas[0].term.Add(time.Second) {
 		t.Fatal("a beacon of an earlier office extended the lease")
@@ -261,5 +259,58 @@ func TestSettleExpiresALeasedAnswer(t *testing.T) { // L3, W5
 	}
 	if got := a.Settle(10).Outcome; got != Expired {
 		t.Fatalf("at the end: %v", got)
+	}
+}
+
+// The coordinators are restored from a backup: the map is behind what this
+// replica has adopted, and the partition waits for the operator.
+func TestALowerEpochThanTheOneOnDiskIsNotAdopted(t *testing.T) { // W4
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	old := c.m
+	c.configure(func(conf *partition.Configuration) { conf.Primary = "n2" })
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[1:] })
+	c.serve("n2")
+	for _, n := range c.sorted() {
+		n.down = true
+	}
+	restored := *old
+	restored.Version = c.m.Version + 1
+	c.m = &restored
+	for _, n := range c.sorted() {
+		n.boot(0)
+	}
+	c.pass(3 * time.Second)
+	for _, n := range c.sorted() {
+		if s, ok := n.g.Status(0); ok {
+			t.Fatalf("%s acts in epoch %d, as %v, and has adopted %d", n.self.Node, s.Epoch, s.Role, n.g.replicas[0].adopted)
+		}
+	}
+}
+
+// A node answers a beacon of an earlier boot, and the answer arrives at the
+// next, which has sent one of the same number meanwhile.
+func TestAReplyToAnEarlierBootsBeaconDoesNotCount(t *testing.T) { // L3
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.hold = func(from partition.NodeID, e Envelope) bool { return from == "n3" && e.Message.Kind == BeaconReply }
+	c.pass(2 * time.Second)
+	early := c.held
+	c.kill("n1")
+	c.restart("n1")
+	for range 200 {
+		if c.status("n1").Role >= Comparing {
+			break
+		}
+		c.pass(25 * time.Millisecond)
+	}
+	c.pass(300 * time.Millisecond)
+	for _, d := range early {
+		c.deliver(d)
+	}
+	if m := c.nodes["n1"].g.replicas[0].member("n3"); m.lease != 0 {
+		t.Fatal("the answer to an earlier boot's beacon gives a lease")
 	}
 }

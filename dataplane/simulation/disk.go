@@ -74,6 +74,16 @@ func (d *disk) sync(p *process) {
 	})
 }
 
+// void makes the entries of a partition that are not synced count for nothing:
+// the record of another copy stands behind them in the log.
+func (d *disk) void(id partition.ID) {
+	for i := range d.pending {
+		if d.pending[i].Partition == id {
+			d.pending[i].Entry = nil
+		}
+	}
+}
+
 func (d *disk) syncTime() time.Duration {
 	w := d.w
 	switch {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 )
 
@@ -67,12 +66,16 @@ func (p *process) arrives(d time.Duration, run func()) {
 // the group. A crash between the two finds the new copy.
 func (p *process) install(meta replica.SnapshotMeta, image *table) {
 	w := p.n.w
+	if !p.group.BeginsSnapshot(meta) {
+		w.fail("%s wants a snapshot of %s, and does not begin it", p.n.id, meta.Partition)
+	}
+	p.n.disk.void(meta.Partition)
 	c := &p.n.disk.copies[meta.Partition]
 	if !c.exists || c.lineage != meta.Lineage {
 		*c = diskCopy{exists: true, lineage: meta.Lineage}
 	}
 	c.file = image
-	c.log = logAfter(c.log, meta.Applied)
+	c.log = nil
 	c.agrees = min(c.agrees, meta.Applied.Sequence)
 	w.coverage[snapshotInstalled]++
 	w.logf("%s has a snapshot of %s at %d/%d", p.n.id, meta.Partition, meta.Applied.Sequence, meta.Applied.Epoch)
@@ -81,15 +84,4 @@ func (p *process) install(meta replica.SnapshotMeta, image *table) {
 		p.tables[meta.Partition] = t
 		p.input(func(g *replica.Group, now replica.Time) { g.SnapshotInstalled(now, meta, t) })
 	})
-}
-
-// logAfter keeps of a log what still counts behind a new file: the entries
-// after its end, if the log has that very position.
-func logAfter(log []*entry.Entry, at entry.Position) []*entry.Entry {
-	for i, e := range log {
-		if e.Position == at {
-			return append([]*entry.Entry(nil), log[i+1:]...)
-		}
-	}
-	return nil
 }
