@@ -170,8 +170,8 @@ func (n *Node) startReplicas(context.Context) error {
 		sent:  n.snapshotSent,
 		count: func(outcome string) { n.metrics.snapshots.WithLabelValues("out", outcome).Inc() },
 	}
-	n.receiving = n.newReceiving()
 	n.slots = make(slots, settings.Partitions)
+	n.receiving = n.newReceiving()
 	booted := now()
 	for range n.cfg.Executors {
 		n.executors = append(n.executors, n.newExecutor())

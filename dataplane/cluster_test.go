@@ -26,6 +26,7 @@ type cluster struct {
 	client  *http.Client
 
 	base  string // holds the data directories, and outlives the nodes
+	tune  func(*Config)
 	mu    sync.Mutex
 	nodes map[partition.NodeID]*Node
 	dirs  map[partition.NodeID]string
@@ -33,8 +34,14 @@ type cluster struct {
 
 func newCluster(t *testing.T, nodes, partitions int) *cluster {
 	t.Helper()
+	return newTunedCluster(t, nodes, partitions, func(*Config) {})
+}
+
+func newTunedCluster(t *testing.T, nodes, partitions int, tune func(*Config)) *cluster {
+	t.Helper()
 	c := &cluster{
-		t: t, base: t.TempDir(), network: transport.NewMemory(), nodes: map[partition.NodeID]*Node{}, dirs: map[partition.NodeID]string{},
+		tune: tune,
+		t:    t, base: t.TempDir(), network: transport.NewMemory(), nodes: map[partition.NodeID]*Node{}, dirs: map[partition.NodeID]string{},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}},
 		trio: newTrio(&partition.Map{Version: 1, ClusterID: "test cluster", Settings: partition.Settings{
 			Partitions: partitions, ReplicationFactor: min(nodes, 3), MinInSync: min(nodes, 2), ExpectNodes: nodes,
@@ -87,11 +94,13 @@ func (c *cluster) start(id partition.NodeID) {
 	c.mu.Lock()
 	dir := c.dirs[id]
 	c.mu.Unlock()
-	n, err := start(context.Background(), Config{
+	config := Config{
 		NodeID: id, DataDir: dir, HTTPAddr: "127.0.0.1:0", PeerAddr: string(id) + ":7071",
 		Coordinators: []string{"none:1"}, Network: c.network.Host(string(id)),
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", string(id)),
-	}, c.trio.join)
+	}
+	c.tune(&config)
+	n, err := start(context.Background(), config, c.trio.join)
 	if err != nil {
 		c.t.Errorf("start %s: %v", id, err)
 		return
@@ -292,4 +301,65 @@ func TestNodeAlone(t *testing.T) {
 	c := newCluster(t, 1, 8)
 	c.putAll(0, 20, "n1")
 	c.checkAll(0, 20, "n1")
+}
+
+// counted is the value of a counter of a node.
+func (c *cluster) counted(id partition.NodeID, name string, labels ...string) float64 {
+	c.t.Helper()
+	c.mu.Lock()
+	n := c.nodes[id]
+	c.mu.Unlock()
+	families, err := n.cfg.Gatherer.Gather()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	total := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			matches := true
+			for i, l := range m.GetLabel() {
+				matches = matches && (i >= len(labels) || l.GetValue() == labels[i])
+			}
+			if matches {
+				total += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return total
+}
+
+// TestWipedDiskIsRebuiltFromSnapshots has nodes that keep next to no log, so
+// that entries alone cannot help.
+func TestWipedDiskIsRebuiltFromSnapshots(t *testing.T) {
+	t.Parallel()
+	c := newTunedCluster(t, 3, 8, func(c *Config) {
+		c.MemoryTable, c.LogRetention = 64<<10, 16<<10
+	})
+	value := bytes.Repeat([]byte("v"), 2<<10)
+	for i := range 200 {
+		if status, body := c.do("n1", http.MethodPut, fmt.Sprintf("big-%d", i), value); status/100 != 2 {
+			t.Fatalf("put big-%d: %d %s", i, status, body)
+		}
+	}
+	c.kill("n2")
+	c.fail("n2")
+	c.wipe("n2")
+	c.start("n2")
+	eventually(t, "n2 in sync again", c.whole)
+	if got := c.counted("n2", "holdfast_snapshots_total", "in", "done"); got == 0 {
+		t.Error("no snapshot was taken in")
+	}
+	c.trio.change(func(m *partition.Map) {
+		for i, p := range m.Partitions {
+			m.Partitions[i] = next(m, p, "n2", p.Replicas)
+		}
+	})
+	for i := range 200 {
+		if status, body := c.do("n2", http.MethodGet, fmt.Sprintf("big-%d", i), nil); status != http.StatusOK || body != string(value) {
+			t.Fatalf("get big-%d: %d, %d bytes", i, status, len(body))
+		}
+	}
 }
