@@ -3,6 +3,7 @@ package dataplane
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -271,11 +272,7 @@ func TestWipedDiskIsRebuilt(t *testing.T) {
 	c.start("n2")
 	eventually(t, "n2 in sync again", c.whole)
 	// As the primary, it answers from what it has received.
-	c.trio.change(func(m *partition.Map) {
-		for i, p := range m.Partitions {
-			m.Partitions[i] = next(m, p, "n2", p.Replicas)
-		}
-	})
+	c.toPrimary("n2")
 	c.checkAll(0, 40, "n2")
 }
 
@@ -303,63 +300,22 @@ func TestNodeAlone(t *testing.T) {
 	c.checkAll(0, 20, "n1")
 }
 
-// counted is the value of a counter of a node.
-func (c *cluster) counted(id partition.NodeID, name string, labels ...string) float64 {
-	c.t.Helper()
-	c.mu.Lock()
-	n := c.nodes[id]
-	c.mu.Unlock()
-	families, err := n.cfg.Gatherer.Gather()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	total := 0.0
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			matches := true
-			for i, l := range m.GetLabel() {
-				matches = matches && (i >= len(labels) || l.GetValue() == labels[i])
-			}
-			if matches {
-				total += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return total
-}
-
-// TestWipedDiskIsRebuiltFromSnapshots has nodes that keep next to no log, so
-// that entries alone cannot help.
-func TestWipedDiskIsRebuiltFromSnapshots(t *testing.T) {
+func TestNodeThatCannotGoOn(t *testing.T) {
 	t.Parallel()
-	c := newTunedCluster(t, 3, 8, func(c *Config) {
-		c.MemoryTable, c.LogRetention = 64<<10, 16<<10
-	})
-	value := bytes.Repeat([]byte("v"), 2<<10)
-	for i := range 200 {
-		if status, body := c.do("n1", http.MethodPut, fmt.Sprintf("big-%d", i), value); status/100 != 2 {
-			t.Fatalf("put big-%d: %d %s", i, status, body)
-		}
+	told := make(chan error, 1)
+	c := newTunedCluster(t, 1, 8, func(c *Config) { c.Failed = func(err error) { told <- err } })
+	n := c.nodes["n1"]
+	if n.Err() != nil {
+		t.Fatal(n.Err())
 	}
-	c.kill("n2")
-	c.fail("n2")
-	c.wipe("n2")
-	c.start("n2")
-	eventually(t, "n2 in sync again", c.whole)
-	if got := c.counted("n2", "holdfast_snapshots_total", "in", "done"); got == 0 {
-		t.Error("no snapshot was taken in")
+	broken := errors.New("the disk failed")
+	n.fail(broken)
+	n.fail(errors.New("and again"))
+	<-n.Done()
+	if err := <-told; !errors.Is(err, broken) || !errors.Is(n.Err(), broken) {
+		t.Errorf("told %v, Err is %v; want %v", err, n.Err(), broken)
 	}
-	c.trio.change(func(m *partition.Map) {
-		for i, p := range m.Partitions {
-			m.Partitions[i] = next(m, p, "n2", p.Replicas)
-		}
-	})
-	for i := range 200 {
-		if status, body := c.do("n2", http.MethodGet, fmt.Sprintf("big-%d", i), nil); status != http.StatusOK || body != string(value) {
-			t.Fatalf("get big-%d: %d, %d bytes", i, status, len(body))
-		}
+	if err := (*backend)(n).Ready(); !errors.Is(err, broken) {
+		t.Errorf("ready: %v, want the reason", err)
 	}
 }

@@ -69,7 +69,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
 	// Failed, if set, is called once, from a goroutine of the node, when it
-	// cannot go on: its disk failed. The process should end; Close still works.
+	// cannot go on: its disk failed. The process should end; Close still works,
+	// but not from within Failed, which it waits for.
 	Failed func(err error)
 }
 

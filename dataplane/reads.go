@@ -54,11 +54,17 @@ func (s slots) read(op *replica.Operation, now func() replica.Time) (replica.Ans
 		return a, false
 	}
 	after := s[op.Partition].Load()
-	if after.table != before.table || after.view == nil || after.view.Epoch != before.view.Epoch || !after.view.MayRead(now()) {
+	if !before.vouchedBy(after, now) {
 		return replica.Answer{}, false
 	}
 	a.Epoch, a.Lineage = after.view.Epoch, after.view.Lineage
 	return a, true
+}
+
+// vouchedBy reports whether what was read from a slot may be answered, judged
+// by the slot taken after it was read.
+func (s *slot) vouchedBy(after *slot, now func() replica.Time) bool {
+	return after.table == s.table && after.view != nil && after.view.Epoch == s.view.Epoch && after.view.MayRead(now())
 }
 
 // stale answers from whatever is here.

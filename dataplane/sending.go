@@ -67,13 +67,24 @@ func (s *sending) work() {
 		s.mu.Unlock()
 
 		err := s.stream(o)
-		if err != nil && !errors.Is(err, errUnwanted) && !errors.Is(err, context.Canceled) {
-			s.logger.Warn("snapshot not delivered", slog.String("partition", o.Partition.String()),
-				slog.String("node", string(o.To)), slog.Any("err", err))
-		}
+		s.note(o, err)
 		s.count(outcomeOf(err))
 		s.sent(o, err)
 	}
+}
+
+// note logs a failure: one side's storage is the operator's business, a broken
+// connection comes and goes.
+func (s *sending) note(o replica.SnapshotOrder, err error) {
+	level := slog.LevelWarn
+	switch {
+	case err == nil, errors.Is(err, errUnwanted), errors.Is(err, context.Canceled):
+		return
+	case errors.Is(err, errLinkDown), errors.Is(err, transport.ErrDown), errors.Is(err, transport.ErrBroken):
+		level = slog.LevelDebug
+	}
+	s.logger.Log(s.ctx, level, "snapshot not delivered", slog.String("partition", o.Partition.String()),
+		slog.String("node", string(o.To)), slog.Any("err", err))
 }
 
 func outcomeOf(err error) string {
