@@ -33,6 +33,8 @@ type receiving struct {
 	mu     sync.Mutex
 	closed bool
 	open   map[receivingKey]*receivedStream
+	// newest is closed when the newest stream of a partition has ended.
+	newest map[partition.ID]chan struct{}
 }
 
 type receivingKey struct {
@@ -82,7 +84,8 @@ func (r *receiving) request(from *session, body []byte, reply func([]byte)) {
 	}
 }
 
-// begin starts a stream; an earlier one of the partition ends. Caller holds mu.
+// begin starts a stream; an earlier one of the partition ends, and is waited
+// for: it may be at replacing the copy. Caller holds mu.
 func (r *receiving) begin(key receivingKey, body []byte, p receivedPart) error {
 	meta, err := decodeMeta(key.stream, body)
 	switch {
@@ -104,9 +107,21 @@ func (r *receiving) begin(key receivingKey, body []byte, p receivedPart) error {
 	s := &receivedStream{meta: meta, parts: make(chan receivedPart, 1)}
 	s.parts <- p
 	r.open[key] = s
+	before, done := r.newest[key.partition], make(chan struct{})
+	if r.newest == nil {
+		r.newest = map[partition.ID]chan struct{}{}
+	}
+	r.newest[key.partition] = done
 	r.streams.Go(func() {
+		if before != nil {
+			<-before
+		}
 		err := r.run(s)
+		close(done)
 		r.mu.Lock()
+		if r.newest[key.partition] == done {
+			delete(r.newest, key.partition)
+		}
 		if r.open[key] == s {
 			r.end(key, s)
 		}
