@@ -123,12 +123,13 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 	if err != nil {
 		return err
 	}
-	identity := n.storage.Identity()
+	identity, found := n.storage.Identity(), n.copies()
 	c, err := join(ctx, client.Config{
 		NodeID: n.cfg.NodeID, Coordinators: n.cfg.Coordinators, Application: n.cfg.Application, Zone: n.cfg.Zone,
 		HTTPAddr: httpAddr, PeerAddr: peerAddr,
 		Store: identity.StoreID, Incarnation: identity.Incarnation, ClusterID: identity.ClusterID,
-		Copies: n.copies(), Report: n.report, OnMap: n.joined.onMap, ProposesItself: true,
+		Copies: found, CurrentCopies: func() []client.Copy { return n.currentCopies(found) },
+		Report: n.report, OnMap: n.joined.onMap, ProposesItself: true,
 		TLS: n.cfg.TLS, Network: n.cfg.Network, Logger: n.cfg.Logger,
 	})
 	if err != nil {
@@ -146,6 +147,46 @@ func (n *Node) copies() []client.Copy {
 	var copies []client.Copy
 	for _, r := range n.recovered {
 		copies = append(copies, client.Copy{Partition: r.Partition, Epoch: r.Adopted, Lineage: r.Lineage})
+	}
+	return copies
+}
+
+// currentCopies are those that a registration reports which is repeated, for
+// coordinators that were restored from an old backup: by now the copies may have
+// adopted epochs that the map lacks.
+func (n *Node) currentCopies(found []client.Copy) []client.Copy {
+	if !n.ready.Load() {
+		return found
+	}
+	told := make(chan []client.Copy, len(n.executors))
+	asked := 0
+	for _, e := range n.executors {
+		if e.inbox.event(func(e *executor, _ replica.Time) { told <- e.copies() }) {
+			asked++
+		}
+	}
+	var copies []client.Copy
+	for range asked {
+		select {
+		case some := <-told:
+			copies = append(copies, some...)
+		case <-n.ctx.Done():
+			return copies
+		}
+	}
+	return copies
+}
+
+// copies are those of the executor's replicas.
+func (e *executor) copies() []client.Copy {
+	var copies []client.Copy
+	for _, l := range e.lanes {
+		if l == nil {
+			continue
+		}
+		l.group.Copies(func(c replica.Copy) {
+			copies = append(copies, client.Copy{Partition: c.Partition, Epoch: c.Adopted, Lineage: c.Lineage})
+		})
 	}
 	return copies
 }

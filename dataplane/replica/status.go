@@ -42,6 +42,16 @@ func (g *Group) Statuses(yield func(Status)) {
 	}
 }
 
+// Copies yields which copies there are, in the order of partitions: their
+// partition, lineage, and the highest epoch they have adopted.
+func (g *Group) Copies(yield func(Copy)) {
+	for _, r := range g.order {
+		if r.state != nil {
+			yield(Copy{Partition: r.id, Lineage: r.lineage, Adopted: r.adopted})
+		}
+	}
+}
+
 func (r *replica) status() Status {
 	s := Status{
 		Partition: r.id, Epoch: r.conf.Epoch, Lineage: r.lineage, Role: r.role,
