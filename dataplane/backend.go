@@ -95,9 +95,7 @@ func (b *backend) forward(to partition.NodeID, op *replica.Operation, done func(
 	frame := framePool.Get().(*[]byte)
 	*frame = wire.AppendOperation((*frame)[:0], op, remaining)
 	link.Call(*frame, remaining+replyGrace, func(reply []byte, err error) { done(answerOf(reply, err)) })
-	if cap(*frame) <= 4*frameBytes {
-		framePool.Put(frame)
-	}
+	putFrame(frame)
 }
 
 // answerOf is what the end of a call says of its operation.

@@ -13,8 +13,16 @@ import (
 // message alone may be larger.
 const frameBytes = 256 << 10
 
-// framePool has the buffers that operations are encoded in to be forwarded.
+// framePool has the buffers in which operations and their answers are encoded
+// on their way between nodes.
 var framePool = sync.Pool{New: func() any { return new([]byte) }}
+
+// putFrame gives a buffer back, unless a large value made it large.
+func putFrame(frame *[]byte) {
+	if cap(*frame) <= 4*frameBytes {
+		framePool.Put(frame)
+	}
+}
 
 // outlet carries out what an executor's replicas ask for. It belongs to one
 // executor and is not safe for concurrent use.

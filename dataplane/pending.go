@@ -24,7 +24,15 @@ func (p *pending) answered(a replica.Answer) {
 		p.done(a, gateway.Certain)
 		return
 	}
-	p.reply(wire.AppendAnswer(nil, &a))
+	replyAnswer(p.reply, &a)
+}
+
+// replyAnswer sends an answer to another node. reply copies what it is given.
+func replyAnswer(reply func([]byte), a *replica.Answer) {
+	frame := framePool.Get().(*[]byte)
+	*frame = wire.AppendAnswer((*frame)[:0], a)
+	reply(*frame)
+	putFrame(frame)
 }
 
 // refused ends an operation that certainly was not logged here: there is no
@@ -35,7 +43,7 @@ func (p *pending) refused(op *replica.Operation) {
 		return
 	}
 	a := replica.Answer{Outcome: replica.TimedOut, Partition: op.Partition, Epoch: op.Epoch}
-	p.reply(wire.AppendAnswer(nil, &a))
+	replyAnswer(p.reply, &a)
 }
 
 // abandoned ends one that a replica has and will not answer: it may be logged.
@@ -45,7 +53,7 @@ func (p *pending) abandoned() {
 		return
 	}
 	a := replica.Answer{Outcome: replica.Unknown}
-	p.reply(wire.AppendAnswer(nil, &a))
+	replyAnswer(p.reply, &a)
 }
 
 // pendingList is a ring of the pending operations, around itself.
