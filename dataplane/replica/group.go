@@ -77,12 +77,10 @@ func (g *Group) Load(c Copy) {
 	r.flushed = c.Applied.Sequence
 }
 
-// SetMap gives the group a newer map. Older ones are ignored.
+// SetMap gives the group the next map. The driver brings them in order: one with
+// a lower version is that of coordinators which were restored from a backup.
 func (g *Group) SetMap(now Time, m *partition.Map) {
 	g.advanceClock(now)
-	if g.current != nil && m.Version <= g.current.Version {
-		return
-	}
 	g.current = m
 	for i := range m.Nodes {
 		n := &m.Nodes[i]
@@ -90,7 +88,9 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 			g.sessions[n.ID] = Peer{Node: n.ID, Store: n.Store, Incarnation: n.Incarnation}
 		}
 		if n.ID == g.cfg.Self.Node {
-			g.named = n.Incarnation == g.cfg.Self.Incarnation && n.Store == g.cfg.Self.Store
+			// Who was named is not made nobody by a map from before.
+			g.named = n.Store == g.cfg.Self.Store &&
+				(n.Incarnation == g.cfg.Self.Incarnation || g.named && n.Incarnation < g.cfg.Self.Incarnation)
 		}
 	}
 	if !g.named {
