@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -109,7 +110,7 @@ func BenchmarkSend(b *testing.B) {
 		case nil:
 			i++
 		case ErrBacklog:
-			time.Sleep(100 * time.Microsecond)
+			runtime.Gosched()
 		default:
 			b.Fatal(err)
 		}

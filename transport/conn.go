@@ -140,7 +140,7 @@ func (c *conn) fail(err error) {
 func (c *conn) read() error {
 	for {
 		k, id, body, err := c.in.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return errors.New("closed by the peer")
 		}
 		if err != nil {

@@ -65,7 +65,7 @@ func TestCutHoldsBackUntilItIsHealed(t *testing.T) {
 		if err := p.link.Send([]byte("held")); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(5 * time.Second)
+		time.Sleep(5 * time.Second) //nolint:forbidigo // the bubble's clock
 		synctest.Wait()
 		if got := p.serverSide.seen(); len(got) != 1 {
 			t.Fatalf("through the cut: %q", got)

@@ -151,7 +151,8 @@ func TestSilentPeerIsGivenUpByBothSides(t *testing.T) {
 				p.server, p.client = m.Host("server"), m.Host("client")
 				p.connect(Options{}, Options{})
 
-				time.Sleep(time.Hour) // idle, but alive
+				// idle, but alive
+				time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
 				if len(p.serverSide.seen())+len(p.clientSide.seen()) != 2 {
 					t.Fatalf("%q %q", p.serverSide.seen(), p.clientSide.seen())
 				}
@@ -163,7 +164,7 @@ func TestSilentPeerIsGivenUpByBothSides(t *testing.T) {
 				}
 				result := make(chan error, 1)
 				p.link.Call([]byte("x"), time.Hour, func(_ []byte, err error) { result <- err })
-				time.Sleep(11 * time.Second)
+				time.Sleep(11 * time.Second) //nolint:forbidigo // the bubble's clock
 				synctest.Wait()
 				if err := <-result; !errors.Is(err, ErrBroken) {
 					t.Fatalf("call: %v", err)

@@ -156,7 +156,7 @@ func TestHeadersThatDoNotArrive(t *testing.T) {
 	n := serve(t, newFake("n4"), Limits{HeaderRead: 50 * time.Millisecond, Idle: 50 * time.Millisecond})
 	for _, start := range []string{"", "GET /v1/kv/a HT", "GET /v1/kv/a HTTP/1.1\r\nHost: a\r\n"} {
 		c := n.dial(t)
-		io.WriteString(c, start)                            // nolint:errcheck // the close tells
+		io.WriteString(c, start)                            //nolint:errcheck // the close tells
 		c.SetReadDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // then the read blocks
 		if _, err := io.Copy(io.Discard, c); err != nil {   // until the server closes it
 			t.Errorf("%q: %v", start, err)

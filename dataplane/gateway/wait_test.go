@@ -192,7 +192,9 @@ func TestCloseEndsWaits(t *testing.T) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(10 * time.Second); !ok(); <-again.C {
 		if time.Now().After(end) {
 			t.Fatalf("not in 10 s: %s", what)
 		}

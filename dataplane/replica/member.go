@@ -153,7 +153,7 @@ func (r *replica) flushMembers() {
 			if r.role == Comparing && (!m.inSync || m.hasLast) {
 				continue
 			}
-			if m.probeAt == 0 || r.g.now.Sub(Time(m.probeAt)) >= r.g.cfg.Timings.Resend {
+			if m.probeAt == 0 || r.g.now.Sub(m.probeAt) >= r.g.cfg.Timings.Resend {
 				m.probeAt = r.g.now
 				r.send(m.node, Message{Kind: Probe, Configuration: r.configurationFor(m)})
 			}

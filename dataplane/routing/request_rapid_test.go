@@ -20,7 +20,7 @@ func TestVerdictsNeverClaimTooMuch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		action := rapid.SampledFrom([]replica.Action{replica.Get, replica.Put, replica.Delete}).Draw(t, "action")
 		m := placedMap(1, 1, "n1")
-		now, deadline := replica.Time(0), replica.Time(1000*ms)
+		now, deadline := replica.Time(0), 1000*ms
 		r := NewRequest("n9", replica.Operation{Action: action}, deadline)
 		doubtful := partition.Epoch(0) // highest epoch of an attempt that may be logged
 		for range 200 {
