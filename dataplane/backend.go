@@ -86,7 +86,7 @@ const replyGrace = 500 * time.Millisecond
 
 // forward sends an operation to another node.
 func (b *backend) forward(to partition.NodeID, op *replica.Operation, done func(replica.Answer, gateway.Sent)) {
-	link := b.peers.link(to, classRequest)
+	link := b.peers.link(to, classData)
 	remaining := op.Deadline.Sub(now())
 	if link == nil || remaining <= 0 {
 		done(replica.Answer{}, gateway.NeverSent)

@@ -115,7 +115,7 @@ func (h *inboundHandler) accepts(s *session, m *replica.Message) bool {
 func (h *inboundHandler) Request(c transport.Conn, body []byte, reply func(body []byte)) {
 	s, ok := c.Identity().(*session)
 	switch {
-	case ok && s.class == classRequest:
+	case ok && s.class == classData:
 		h.operation(body, reply)
 	case ok && s.class == classBulk:
 		h.node.receiving.request(s, body, reply)
