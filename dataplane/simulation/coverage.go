@@ -21,6 +21,7 @@ const (
 	faultCutOneWay
 	faultCutBothWays
 	faultIsolated
+	faultReset
 	faultStorm
 	faultRate
 	faultSlowDisk
@@ -79,7 +80,7 @@ const (
 )
 
 var counterNames = [counters]string{
-	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations",
+	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "connections reset",
 	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes",
 	"messages between replicas", "messages lost", "messages lost to cuts", "messages repeated", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",

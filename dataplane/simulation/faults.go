@@ -16,6 +16,7 @@ const (
 	cutOneWay
 	cutBothWays
 	isolate
+	reset
 	storm
 	rate
 	slowDisk
@@ -106,6 +107,8 @@ func (w *world) fault() {
 		w.cut(n.index, kind == cutBothWays)
 	case isolate:
 		w.isolate(n)
+	case reset:
+		w.reset(n)
 	case storm:
 		d := w.duration(3 * time.Second)
 		w.logf("messages take long for %v", d)
@@ -169,7 +172,7 @@ func (w *world) mayWipe(n *node) bool {
 				if other.disk.store != r.Store {
 					return false
 				}
-				if other != n {
+				if other != n && other.disk.copies[i].exists {
 					others++
 				}
 			}
@@ -223,6 +226,21 @@ func (w *world) isolate(n *node) {
 			w.net.block(other, n.index, d)
 		}
 		w.strain(n.index, other, d)
+	}
+}
+
+// reset breaks connections of a node though nothing is wrong with the network:
+// what is under way on them may still arrive, long after what is sent later.
+func (w *world) reset(n *node) {
+	w.coverage[faultReset]++
+	for other := range w.nodes {
+		if other == n.index || !n.up || w.chance(0.5) {
+			continue
+		}
+		n.process.later(0, func() { n.process.broken(other) })
+		if o := w.nodes[other]; o.up {
+			o.process.later(w.between(0, 5*time.Millisecond), func() { o.process.broken(n.index) })
+		}
 	}
 }
 

@@ -65,7 +65,7 @@ func (p *process) readHere(q *request) {
 		a.Outcome, a.Value, a.Result.Sequence = replica.Found, value, version.Sequence
 	}
 	check := func() {
-		if p.views[id].MayRead(p.now()) && p.views[id].Epoch == before.Epoch {
+		if p.tables[id] == t && p.views[id].Epoch == before.Epoch && p.views[id].MayRead(p.now()) {
 			w.coverage[readHere]++
 			q.finish(routing.Answered, a)
 			return
@@ -73,11 +73,23 @@ func (p *process) readHere(q *request) {
 		w.coverage[readHereExpired]++
 		q.next()
 	}
-	if w.chance(0.3) {
+	p.checked(check)
+}
+
+// checked lets the last check of an answer happen at once, mostly: a process may
+// stand still between what it found and the clock that it reads.
+func (p *process) checked(check func()) {
+	w := p.n.w
+	switch {
+	case !w.quiet && w.chance(w.profile.badMoment):
+		w.coverage[faultPause]++
+		p.n.pause(w.between(0, 4*time.Second))
+		p.later(0, check)
+	case w.chance(0.1):
 		p.later(w.around(5*time.Millisecond), check)
-		return
+	default:
+		check()
 	}
-	check()
 }
 
 // next does what routing says now.
@@ -153,12 +165,11 @@ func (p *process) operate(op replica.Operation) {
 // answer settles what the group answered, now or, where the executor is slow,
 // a little later, and takes it to the node that asked.
 func (p *process) answer(a replica.Answer) {
-	w := p.n.w
-	if a.Leased && w.chance(0.1) {
-		p.later(w.around(10*time.Millisecond), func() { p.settled(a.Settle(p.now())) })
+	if a.Leased {
+		p.checked(func() { p.settled(a.Settle(p.now())) })
 		return
 	}
-	p.settled(a.Settle(p.now()))
+	p.settled(a)
 }
 
 func (p *process) settled(a replica.Answer) {

@@ -32,6 +32,8 @@ func run() error {
 		minutes = flag.Float64("minutes", 0, "for how long")
 		stop    = flag.Int("stop", 10, "end after this many failures")
 		workers = flag.Int("workers", runtime.NumCPU(), "schedules at the same time")
+		table   = flag.Bool("rules", false, "break each rule of the protocol in turn, and see how soon it shows")
+		only    = flag.String("rule", "", "with -rules: only those that begin so")
 		profile = flag.String("cpuprofile", "", "write a CPU profile there")
 	)
 	flag.Parse()
@@ -51,6 +53,9 @@ func run() error {
 	}
 	if *count == 0 && *minutes == 0 {
 		*minutes = 1
+	}
+	if *table {
+		return checkRules(*only, max(*count, 2000), *minutes)
 	}
 	if *from == 0 {
 		*from = uint64(time.Now().UnixNano())

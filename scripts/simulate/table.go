@@ -1,0 +1,104 @@
+package main
+
+// rule is one of the design's rules, and how to break it in the source.
+type rule struct {
+	name     string
+	file     string
+	old, new string
+}
+
+const (
+	replicaDir  = "dataplane/replica/"
+	routingDir  = "dataplane/routing/"
+	stateDir    = "coordinator/state/"
+	inSyncBelow = "r.inBoth() < r.g.cfg.MinInSync || "
+)
+
+// rules are those whose absence loses a write, serves an old value, applies
+// something twice, or blocks a partition. See DESIGN.md beside each file.
+var rules = []rule{
+	{"W2 acknowledged before the fsync", replicaDir + "follow.go",
+		"Sequence: min(r.agreed, r.durable), Epoch", "Sequence: r.agreed, Epoch"},
+	{"W2 acknowledged before comparison", replicaDir + "follow.go",
+		"Sequence: min(r.agreed, r.durable), Epoch", "Sequence: r.durable, Epoch"},
+	{"W3 own fsync not waited for", replicaDir + "takeover.go",
+		"upTo := r.durable\n", "upTo := r.log.last().Sequence\n"},
+	{"W3 commits below min-in-sync", replicaDir + "takeover.go",
+		"if " + inSyncBelow + "upTo <= r.committed", "if upTo <= r.committed"},
+	{"W4 older epochs accepted", replicaDir + "follow.go",
+		"if m.Epoch < r.conf.Epoch {", "if false {"},
+	{"W4 acts before the map names it", replicaDir + "group.go",
+		"if !g.named || from.Node", "if from.Node"},
+	{"W4 messages of an earlier boot", replicaDir + "group.go",
+		" || from.Incarnation < known.Incarnation {", " {"},
+	{"W5 refusals do not wait", replicaDir + "operate.go",
+		"case prepared:\n", "case false:\n"},
+	{"W5 refusals without lease", replicaDir + "operate.go",
+		"case !r.mayRead():\n", "case false:\n"},
+	{"C1 a timeout ends a change", replicaDir + "change.go",
+		"	c := r.change\n	if r.g.now < c.next {", "	c := r.change\n	if r.g.now.Sub(c.began) > 600*time.Millisecond {\n		r.change = nil\n		return\n	}\n	if r.g.now < c.next {"},
+	{"C2 commits with the new set only", replicaDir + "takeover.go",
+		"	if m.inSync {\n		return true\n	}\n	if r.change == nil {\n		return false\n	}",
+		"	if r.change == nil {\n		return m.inSync\n	}"},
+	{"C2 commits with the old set only", replicaDir + "takeover.go",
+		"	if r.change == nil {\n		return false\n	}\n	_, ok", "	if true {\n		return false\n	}\n	_, ok"},
+	{"C2 min-in-sync of the old set", replicaDir + "takeover.go",
+		"	if r.change == nil {\n		return len(r.conf.Replicas)\n	}", "	if true {\n		return len(r.conf.Replicas)\n	}"},
+	{"C5 eligible not remembered", stateDir + "transition.go",
+		"	return without(union(cur.Eligible, removed), replicas)", "	return nil"},
+	{"C5 eligible not cleared", stateDir + "transition.go",
+		"	if len(replicas) >= minInSync {\n		return nil\n	}\n	return without(union(cur.Eligible, removed), replicas)",
+		"	return without(union(without(cur.Eligible, removed), removed), replicas)"},
+	{"C6 goes on over a gap of epochs", replicaDir + "replica.go",
+		"case r.isPrimary() && c.Epoch == old.Epoch+1:", "case r.isPrimary():"},
+	{"T2 what differs is kept", replicaDir + "log.go",
+		"return e != nil && e.Epoch == p.Epoch", "return e != nil"},
+	{"T2 cut to committed", replicaDir + "replica.go",
+		"			r.role = Secondary\n", "			r.role = Secondary\n			r.replaceFrom(max(r.committed, r.log.base.Sequence) + 1)\n"},
+	{"T3 commits before the marker", replicaDir + "takeover.go",
+		" || upTo < r.marker", ""},
+	{"T3 reads what is prepared", replicaDir + "operate.go",
+		" || r.role == Committing && r.prepared[string(op.Key)] != nil", ""},
+	{"L2 no promise", replicaDir + "beacon.go",
+		"		r.promise(from.Node, length)\n", ""},
+	{"L2 promises as short as leases", replicaDir + "beacon.go",
+		"length := b.Lease * g.cfg.Timings.Promise / g.cfg.Timings.Lease", "length := b.Lease"},
+	{"L3 no lease", replicaDir + "operation.go",
+		"return v != nil && v.Serving && (v.Alone || now < v.LeaseUntil)", "return v != nil && v.Serving"},
+	{"L3 lease from the answer", replicaDir + "beacon.go",
+		"sent.at.Add(g.cfg.Timings.Lease)", "g.now.Add(g.cfg.Timings.Lease)"},
+	{"L4 claims of an old primary honoured", replicaDir + "beacon.go",
+		"return r.conf.Primary == from.Node", "return true"},
+	{"L4 promises not waited for", replicaDir + "takeover.go",
+		" || r.promisesHold()", ""},
+	{"L4 a release voids all promises", replicaDir + "promise.go",
+		"if r.promises[i].node == from.Node {\n			r.promises[i].until = 0", "if true {\n			r.promises[i].until = 0"},
+	{"L5 no wait after a start", replicaDir + "promise.go",
+		"return g.now < g.cfg.Booted.Add(g.cfg.HeldPromise)", "return false"},
+	{"L7 learner added without promise", replicaDir + "change.go",
+		" && r.g.now < m.lease", ""},
+	{"K1 eligible replaced by snapshot", replicaDir + "catchup.go",
+		"if _, ok := partition.Find(r.conf.Eligible, r.self()); ok && !r.void {", "if false {"},
+	{"K2 learner added too early", replicaDir + "catchup.go",
+		" && m.match >= r.committed && m.match >= r.marker", ""},
+	{"Q1 prepared requests not found", replicaDir + "operate.go",
+		"if e := r.requests[op.Request]; e != nil {", "if e := r.requests[op.Request]; false {"},
+	{"Q1 applied requests not found", replicaDir + "operate.go",
+		"		case applied:\n", "		case applied && false:\n"},
+	{"Q3 forgotten requests accepted", replicaDir + "operate.go",
+		"		case forgotten:\n", "		case forgotten && false:\n"},
+	{"Q4 accepted in another epoch", replicaDir + "operate.go",
+		"case op.Epoch < r.conf.Epoch || r.role < Waiting:", "case r.role < Waiting:"},
+	{"Q4 logged, then 'not applied'", replicaDir + "replica.go",
+		"r.answer(Answer{Tag: w.op.Tag, Outcome: Unknown})\n	}\n	r.primary", "r.answer(Answer{Tag: w.op.Tag, Outcome: TimedOut})\n	}\n	r.primary"},
+	{"Q4 a refusal after an unknown", routingDir + "answer.go",
+		"if a.Epoch <= r.suspect {", "if false {"},
+	{"Q4 503 after an unknown", routingDir + "request.go",
+		"if r.write && r.suspect != 0 {\n		return r.finish(Decision{Step: Finish, Verdict: OutcomeUnknown", "if false {\n		return r.finish(Decision{Step: Finish, Verdict: OutcomeUnknown"},
+	{"4 no compare-and-set", stateDir + "changes.go",
+		"case c.Epoch != cur.Epoch, cur.Epoch != was.Epoch:", "case cur.Epoch != was.Epoch:"},
+	{"4 a start does not raise epochs", stateDir + "register.go",
+		"	next := *cur\n	next.Epoch++\n	if next.Primary == b.node.ID {", "	next := *cur\n	if true {\n		return next\n	}\n	if next.Primary == b.node.ID {"},
+	{"4 a wiped disk is not noticed", stateDir + "register.go",
+		"lostDisk := again && known.Store != n.Store", "lostDisk := false"},
+}
