@@ -2,7 +2,9 @@ package replica
 
 import (
 	"maps"
+	"math/bits"
 	"slices"
+	"time"
 
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -57,9 +59,9 @@ func (g *Group) sendBeacons() {
 // onBeacon gives promises, and names what is not promised (L1, L2).
 func (g *Group) onBeacon(from Peer, b *Beacon) {
 	reply := &Answering{ID: b.ID}
-	length := b.Lease * g.cfg.Timings.Promise / g.cfg.Timings.Lease
 	// A longer promise than this node has noted on disk is not its to give.
-	tooLong := length > g.cfg.Timings.Promise
+	tooLong := b.Lease > g.cfg.Timings.Lease
+	length := g.promiseFor(b.Lease)
 	for _, c := range b.Claims {
 		if !g.takes(c.Partition) {
 			// What an answer does not list is promised: this must be listed.
@@ -78,6 +80,21 @@ func (g *Group) onBeacon(from Peer, b *Beacon) {
 		r.promise(from.Node, length)
 	}
 	g.send(from.Node, Message{Kind: BeaconReply, Reply: reply})
+}
+
+// promiseFor is how long a promise for a lease must last: G/L times as long,
+// never less.
+func (g *Group) promiseFor(lease time.Duration) time.Duration {
+	t := &g.cfg.Timings
+	if lease <= 0 || lease >= t.Lease {
+		return t.Promise
+	}
+	hi, lo := bits.Mul64(uint64(lease), uint64(t.Promise))
+	length, rest := bits.Div64(hi, lo, uint64(t.Lease)) // below Promise, for lease is below Lease
+	if rest > 0 {
+		length++
+	}
+	return time.Duration(length)
 }
 
 // honour reports whether a claim gets this partition's promise: from the

@@ -314,3 +314,33 @@ func TestAReplyToAnEarlierBootsBeaconDoesNotCount(t *testing.T) { // L3
 		t.Fatal("the answer to an earlier boot's beacon gives a lease")
 	}
 }
+
+// Timings are settings: a lease of seconds must be promised in full.
+func TestALongLeaseIsPromisedInFull(t *testing.T) { // L2
+	t.Parallel()
+	c := newCluster(t, 3)
+	timings := DefaultTimings()
+	timings.Lease, timings.Promise = 20*time.Second, 25*time.Second
+	g := NewGroup(Config{
+		Self: c.nodes["n2"].self, MinInSync: 2, ReplicationFactor: 3, Timings: timings, Booted: c.now,
+		Open: func(partition.ID, uint32) State { return newTestState() },
+	})
+	g.SetMap(c.now, c.m)
+	for id, lease := range []time.Duration{20 * time.Second, time.Second + 1, 21 * time.Second} {
+		g.replicas[0].promises = nil
+		g.Message(c.now, c.nodes["n1"].self, &Message{Kind: BeaconMessage, Beacon: &Beacon{
+			ID: uint64(id), Lease: lease, Claims: []Claim{{Epoch: 1}},
+		}})
+		var got time.Duration
+		for _, p := range g.replicas[0].promises {
+			got = p.until.Sub(c.now)
+		}
+		want := time.Duration(0) // longer than this node's own: not promised
+		if lease <= timings.Lease {
+			want = (lease*5 + 3) / 4
+		}
+		if got != want {
+			t.Errorf("a lease of %v is promised for %v, want %v", lease, got, want)
+		}
+	}
+}
