@@ -49,7 +49,6 @@ type call struct {
 	existed  bool   // done
 	read     []byte // found
 	floor    uint64 // the newest sequence of the key that anybody had seen at the call
-	follows  uint64 // done: the sequence of the write of the key before it
 }
 
 func (c *call) String() string {

@@ -18,33 +18,38 @@ const checkLimit = 5 * time.Second
 // can only be in their order, which keeps the search short.
 type register struct{ sequence, latest uint64 }
 
-// linearizable is one key's model. Inputs and outputs are both in the call.
+// linearizable is one key's model. Inputs and outputs are both in the span.
 var linearizable = porcupine.Model{
 	Init: func() any { return register{} },
 	Step: func(state, input, _ any) (bool, any) {
-		c, now := input.(*call), state.(register)
-		switch c.fate {
+		s, now := input.(*span), state.(register)
+		if s.placed && s.follows != now.latest {
+			return false, now
+		}
+		switch s.fate {
 		case found:
-			return now.sequence == c.sequence, now
+			return now.sequence == s.sequence, now
 		case absent:
 			return now.sequence == 0, now
 		case failed:
-			return now.sequence == c.sequence && !c.holds(now.sequence), now
+			return now.sequence == s.sequence && !s.holds(now.sequence), now
 		default: // done
-			if c.sequence == 0 { // a delete of nothing
+			switch {
+			case s.sequence == 0: // a delete of nothing
 				return now.sequence == 0, now
-			}
-			if !c.holds(now.sequence) || c.existed != (now.sequence != 0) || c.follows != now.latest {
+			case !s.holds(now.sequence) || s.existed != (now.sequence != 0):
 				return false, now
+			case s.absentAfter():
+				return true, register{0, s.sequence}
 			}
-			if c.action == replica.Delete {
-				return true, register{0, c.sequence}
-			}
-			return true, register{c.sequence, c.sequence}
+			return true, register{s.sequence, s.sequence}
 		}
 	},
 	Equal: func(a, b any) bool { return a.(register) == b.(register) },
 }
+
+// absentAfter reports whether a write leaves no value.
+func (c *call) absentAfter() bool { return c.action == replica.Delete }
 
 // holds judges the call's condition of a key whose value has the sequence.
 func (c *call) holds(sequence uint64) bool {
@@ -94,14 +99,29 @@ func (w *world) checkHistory() {
 
 // possible reports whether one key's history is linearizable.
 func possible(history []*span) bool {
-	if !tighten(history) {
+	writes := arrange(history)
+	if !tighten(history, writes) {
 		return false
 	}
+	guess := make([]*span, len(history))
+	for i, s := range history {
+		c := *s
+		guess[i] = &c
+	}
+	guessed := arrange(guess)
+	place(guess, guessed)
+	if tighten(guess, guessed) && search(guess) == porcupine.Ok {
+		return true
+	}
+	return search(history) != porcupine.Illegal
+}
+
+func search(history []*span) porcupine.CheckResult {
 	operations := make([]porcupine.Operation, len(history))
 	for i, s := range history {
-		operations[i] = porcupine.Operation{Call: s.from, Return: s.to, Input: s.call}
+		operations[i] = porcupine.Operation{Call: s.from, Return: s.to, Input: s}
 	}
-	return porcupine.CheckOperationsTimeout(linearizable, operations, checkLimit) != porcupine.Illegal
+	return porcupine.CheckOperationsTimeout(linearizable, operations, checkLimit)
 }
 
 // resolve finds out what became of a write that the client knows nothing of.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"time"
 )
@@ -37,6 +38,7 @@ func run() error {
 		profile = flag.String("cpuprofile", "", "write a CPU profile there")
 	)
 	flag.Parse()
+	debug.SetGCPercent(400) // schedules live for milliseconds
 	if *profile != "" {
 		f, err := os.Create(*profile)
 		if err != nil {
