@@ -24,6 +24,13 @@ func (c *Coordinator) live() []partition.NodeID {
 	return c.liveness.detector.Live(c.now(), c.fsm.Map())
 }
 
+// settled are the live nodes that may take a booting node's primaries.
+func (c *Coordinator) settled(newcomer *partition.Node) []partition.NodeID {
+	c.liveness.Lock()
+	defer c.liveness.Unlock()
+	return c.liveness.detector.Settled(c.now(), c.fsm.Map(), newcomer)
+}
+
 // suspected are the nodes of the map that are not live, in its order.
 func (c *Coordinator) suspected(m *partition.Map) []partition.NodeID {
 	live := make(map[partition.NodeID]bool, len(m.Nodes))

@@ -21,7 +21,7 @@ func (c *Coordinator) register(m protocol.Register) protocol.Reply {
 		return protocol.Reply{Code: protocol.Refused, Text: fmt.Sprintf(
 			"%s: its disk belongs to cluster %s, this is cluster %s", operation, m.ClusterID, current.ClusterID)}
 	}
-	command := state.Register{Node: m.Node, Copies: make([]state.Copy, len(m.Copies)), Live: c.live()}
+	command := state.Register{Node: m.Node, Copies: make([]state.Copy, len(m.Copies)), Live: c.settled(&m.Node)}
 	for i, v := range m.Copies {
 		command.Copies[i] = state.Copy(v)
 	}

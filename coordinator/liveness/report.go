@@ -50,6 +50,7 @@ type Config struct {
 	Tick       time.Duration // the caller's interval between ticks: default 100 ms
 	Late       time.Duration // a tick later than that begins every period anew: default 500 ms
 	Fresh      time.Duration // Judge takes a node for alive if heard from within that: default 500 ms, two heartbeats
+	Settle     time.Duration // a boot in the map for less takes no primaries from one that is booting: default 2 s
 	Confirm    time.Duration // a node that has acted on the first placement for that long has its copies on disk: default 5 s
 }
 
@@ -60,7 +61,7 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.Suspicion, time.Second}, {&c.NeverHeard, 10 * time.Second}, {&c.NotServing, 2 * time.Second},
 		{&c.Tick, 100 * time.Millisecond}, {&c.Late, 500 * time.Millisecond}, {&c.Fresh, 500 * time.Millisecond},
-		{&c.Confirm, 5 * time.Second},
+		{&c.Confirm, 5 * time.Second}, {&c.Settle, 2 * time.Second},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -2,6 +2,7 @@ package liveness
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/partition"
@@ -44,6 +45,20 @@ func (d *Detector) Live(now time.Duration, m *partition.Map) []partition.NodeID 
 		}
 	}
 	return live
+}
+
+// Settled returns the live nodes that a booting one may give its primaries to:
+// those whose own boot has been in the map for longer than a boot wait takes
+// (rule L5), for another could not serve them any sooner. So a cluster that
+// starts as a whole keeps its primaries where they were, and does not heap them
+// on whoever was first. A live node at the newcomer's address is always named.
+func (d *Detector) Settled(now time.Duration, m *partition.Map, newcomer *partition.Node) []partition.NodeID {
+	live := d.Live(now, m)
+	return slices.DeleteFunc(live, func(id partition.NodeID) bool {
+		in, _ := m.Node(id)
+		n := d.nodes[id]
+		return in.PeerAddr != newcomer.PeerAddr && n.since > 0 && now-n.since < d.config.Settle
+	})
 }
 
 // survey judges all nodes of the map. What a node does not serve is looked at
