@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A cluster of real processes on this machine: three coordinators and some nodes.
 #
-#   scripts/cluster.sh start [NODES]   start all that does not run (default 3 nodes, the first time)
+#   scripts/cluster.sh start [NODES]   start all that does not run (default 3 nodes, the first time), and wait until it is whole
 #   scripts/cluster.sh status          how it is, and which processes run
 #   scripts/cluster.sh kill NAME       kill -9 one process: n2, c1
 #   scripts/cluster.sh restart NAME    end one process, if it runs, and start it
@@ -87,6 +87,22 @@ end() {
   fail "$1 (process $number) does not end"
 }
 
+# state: what the cluster says of itself; exit code 6 where it is degraded.
+state() {
+  local servers=() address
+  while read -r address; do servers+=(--server "$address"); done < <(awk '{ print $2 }' "$members")
+  "$binary" status --timeout 5s "${servers[@]}"
+}
+
+# settled waits, for at most 20 s, until everything is in sync.
+settled() {
+  for _ in $(seq 100); do
+    state >/dev/null 2>&1 && return 0
+    sleep 0.2
+  done
+  return 1
+}
+
 stop_all() {
   local name
   for name in $(names); do
@@ -106,6 +122,7 @@ case "${1:-}" in
     fi
     for name in $(names); do start_one "$name"; done
     for name in $(names); do pid "$name" >/dev/null || fail "$name did not start: $(tail -n 3 "$dir/$name.log")"; done
+    settled || echo "it runs, but is not whole yet; scripts/cluster.sh status tells why"
     ;;
   status)
     known
@@ -113,9 +130,7 @@ case "${1:-}" in
       if number="$(pid "$name")"; then echo "$name runs, process $number, http://$(field "$name" 2)"; else echo "$name does not run"; fi
     done
     echo
-    servers=()
-    while read -r address; do servers+=(--server "$address"); done < <(awk '{ print $2 }' "$members")
-    "$binary" status --timeout 5s "${servers[@]}"
+    state
     ;;
   servers) known; awk '/^n/ { printf "%s%s", comma, $2; comma = "," } END { print "" }' "$members" ;;
   kill) known "${2:?which process?}"; end "$2" KILL ;;
