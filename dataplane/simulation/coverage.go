@@ -29,7 +29,15 @@ const (
 	faultOutage
 	faultCoordinatorCrash
 	faultAllCrash
+	faultMovePrimary
+	faultFalseSuspicion
 	sent
+	sentProbes
+	sentFetches
+	sentMismatches
+	sentRejects
+	sentRefusals
+	sentReleases
 	lost
 	lostToCut
 	duplicated
@@ -81,8 +89,9 @@ const (
 
 var counterNames = [counters]string{
 	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "connections reset",
-	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes",
-	"messages between replicas", "messages lost", "messages lost to cuts", "messages repeated", "messages of older boots", "messages without connection",
+	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions",
+	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
+	"messages lost", "messages lost to cuts", "messages repeated", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
 	"proposals without leader", "commands lost", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands",
 	"primaries moved", "replicas removed", "replicas added", "epochs only raised", "configurations with eligible", "configurations without replica",
@@ -120,7 +129,7 @@ func (c *Coverage) String() string {
 
 // Faults returns how many faults there were.
 func (c *Coverage) Faults() (n uint64) {
-	for i := faultPause; i <= faultAllCrash; i++ {
+	for i := faultPause; i <= faultFalseSuspicion; i++ {
 		n += c[i]
 	}
 	return n
@@ -150,6 +159,27 @@ func (c *Coverage) outcome(o replica.Outcome) {
 		c[answeredForgotten]++
 	case replica.Expired:
 		c[answeredExpired]++
+	}
+}
+
+func (c *Coverage) message(m *replica.Message) {
+	c[sent]++
+	switch m.Kind {
+	case replica.Probe:
+		c[sentProbes]++
+	case replica.Fetch:
+		c[sentFetches]++
+	case replica.FetchReply:
+		if m.Mismatch {
+			c[sentMismatches]++
+		}
+	case replica.Reject:
+		c[sentRejects]++
+	case replica.Refuse:
+		c[sentRefusals]++
+	case replica.Release:
+		c[sentReleases]++
+	case replica.ProbeReply, replica.Append, replica.Ack, replica.BeaconMessage, replica.BeaconReply:
 	}
 }
 

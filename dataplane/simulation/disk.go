@@ -45,6 +45,10 @@ func (d *disk) append(p *process, records []entry.Record, ticket uint64) {
 	}
 	d.pending = append(d.pending, records...)
 	d.ticket = ticket
+	if doom := p.n.doom; doom != nil && !d.w.quiet {
+		p.n.doom = nil
+		d.w.after(d.w.between(0, 4*time.Millisecond), doom)
+	}
 	d.sync(p)
 }
 

@@ -1,8 +1,11 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -24,6 +27,8 @@ const (
 	outage
 	coordinatorCrash
 	allCrash
+	movePrimary
+	falseSuspicion
 	faultKinds
 )
 
@@ -59,8 +64,16 @@ func (w *world) drawFault() int {
 	return pause
 }
 
-// victim is any node, with a liking for primaries.
+// victim is any node, with a liking for primaries, above all for those that are
+// just taking over.
 func (w *world) victim() *node {
+	if w.chance(0.2) {
+		for _, n := range w.nodes {
+			if n.up && n.process.takesOver() {
+				return n
+			}
+		}
+	}
 	m := w.raft.machine.Map()
 	if m.Placed() && w.chance(0.5) {
 		if p := m.Partitions[w.pick(len(m.Partitions))].Primary; p != "" {
@@ -92,11 +105,18 @@ func (w *world) fault() {
 			n.pause(d)
 		}
 	case crash, powerLoss:
-		if n.up {
-			w.coverage[faultPause+counter(kind-pause)]++
-			n.crash(kind == powerLoss)
-			w.restart(n, w.duration(5*time.Second))
+		fall := func() {
+			if n.up {
+				w.coverage[faultPause+counter(kind-pause)]++
+				n.crash(kind == powerLoss)
+				w.restart(n, w.duration(5*time.Second))
+			}
 		}
+		if w.chance(0.5) {
+			n.doom = fall
+			return
+		}
+		fall()
 	case wipe:
 		if w.mayWipe(n) {
 			w.coverage[faultWipe]++
@@ -134,7 +154,15 @@ func (w *world) fault() {
 		w.crashCoordinator(w.coordinators[w.pick(coordinators)])
 	case allCrash:
 		w.crashAll()
+	case movePrimary, falseSuspicion:
+		w.meddle(kind == falseSuspicion)
 	}
+}
+
+// takesOver reports whether the node is on its way to serve some partition.
+func (p *process) takesOver() (yes bool) {
+	p.group.Statuses(func(s replica.Status) { yes = yes || s.Role >= replica.Waiting && s.Role < replica.Serving })
+	return yes
 }
 
 func (w *world) restart(n *node, d time.Duration) {
@@ -256,6 +284,31 @@ func (w *world) crashCoordinator(c *coordinator) {
 			c.start()
 		}
 	})
+}
+
+// meddle lets the coordinators change a partition without any need: they move
+// its primary, or take a replica for dead that is not.
+func (w *world) meddle(remove bool) {
+	m := w.raft.machine.Map()
+	if !m.Placed() {
+		return
+	}
+	c := &m.Partitions[w.pick(len(m.Partitions))]
+	if len(c.Replicas) < 2 {
+		return
+	}
+	change := partition.Change{Partition: c.ID, Epoch: c.Epoch, Replicas: slices.Clone(c.Replicas), Reason: "a fault"}
+	if at := w.pick(len(c.Replicas)); remove {
+		w.coverage[faultFalseSuspicion]++
+		change.Replicas = slices.Delete(change.Replicas, at, at+1)
+	} else {
+		w.coverage[faultMovePrimary]++
+	}
+	change.Primary = change.Replicas[w.pick(len(change.Replicas))].Node
+	if _, stays := partition.Find(change.Replicas, c.Primary); stays && remove {
+		change.Primary = c.Primary
+	}
+	w.raft.propose(state.Changes{Changes: []partition.Change{change}})
 }
 
 // crashAll ends every node's process at once, as a power cut does.

@@ -115,6 +115,10 @@ func (p *process) report() liveness.Report {
 	}
 	now := p.now()
 	p.group.Statuses(func(s replica.Status) {
+		if s.Void { // nothing here damages a disk
+			w := p.n.w
+			w.fail("%s takes its copy for useless: %s", p.n.id, w.describePartition(s.Partition))
+		}
 		if s.NotServingSince != 0 {
 			r.NotServing = append(r.NotServing, liveness.NotServing{Partition: s.Partition, Epoch: s.Epoch, For: now.Sub(s.NotServingSince)})
 		}

@@ -21,6 +21,7 @@ type node struct {
 	boot     uint64 // counts the processes, over all disks
 	paused   bool
 	deferred []func() // what waits for the end of the pause
+	doom     func()   // happens soon after the next write, most likely before its sync
 	process  *process // the latest
 }
 
@@ -79,7 +80,7 @@ func (n *node) start() {
 	n.disk.held = max(held, w.timings.Promise) // synced before the first promise
 	p.group = replica.NewGroup(replica.Config{
 		Self: p.self, MinInSync: w.settings.MinInSync, ReplicationFactor: w.settings.ReplicationFactor,
-		Timings: w.timings, MaxAppendBytes: w.profile.maxAppend, MaxUnackedBytes: w.profile.maxUnacked,
+		Timings: w.timings, MaxAppendBytes: w.profile.maxAppend, MaxUnackedBytes: w.profile.maxUnacked, LogRetention: w.profile.retention,
 		Booted: p.now(), HeldPromise: held, Open: p.open, Publish: p.publish,
 	})
 	for _, c := range n.disk.recover(p) {
@@ -211,6 +212,7 @@ func (p *process) send(e *replica.Envelope) {
 		w.coverage[notConnected]++
 		return
 	}
+	w.coverage.message(&m)
 	w.checkStorm()
 	other, from, boot := w.nodes[to], p.self, p.n.boot
 	index := p.n.index

@@ -26,6 +26,7 @@ type profile struct {
 	flushEvery time.Duration
 	maxAppend  int // bytes, 0: the group's default
 	maxUnacked int
+	retention  int // bytes of flushed log kept in memory, 0: the group's default
 
 	callEvery   time.Duration
 	reads       float64
@@ -57,6 +58,7 @@ func (w *world) drawProfile() {
 		p.maxAppend = int(oneOf(300, 1000))
 		p.maxUnacked = int(oneOf(1000, 4000))
 	}
+	p.retention = int(oneOf(0, 1, 1, 3000))
 	p.callEvery = time.Duration(oneOf(40, 70, 110) * float64(time.Millisecond))
 	p.reads = oneOf(0.2, 0.4, 0.6)
 	p.conditional = oneOf(0, 0.3, 0.7)

@@ -40,8 +40,11 @@ func (r *Result) Replay() string {
 
 // Run runs one schedule: a cluster of the product's own state machines, its
 // clients, half a minute of faults, then peace, in which it must serve again.
-func Run(o Options) Result {
-	w := newWorld(o.Seed, o.Trace)
+func Run(o Options) Result { return run(o, nil) }
+
+// run is Run with a chance to change what the schedule is like.
+func run(o Options, adjust func(w *world)) Result {
+	w := newWorld(o.Seed, o.Trace, adjust)
 	w.begin()
 	for w.failure == "" && w.step(instant(schedule)) {
 	}

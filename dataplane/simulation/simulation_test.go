@@ -102,9 +102,19 @@ func TestScheduleIsWorthIt(t *testing.T) {
 	if sum.Calls() < 200*schedules || sum.Faults() < 10*schedules {
 		t.Errorf("%d schedules have %d calls and %d faults, want 200 and 10 each", schedules, sum.Calls(), sum.Faults())
 	}
+	for _, c := range []counter{
+		tookOver, primaryMoved, replicaRemoved, replicaAdded, hadEligible, snapshotInstalled, lostUnsynced, forwarded, readHere,
+		sentFetches, sentRejects, sentReleases, turnedRound, answeredFailed, outcomeUnknown, unavailable,
+	} {
+		if sum[c] == 0 {
+			t.Errorf("no schedule has any %s", counterNames[c])
+		}
+	}
 }
 
 // TestKnownSeeds runs schedules that once broke a promise, by what was wrong.
+// Each such fault has its own test beside the code that had it, for a change of
+// the code gives a seed another schedule.
 func TestKnownSeeds(t *testing.T) {
 	t.Parallel()
 	for _, known := range []struct {
@@ -114,6 +124,7 @@ func TestKnownSeeds(t *testing.T) {
 		{"a learner whose log is longer than the window is never sent anything", 95},
 		{"each rejection of a pipeline sends the whole pipeline again", 67},
 		{"an older flush replaces the file of a snapshot", 413},
+		{"a replica that comes and goes stays out below min-in-sync", 101261},
 	} {
 		t.Run(known.name, func(t *testing.T) {
 			t.Parallel()

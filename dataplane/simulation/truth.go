@@ -249,7 +249,6 @@ const stormLimit = 20_000
 
 // checkStorm counts the messages between replicas.
 func (w *world) checkStorm() {
-	w.coverage[sent]++
 	if second := w.now / instant(time.Second); second != w.second {
 		w.second, w.sentBefore = second, w.coverage[sent]
 	}

@@ -37,10 +37,13 @@ type world struct {
 	failure  string
 }
 
-func newWorld(seed uint64, text bool) *world {
+func newWorld(seed uint64, text bool, adjust func(w *world)) *world {
 	w := &world{scheduler: newScheduler(seed), seed: seed}
 	w.trace.text = text
 	w.drawProfile()
+	if adjust != nil {
+		adjust(w)
+	}
 	w.net = newNetwork(w, w.profile.nodes+coordinators)
 	w.raft = newRaft(w)
 	for i := range w.profile.nodes {

@@ -1,0 +1,61 @@
+package simulation
+
+import (
+	"testing"
+	"time"
+)
+
+// TestScenarios runs schedules in which one kind of fault, or two that make each
+// other worse, comes all the time. The names are the ways in which systems of
+// this shape have lost data.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	only := func(kinds ...int) func(w *world) {
+		return func(w *world) {
+			w.profile.weights = [faultKinds]float64{}
+			for _, kind := range kinds {
+				w.profile.weights[kind] = 1
+			}
+			w.profile.burstEvery, w.profile.burstSize, w.profile.faultGap = time.Second, 3, 200*time.Millisecond
+		}
+	}
+	for _, scenario := range []struct {
+		name   string
+		adjust func(w *world)
+		meets  counter // must have happened
+	}{
+		{"a paused primary answers reads", only(pause, longPause), tookOver},
+		{"an isolated primary answers reads", only(isolate), replicaRemoved},
+		{"an outward path that is broken: the accuser goes", only(cutOneWay, isolate), turnedRound},
+		{"a promotion on a report from before a restart", only(crash, movePrimary), primaryMoved},
+		{"two primaries during a move", only(movePrimary, pause), primaryMoved},
+		{"unsynced writes are lost, and the others follow", only(powerLoss, allCrash), lostUnsynced},
+		{"an empty disk becomes an empty primary", only(wipe), faultWipe},
+		{"a replica removed and added again between two looks", only(falseSuspicion, reset), replicaAdded},
+		{"committing on the smaller of two configurations in flight", only(isolate, falseSuspicion, outage), replicaRemoved},
+		{"all in sync die: a stale copy is promoted", only(allCrash, falseSuspicion), hadEligible},
+		{"a retry is applied twice", only(reset, cutOneWay, movePrimary), outcomeUnknown},
+		{"a lost update of the map", only(leaderChange, coordinatorCrash, outage, crash), leaderElected},
+		{"a learner says that it has what it has not", only(slowDisk, powerLoss, wipe), snapshotInstalled},
+		{"old messages come late", only(storm, movePrimary, reset), sentRefusals},
+	} {
+		t.Run(scenario.name, func(t *testing.T) {
+			t.Parallel()
+			var sum Coverage
+			for seed := range uint64(4) {
+				r := run(Options{Seed: seed + 1}, func(w *world) {
+					scenario.adjust(w)
+					w.profile.nodes = max(w.profile.nodes, 4)
+					w.settings.ReplicationFactor, w.settings.MinInSync, w.settings.ExpectNodes = 3, 2, w.profile.nodes
+				})
+				sum.Add(&r.Coverage)
+				if r.Failure != "" {
+					t.Errorf("seed %d: %s", r.Seed, r.Failure)
+				}
+			}
+			if sum[scenario.meets] == 0 {
+				t.Errorf("no %s", counterNames[scenario.meets])
+			}
+		})
+	}
+}
