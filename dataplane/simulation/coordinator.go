@@ -77,7 +77,7 @@ func (c *coordinator) see(m *partition.Map) {
 	}
 }
 
-// push sends the map on a node's stream: in order, never twice.
+// push sends the map on a node's stream: in order; versions may be passed over.
 func (c *coordinator) push(p *process) {
 	w := c.w
 	if !w.net.open(c.index, p.n.index) {
@@ -87,7 +87,11 @@ func (c *coordinator) push(p *process) {
 	p.streamed = max(p.streamed, w.now.add(w.net.delay()))
 	m, session := c.m, p.session
 	p.later(time.Duration(p.streamed-w.now), func() {
-		if p.session == session {
+		switch {
+		case p.session != session:
+		case w.chance(0.3): // the stream was behind, and begins anew with a snapshot
+			p.setMap(c.m)
+		default:
 			p.setMap(m)
 		}
 	})

@@ -146,7 +146,7 @@ func (q *request) send(d routing.Decision) {
 	left := op.Deadline.Sub(p.now())
 	other := w.nodes[a.to]
 	w.coverage[forwarded]++
-	w.net.once(p.n.index, a.to, func() {
+	arrive := func() {
 		if !other.up || other.boot != l.boot {
 			return
 		}
@@ -155,7 +155,14 @@ func (q *request) send(d routing.Decision) {
 			op.Deadline = o.now().Add(left)
 			o.operate(op)
 		})
-	})
+	}
+	if !w.quiet && w.chance(w.profile.stuck) {
+		// The connection breaks, and what it carried is found in a buffer later.
+		p.later(w.between(0, 50*time.Millisecond), func() { p.broken(a.to) })
+		w.after(w.between(0, 4*time.Second), arrive)
+		return
+	}
+	w.net.once(p.n.index, a.to, arrive)
 }
 
 func (p *process) operate(op replica.Operation) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,28 +43,28 @@ func checkRules(only string, seeds uint64, minutes float64) error {
 
 // check returns the first failure of schedules without the rule.
 func (r *rule) check(dir string, seeds uint64, minutes float64) (string, error) {
-	source, err := filepath.Abs(r.file)
-	if err != nil {
-		return "", err
-	}
-	text, err := os.ReadFile(source)
-	if err != nil {
-		return "", err
-	}
-	if n := strings.Count(string(text), r.old); n != 1 {
-		return "", fmt.Errorf("%s has the rule's text %d times, want once: the table is out of date", r.file, n)
-	}
-	broken := filepath.Join(dir, "broken.go")
-	overlay := filepath.Join(dir, "overlay.json")
 	program := filepath.Join(dir, "simulate")
-	replace, err := json.Marshal(map[string]map[string]string{"Replace": {source: broken}})
+	overlay := filepath.Join(dir, "overlay.json")
+	replace := map[string]string{}
+	for i, e := range r.edits {
+		source, err := filepath.Abs(e.file)
+		if err != nil {
+			return "", err
+		}
+		broken, again := replace[source]
+		if !again {
+			broken = filepath.Join(dir, fmt.Sprintf("broken%d.go", i))
+			replace[source] = broken
+		}
+		if err := e.apply(source, broken, again); err != nil {
+			return "", err
+		}
+	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
-	err = errors.Join(
-		os.WriteFile(broken, []byte(strings.Replace(string(text), r.old, r.new, 1)), 0o600),
-		os.WriteFile(overlay, replace, 0o600))
-	if err != nil {
+	if err := os.WriteFile(overlay, text, 0o600); err != nil {
 		return "", err
 	}
 	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", program, "./scripts/simulate").CombinedOutput(); err != nil {
@@ -81,6 +80,23 @@ func (r *rule) check(dir string, seeds uint64, minutes float64) (string, error) 
 		}
 	}
 	return "not noticed: " + lastLine(string(out)), nil
+}
+
+// apply writes the source with the edit to another file, which has an earlier
+// edit already where again is set.
+func (e *edit) apply(source, broken string, again bool) error {
+	from := source
+	if again {
+		from = broken
+	}
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(string(text), e.old); n != 1 {
+		return fmt.Errorf("%s has the rule's text %d times, want once: the table is out of date: %q", e.file, n, e.old)
+	}
+	return os.WriteFile(broken, []byte(strings.Replace(string(text), e.old, e.new, 1)), 0o600)
 }
 
 func lastLine(s string) string {
