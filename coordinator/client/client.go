@@ -30,6 +30,7 @@ type Client struct {
 	acted     atomic.Uint64 // version of the last map that OnMap has returned from
 	beat      atomic.Pointer[protocol.Beat]
 	refused   atomic.Pointer[RefusedError]
+	resets    atomic.Uint64 // how often the coordinators turned out to have been restored
 	follow    following
 	maps      mapQueue
 	proposing proposals

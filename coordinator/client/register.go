@@ -21,14 +21,16 @@ const (
 )
 
 // registration registers this boot whenever the map does not name it: at the
-// start, and where the coordinators were restored from a time before it.
+// start, and where the coordinators were restored from a time before it. It also
+// does where they were restored from a later time: the copies may be ahead of
+// the map.
 func (c *Client) registration() {
-	first := true
+	first, told := true, uint64(0)
 	for c.ctx.Err() == nil {
 		changed := c.maps.changed()
-		m := c.Map()
+		m, resets := c.Map(), c.resets.Load()
 		// Before the first registration the map need not be known.
-		if c.named(m) || !first && m.Version == 0 {
+		if c.named(m) && told == resets || !first && m.Version == 0 {
 			select {
 			case <-changed:
 			case <-c.ctx.Done():
@@ -45,7 +47,7 @@ func (c *Client) registration() {
 			c.log.Debug("registration failed", "node", c.config.NodeID, "err", err)
 			c.pause(registerAgain)
 		default:
-			first = false
+			first, told = false, resets
 			c.refused.Store(nil)
 			c.untilShown(reply.Version)
 		}

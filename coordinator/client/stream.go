@@ -177,6 +177,7 @@ func (c *Client) takeSnapshot(s protocol.Snapshot) {
 	}
 	if s.Reset {
 		c.log.Warn("coordinators were restored: an older map is in force", "version", s.Map.Version, "had", cur.Version)
+		c.resets.Add(1)
 	}
 	c.publish(s.Map)
 }

@@ -99,6 +99,14 @@ func (m *memory) highest(c *partition.Configuration) partition.Epoch {
 	return epoch
 }
 
+// chose reports whether the partition's lineage began with that copy, which has
+// not adopted it yet: it still has the one before on disk.
+func (m *memory) chose(c *partition.Configuration, r partition.Replica, adopted partition.Epoch) bool {
+	return slices.ContainsFunc(m.overrides, func(o Override) bool {
+		return o.Unsafe && o.Partition == c.ID && o.Lineage == c.Lineage && o.Replica == r && adopted < o.Epoch
+	})
+}
+
 // unfreeze forgets the copies that were ahead.
 func (m *memory) unfreeze(id partition.ID) {
 	m.ahead = slices.DeleteFunc(slices.Clone(m.ahead), func(a Ahead) bool { return a.Partition == id })

@@ -58,3 +58,20 @@ func TestUnsafeRecover(t *testing.T) {
 		t.Errorf("overrides %+v", o)
 	}
 }
+
+// The operator chooses a copy of a node that is down, or that goes down before
+// it has heard of it: at its start it has the lineage before, and is the one.
+func TestUnsafeRecoverOfACopyThatIsDown(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	c.ok(c.change("n1", 1, 2))
+	before := c.boot(3)
+	c.ok(UnsafeRecover{Partition: 0, Node: "n3", Lineage: 8})
+	c.ok(before)
+	c.is("4 n3 [n3] [n1 n2] [] []")
+	stranger := c.boot(3)
+	stranger.Copies[0].Lineage = 9 // it has adopted the choice, and is not it
+	if r := c.apply(stranger); len(r.Verdicts) != 1 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -18,7 +18,10 @@ func (t *txn) register(c Register) Result {
 	}
 	known, again := t.old.Node(n.ID)
 	if again && known.Store == n.Store && known.Incarnation == n.Incarnation {
-		return Result{}
+		// Said twice, or said again because the coordinators were restored.
+		b := &boot{txn: t, node: n}
+		b.noteAhead(c.Copies)
+		return Result{Verdicts: b.verdicts}
 	}
 	if err := t.mayRegister(&n, known, c.Live); err != nil {
 		return Result{Err: fmt.Errorf("register node %q: %w", n.ID, err)}
@@ -137,7 +140,7 @@ func (b *boot) noteAhead(copies []Copy) {
 // restarted returns the partition's next configuration.
 func (b *boot) restarted(cur *partition.Configuration) partition.Configuration {
 	have, there := b.copies[cur.ID]
-	there = there && have.Lineage == cur.Lineage
+	there = there && (have.Lineage == cur.Lineage || b.memory.chose(cur, partition.Replica{Node: b.node.ID, Store: b.node.Store}, have.Epoch))
 	vouched := cur.InSync(b.node.ID)
 	if _, ok := partition.Find(cur.Eligible, b.node.ID); ok {
 		vouched = true

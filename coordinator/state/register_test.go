@@ -251,3 +251,19 @@ func TestRetiredStoresAreBounded(t *testing.T) {
 		t.Errorf("%d retired stores", n)
 	}
 }
+
+// The coordinators are restored from a backup that has the node's boot, and not
+// what happened since: the node registers again, and the partition waits.
+func TestABootThatRegistersAgainTellsThatTheMapIsBehind(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	known, _ := c.m.Map().Node("n1")
+	again := Register{Node: *known, Copies: []Copy{{Partition: 0, Epoch: 1, Lineage: 7}}}
+	c.ok(again)
+	again.Copies[0].Epoch = 4
+	c.refused(again, ErrMapBehind)
+	c.refused(c.change("n1", 1, 2), ErrMapBehind)
+	if a := c.m.Ahead(); len(a) != 1 || a[0].Epoch != 4 {
+		t.Errorf("ahead: %+v", a)
+	}
+}
