@@ -17,8 +17,8 @@ var ErrEmptied = errors.New("the cluster exists already and knows this coordinat
 
 // errReplace is ErrEmptied with the way out.
 func errReplace(id string) error {
-	return fmt.Errorf("%w. Put the old directory back, or replace the member: "+
-		"`holdfast coordinators remove %s`, then `holdfast coordinators add %s` with an empty directory", ErrEmptied, id, id)
+	return fmt.Errorf("%w. Put the directory of %s back; the other members go on without it. "+
+		"This release cannot replace a member", ErrEmptied, id)
 }
 
 // decide judges what the others answered to a coordinator that has no Raft

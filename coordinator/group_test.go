@@ -97,7 +97,7 @@ func TestAnEmptiedMemberIsRefused(t *testing.T) {
 	g.Stop("c3")
 	g.Wipe("c3")
 	_, err := g.TryStart("c3")
-	if !errors.Is(err, coordinator.ErrEmptied) || !strings.Contains(err.Error(), "holdfast coordinators remove c3") {
+	if !errors.Is(err, coordinator.ErrEmptied) || !strings.Contains(err.Error(), "the directory of c3") {
 		t.Fatalf("started, or without the way out: %v", err)
 	}
 

@@ -270,7 +270,7 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 		"a taken address":     {func(c *client.Config) { c.PeerAddr = "n1:7071" }, "n1"},
 		"a known ID elsewhere": {func(c *client.Config) {
 			c.NodeID, c.Store = "n2", 77
-		}, "holdfast remove --lost"},
+		}, "at its known address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

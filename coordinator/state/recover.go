@@ -15,7 +15,7 @@ func (t *txn) recover(c Recover) error {
 		return fmt.Errorf("recover %v: %w", c.Partition, ErrNotPlaced)
 	}
 	if t.memory.frozen(c.Partition) {
-		return fmt.Errorf("recover %v: %w: holdfast recover-map takes the highest", c.Partition, ErrMapBehind)
+		return fmt.Errorf("recover %v: %w: holdfast unsafe-recover --partition %d chooses a copy", c.Partition, ErrMapBehind, c.Partition)
 	}
 	r, found := partition.Find(cur.Eligible, c.Node)
 	if !found {

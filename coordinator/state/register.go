@@ -32,7 +32,7 @@ func (t *txn) register(c Register) Result {
 	}
 	lostDisk := again && known.Store != n.Store
 	if lostDisk && t.memory.frozenFor(n.ID, t.old) {
-		return Result{Err: fmt.Errorf("register node %q with another store: %w: holdfast recover-map first", n.ID, ErrMapBehind)}
+		return Result{Err: fmt.Errorf("register node %q with another store: %w: holdfast unsafe-recover chooses a copy of each, and comes first", n.ID, ErrMapBehind)}
 	}
 	t.setNode(n)
 	if lostDisk {
@@ -66,7 +66,7 @@ func (t *txn) mayRegister(n, known *partition.Node, live []partition.NodeID) err
 		return fmt.Errorf("%w: this one is %d: a late message, or a disk that was rolled back; such a disk counts as lost: start with an empty data directory",
 			ErrOldIncarnation, n.Incarnation)
 	case known != nil && known.Store != n.Store && !sameAddress(n, known):
-		return fmt.Errorf("%w: store %v at %s, not %v at %s: if that process is stopped for good, say holdfast remove --lost",
+		return fmt.Errorf("%w: store %v at %s, not %v at %s: start it at its known address, which shows that the other process is gone, or give it another node ID",
 			ErrElsewhere, known.Store, known.PeerAddr, n.Store, n.PeerAddr)
 	}
 	return nil
@@ -133,7 +133,7 @@ func (b *boot) noteAhead(copies []Copy) {
 			Epoch: have.Epoch, Lineage: have.Lineage,
 		})
 		b.verdicts = append(b.verdicts, Verdict{Partition: have.Partition, Err: fmt.Errorf(
-			"register %v of node %q at epoch %d: %w: holdfast recover-map takes the highest", have.Partition, b.node.ID, have.Epoch, ErrMapBehind)})
+			"register %v of node %q at epoch %d: %w: holdfast unsafe-recover --partition %d chooses a copy", have.Partition, b.node.ID, have.Epoch, ErrMapBehind, have.Partition)})
 	}
 }
 

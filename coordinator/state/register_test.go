@@ -213,7 +213,7 @@ func TestMapBehind(t *testing.T) {
 	r := c.boot(3)
 	r.Copies[0].Epoch = 9
 	v := c.apply(r).Verdicts
-	if len(v) != 1 || !errors.Is(v[0].Err, ErrMapBehind) || !strings.Contains(v[0].Err.Error(), "recover-map") {
+	if len(v) != 1 || !errors.Is(v[0].Err, ErrMapBehind) || !strings.Contains(v[0].Err.Error(), "unsafe-recover --partition 0") {
 		t.Errorf("verdicts %+v", v)
 	}
 	if a := c.m.Ahead(); len(a) != 1 || a[0].Epoch != 9 || a[0].Replica != replicas(3)[0] {
