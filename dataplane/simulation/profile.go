@@ -21,7 +21,7 @@ type profile struct {
 	stormDelay time.Duration
 	slowSync   float64
 	lateLeader float64
-	stuck      float64 // share of forwarded operations whose connection breaks
+	stuck      float64       // share of forwarded operations whose connection breaks
 	badMoment  float64       // share of answers before whose last check the process pauses
 	transfer   time.Duration // longest time of half a snapshot
 	flushEvery time.Duration
