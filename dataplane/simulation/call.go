@@ -88,7 +88,7 @@ func (w *world) startCall() {
 	c := &call{
 		w: w, index: len(w.calls), key: &w.keys[w.pick(len(w.keys))], timeout: 10 * time.Second,
 	}
-	if w.chance(0.4) {
+	if w.chance(0.4) && !w.profile.patient {
 		c.timeout = w.between(50*time.Millisecond, 3*time.Second)
 	}
 	switch x := w.random.Float64(); {

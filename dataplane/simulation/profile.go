@@ -30,6 +30,7 @@ type profile struct {
 	retention  int // bytes of flushed log kept in memory, 0: the group's default
 
 	callEvery   time.Duration
+	patient     bool // all calls have long deadlines
 	reads       float64
 	conditional float64
 

@@ -60,7 +60,7 @@ func (w *world) begin() {
 	}
 	w.after(w.between(0, 300*time.Millisecond), w.election)
 	w.after(clientsBegin, w.clients)
-	w.after(faultsBegin, w.faults)
+	w.after(faultsBegin, w.plan)
 	w.after(faultsEnd, w.heal)
 	w.after(faultsEnd+settled, w.probe)
 	w.operator()

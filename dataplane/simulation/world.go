@@ -31,7 +31,8 @@ type world struct {
 	second     instant // of the latest message between replicas
 	sentBefore uint64  // how many there were before it
 
-	quiet    bool // all faults are over
+	plan     func() // begins the faults
+	quiet    bool   // all faults are over
 	trace    trace
 	coverage Coverage
 	failure  string
@@ -41,6 +42,7 @@ func newWorld(seed uint64, text bool, adjust func(w *world)) *world {
 	w := &world{scheduler: newScheduler(seed), seed: seed}
 	w.trace.text = text
 	w.drawProfile()
+	w.plan = w.faults
 	if adjust != nil {
 		adjust(w)
 	}
