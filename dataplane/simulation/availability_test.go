@@ -106,3 +106,20 @@ func TestWithoutCoordinatorsServiceGoesOn(t *testing.T) {
 		}
 	}
 }
+
+// TestAllReplicasComeBack checks that after a while of peace every replica is in
+// sync again, also one whose disk was wiped, or that came and went.
+func TestAllReplicasComeBack(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(15) {
+		r := run(Options{Seed: seed + 1}, func(w *world) {
+			w.settings.MinInSync = max(w.settings.MinInSync, min(2, w.settings.ReplicationFactor))
+			w.peace = 90 * time.Second // longer than any back-off
+		})
+		if r.Failure != "" {
+			t.Errorf("seed %d: %s", r.Seed, r.Failure)
+		} else if r.Coverage[repaired] == 0 {
+			t.Errorf("seed %d: some replica is not in sync", r.Seed)
+		}
+	}
+}

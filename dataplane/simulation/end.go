@@ -17,7 +17,7 @@ func (w *world) probeKey(n *node, k *key) {
 func (w *world) checkEnd() {
 	for _, c := range w.calls {
 		if c.probe && !w.given(c.key.partition) && (c.fate == open || c.fate == neverTaken) {
-			w.fail("STUCK: %s by way of %s, %v after the last fault, ends with %s; %s", c, c.node.id, settled, fateNames[c.fate], w.describePartition(c.key.partition))
+			w.fail("STUCK: %s by way of %s, %v after the last fault, ends with %s; %s", c, c.node.id, w.peace, fateNames[c.fate], w.describePartition(c.key.partition))
 			return
 		}
 	}

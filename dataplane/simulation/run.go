@@ -14,8 +14,7 @@ const (
 	// the promises that were given, the suspicions that were raised, and what
 	// has to be caught up are over by then.
 	settled  = 8 * time.Second
-	probing  = 6 * time.Second // a probe's deadline
-	schedule = faultsEnd + settled + probing + time.Second
+	probing = 6 * time.Second // a probe's deadline
 )
 
 // Options says which schedule to run.
@@ -46,7 +45,8 @@ func Run(o Options) Result { return run(o, nil) }
 func run(o Options, adjust func(w *world)) Result {
 	w := newWorld(o.Seed, o.Trace, adjust)
 	w.begin()
-	for w.failure == "" && w.step(instant(schedule)) {
+	end := instant(faultsEnd + w.peace + probing + time.Second)
+	for w.failure == "" && w.step(end) {
 	}
 	if w.failure == "" {
 		w.checkEnd()
@@ -62,7 +62,7 @@ func (w *world) begin() {
 	w.after(clientsBegin, w.clients)
 	w.after(faultsBegin, w.plan)
 	w.after(faultsEnd, w.heal)
-	w.after(faultsEnd+settled, w.probe)
+	w.after(faultsEnd+w.peace, w.probe)
 	w.operator()
 }
 

@@ -17,7 +17,7 @@ var (
 // freshBudget bounds TestFreshSeeds where nobody says how many are wanted.
 const (
 	freshSeeds  = 200
-	freshBudget = 15 * time.Second
+	freshBudget = 10 * time.Second
 )
 
 // TestFreshSeeds runs schedules that nobody has run before.

@@ -31,8 +31,9 @@ type world struct {
 	second     instant // of the latest message between replicas
 	sentBefore uint64  // how many there were before it
 
-	plan     func() // begins the faults
-	quiet    bool   // all faults are over
+	plan     func()        // begins the faults
+	quiet    bool          // all faults are over
+	peace    time.Duration // from then to the last check
 	trace    trace
 	coverage Coverage
 	failure  string
@@ -42,7 +43,7 @@ func newWorld(seed uint64, text bool, adjust func(w *world)) *world {
 	w := &world{scheduler: newScheduler(seed), seed: seed}
 	w.trace.text = text
 	w.drawProfile()
-	w.plan = w.faults
+	w.plan, w.peace = w.faults, settled
 	if adjust != nil {
 		adjust(w)
 	}
