@@ -31,6 +31,7 @@ const (
 	faultAllCrash
 	faultMovePrimary
 	faultFalseSuspicion
+	faultLostCopy
 	sent
 	sentProbes
 	sentFetches
@@ -89,7 +90,7 @@ const (
 
 var counterNames = [counters]string{
 	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "connections reset",
-	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions",
+	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "lost copies",
 	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
 	"messages lost", "messages lost to cuts", "messages repeated", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
@@ -129,7 +130,7 @@ func (c *Coverage) String() string {
 
 // Faults returns how many faults there were.
 func (c *Coverage) Faults() (n uint64) {
-	for i := faultPause; i <= faultFalseSuspicion; i++ {
+	for i := faultPause; i <= faultLostCopy; i++ {
 		n += c[i]
 	}
 	return n

@@ -27,6 +27,7 @@ type disk struct {
 // diskCopy is a partition's part on disk: its file, and its entries in the log.
 type diskCopy struct {
 	exists  bool
+	lost    bool // it was there, and is damaged
 	lineage uint32
 	adopted partition.Epoch
 	file    *table         // frozen

@@ -29,6 +29,7 @@ const (
 	allCrash
 	movePrimary
 	falseSuspicion
+	lostCopy
 	faultKinds
 )
 
@@ -154,6 +155,8 @@ func (w *world) fault() {
 		w.crashCoordinator(w.coordinators[w.pick(coordinators)])
 	case allCrash:
 		w.crashAll()
+	case lostCopy:
+		w.loseCopy(n)
 	case movePrimary, falseSuspicion:
 		w.meddle(kind == falseSuspicion)
 	}
@@ -197,7 +200,7 @@ func (w *world) mayWipe(n *node) bool {
 		for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
 			for _, r := range list {
 				other := w.nodes[w.index(r.Node)]
-				if other.disk.store != r.Store {
+				if other.disk.store != r.Store || other.disk.copies[i].lost {
 					return false
 				}
 				if other != n && other.disk.copies[i].exists {
@@ -210,6 +213,22 @@ func (w *world) mayWipe(n *node) bool {
 		}
 	}
 	return true
+}
+
+// loseCopy ends a node's process, and one partition's copy: at the next start
+// its file turns out to be damaged, and storage does without it. It waits until
+// the coordinators can know that the copy was there (state.Confirm).
+func (w *world) loseCopy(n *node) {
+	id := w.pick(w.settings.Partitions)
+	if w.now < instant(faultsBegin+8*time.Second) || !n.up || !n.disk.copies[id].exists || !w.mayWipe(n) {
+		return
+	}
+	w.coverage[faultLostCopy]++
+	n.crash(false)
+	w.wiped = append(w.wiped, &disk{w: w, copies: slices.Clone(n.disk.copies)})
+	n.disk.copies[id] = diskCopy{lost: true}
+	w.logf("%s loses its copy of %s", n.id, partition.ID(id))
+	w.restart(n, w.duration(3*time.Second))
 }
 
 func (w *world) cut(from int, both bool) {

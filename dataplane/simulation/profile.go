@@ -72,6 +72,7 @@ func (w *world) drawProfile() {
 	p.weights[allCrash] *= 0.15
 	p.weights[outage] *= 0.4
 	p.weights[wipe] *= 0.6
+	p.weights[lostCopy] *= 0.6
 	p.burstEvery = time.Duration(oneOf(1, 2.5, 5) * float64(time.Second))
 	p.burstSize = 1 + w.pick(8)
 	p.faultGap = time.Duration(oneOf(0.02, 0.15, 0.6) * float64(time.Second))

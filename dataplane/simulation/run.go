@@ -13,7 +13,7 @@ const (
 	// settled is how long after the last fault the cluster must serve again:
 	// the promises that were given, the suspicions that were raised, and what
 	// has to be caught up are over by then.
-	settled  = 8 * time.Second
+	settled = 8 * time.Second
 	probing = 6 * time.Second // a probe's deadline
 )
 

@@ -105,8 +105,8 @@ func (t *truth) checkCopies(when string) {
 	for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
 		for _, r := range list {
 			n := w.nodes[w.index(r.Node)]
-			if n.disk.store != r.Store {
-				continue // its disk is lost, and the map does not know yet
+			if n.disk.store != r.Store || n.disk.copies[t.id].lost {
+				continue // it is lost, and the map does not know yet
 			}
 			if has := n.disk.copies[t.id].holds(t); has < uint64(len(t.log)) {
 				w.fail("%s %s: %s holds %s up to %d of %d committed (epoch %d, in sync %v, eligible %v)", t.id, when, r.Node, t.id, has,
