@@ -142,11 +142,15 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 	return nil
 }
 
-// copies are those that storage recovered, as a registration reports them.
+// copies are those that storage recovered, as a registration reports them; one
+// that is damaged has no lineage.
 func (n *Node) copies() []client.Copy {
 	var copies []client.Copy
 	for _, r := range n.recovered {
 		copies = append(copies, client.Copy{Partition: r.Partition, Epoch: r.Adopted, Lineage: r.Lineage})
+	}
+	for _, l := range n.storage.Lost() {
+		copies = append(copies, client.Copy{Partition: l.Partition})
 	}
 	return copies
 }

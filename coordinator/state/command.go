@@ -41,7 +41,9 @@ type Register struct {
 	Live []partition.NodeID
 }
 
-// Copy is a copy of a partition that a node found on its disk.
+// Copy is a copy of a partition that a node found on its disk. One that is
+// damaged is reported with lineage and epoch zero: it was there, so the node is
+// not rightly without it.
 type Copy struct {
 	Partition partition.ID
 	Epoch     partition.Epoch // the highest it has adopted

@@ -59,6 +59,18 @@ func TestUnsafeRecover(t *testing.T) {
 	}
 }
 
+// The copy that the operator chose turns out to be damaged at its next start.
+func TestUnsafeRecoverOfACopyThatIsThenLost(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	c.ok(c.change("n1", 1, 2))
+	r := c.boot(3)
+	r.Copies = []Copy{{Partition: 0}}
+	c.ok(UnsafeRecover{Partition: 0, Node: "n3", Lineage: 8})
+	c.apply(r)
+	c.is("4  [] [n1 n2 n3] [] [n3]")
+}
+
 // The operator chooses a copy of a node that is down, or that goes down before
 // it has heard of it: at its start it has the lineage before, and is the one.
 func TestUnsafeRecoverOfACopyThatIsDown(t *testing.T) {

@@ -139,8 +139,8 @@ func (b *boot) noteAhead(copies []Copy) {
 
 // restarted returns the partition's next configuration.
 func (b *boot) restarted(cur *partition.Configuration) partition.Configuration {
-	have, there := b.copies[cur.ID]
-	there = there && (have.Lineage == cur.Lineage || b.memory.chose(cur, partition.Replica{Node: b.node.ID, Store: b.node.Store}, have.Epoch))
+	have, reported := b.copies[cur.ID]
+	there := reported && have.Lineage != 0 && (have.Lineage == cur.Lineage || b.memory.chose(cur, partition.Replica{Node: b.node.ID, Store: b.node.Store}, have.Epoch))
 	vouched := cur.InSync(b.node.ID)
 	if _, ok := partition.Find(cur.Eligible, b.node.ID); ok {
 		vouched = true
@@ -148,7 +148,7 @@ func (b *boot) restarted(cur *partition.Configuration) partition.Configuration {
 	switch {
 	case vouched && there:
 		b.memory.touch(cur.ID)
-	case vouched && !b.memory.mayBeEmpty(cur.ID, b.node.ID, b.node.Store):
+	case vouched && (reported || !b.memory.mayBeEmpty(cur.ID, b.node.ID, b.node.Store)):
 		b.verdicts = append(b.verdicts, Verdict{Partition: cur.ID, Err: fmt.Errorf(
 			"register %v of node %q: %w that the map counts on: it starts again", cur.ID, b.node.ID, ErrNoCopy)})
 		return b.withPrimary(lose(cur, b.node.ID, b.node.Store))

@@ -204,6 +204,14 @@ func TestFirstCopiesMayBeMissing(t *testing.T) {
 		c.ok(empty(c, 3)) // that one is not
 		c.is("3 n1 [n1 n3] [n2] [] []")
 	})
+	t.Run("the node knows that its copy is damaged", func(t *testing.T) {
+		t.Parallel()
+		c := first(t)
+		r := c.boot(2)
+		r.Copies = []Copy{{Partition: 0}}
+		c.apply(r)
+		c.is("2 n1 [n1 n3] [n2] [] []")
+	})
 }
 
 // Coordinators restored from an old backup must not promote what is stale.
