@@ -193,7 +193,13 @@ func (w *world) operator() {
 	m := w.raft.machine.Map()
 	for i := range m.Partitions {
 		c := &m.Partitions[i]
-		if len(c.Replicas) > 0 || len(c.Eligible) == 0 {
+		if len(c.Replicas) > 0 {
+			continue
+		}
+		if len(c.Eligible) == 0 {
+			if w.profile.unsafe {
+				w.recoverUnsafely(c)
+			}
 			continue
 		}
 		r := c.Eligible[w.pick(len(c.Eligible))]

@@ -32,6 +32,7 @@ const (
 	faultMovePrimary
 	faultFalseSuspicion
 	faultLostCopy
+	faultDisaster
 	sent
 	sentProbes
 	sentFetches
@@ -63,6 +64,7 @@ const (
 	hadEligible
 	hadNoReplica
 	recovered
+	recoveredUnsafely
 	tookOver
 	committed
 	markers
@@ -90,13 +92,13 @@ const (
 
 var counterNames = [counters]string{
 	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "connections reset",
-	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "lost copies",
+	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "lost copies", "in-sync copies all lost",
 	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
 	"messages lost", "messages lost to cuts", "messages repeated", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
 	"proposals without leader", "commands lost", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands",
 	"primaries moved", "replicas removed", "replicas added", "epochs only raised", "configurations with eligible", "configurations without replica",
-	"recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "snapshots installed",
+	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "snapshots installed",
 	"calls", "forwarded", "reads past the executor", "reads past the executor refused",
 	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired",
 	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "schedules repaired whole",
@@ -130,7 +132,7 @@ func (c *Coverage) String() string {
 
 // Faults returns how many faults there were.
 func (c *Coverage) Faults() (n uint64) {
-	for i := faultPause; i <= faultLostCopy; i++ {
+	for i := faultPause; i <= faultDisaster; i++ {
 		n += c[i]
 	}
 	return n

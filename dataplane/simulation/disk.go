@@ -17,11 +17,17 @@ type disk struct {
 	held        time.Duration // the longest promise given, as store.json has it
 	copies      []diskCopy    // by partition
 
-	pending []entry.Record // written and not synced, in order
-	ticket  uint64         // of the last of them
+	pending []written // and not synced, in order
+	ticket  uint64    // of the last of them
 	syncing bool
 	oldest  instant // when the first of pending was written
 	slow    instant // until then, syncs take long
+}
+
+// written is one record of the log; opened begins an empty copy.
+type written struct {
+	entry.Record
+	opened bool
 }
 
 // diskCopy is a partition's part on disk: its file, and its entries in the log.
@@ -44,13 +50,32 @@ func (d *disk) append(p *process, records []entry.Record, ticket uint64) {
 	if len(d.pending) == 0 {
 		d.oldest = d.w.now
 	}
-	d.pending = append(d.pending, records...)
+	for _, r := range records {
+		d.pending = append(d.pending, written{Record: r})
+	}
 	d.ticket = ticket
 	if doom := p.n.doom; doom != nil && !d.w.quiet {
 		p.n.doom = nil
 		d.w.after(d.w.between(0, 4*time.Millisecond), doom)
 	}
 	d.sync(p)
+}
+
+// open writes that an empty copy begins; the group's first record of it follows.
+func (d *disk) open(id partition.ID, lineage uint32) {
+	if len(d.pending) == 0 {
+		d.oldest = d.w.now
+	}
+	d.pending = append(d.pending, written{Record: entry.Record{Partition: id, Lineage: lineage}, opened: true})
+}
+
+// installed makes the records of a copy that a snapshot has replaced harmless.
+func (d *disk) installed(id partition.ID) {
+	for i := range d.pending {
+		if r := &d.pending[i]; r.Partition == id {
+			r.opened = false
+		}
+	}
 }
 
 // sync takes what is pending in one go. It goes on while the process is
@@ -126,12 +151,14 @@ func (d *disk) crash() {
 	d.pending, d.syncing, d.ticket = nil, false, 0
 }
 
-// write makes one record durable.
-func (d *disk) write(r *entry.Record) {
+// write makes one record durable. A copy may get another lineage (an unsafe
+// recovery) and keep what it has.
+func (d *disk) write(r *written) {
 	c := &d.copies[r.Partition]
-	if !c.exists || c.lineage != r.Lineage {
-		*c = diskCopy{exists: true, lineage: r.Lineage, file: &table{w: d.w, id: r.Partition, lineage: r.Lineage}}
+	if !c.exists || r.opened {
+		*c = diskCopy{exists: true, file: &table{w: d.w, id: r.Partition, lineage: r.Lineage}}
 	}
+	c.lineage = r.Lineage
 	c.adopted = max(c.adopted, r.Adopted)
 	if r.Entry != nil {
 		c.append(d, r.Entry)
@@ -196,6 +223,7 @@ func (d *disk) recover(p *process) []replica.Copy {
 			continue
 		}
 		state := c.file.clone(p)
+		state.lineage = c.lineage
 		from := 0
 		for from < len(c.log) && c.log[from].Sequence <= state.applied.Sequence {
 			from++

@@ -30,6 +30,7 @@ const (
 	movePrimary
 	falseSuspicion
 	lostCopy
+	disaster
 	faultKinds
 )
 
@@ -155,6 +156,8 @@ func (w *world) fault() {
 		w.crashCoordinator(w.coordinators[w.pick(coordinators)])
 	case allCrash:
 		w.crashAll()
+	case disaster:
+		w.disaster()
 	case lostCopy:
 		w.loseCopy(n)
 	case movePrimary, falseSuspicion:
@@ -216,11 +219,10 @@ func (w *world) mayWipe(n *node) bool {
 }
 
 // loseCopy ends a node's process, and one partition's copy: at the next start
-// its file turns out to be damaged, and storage does without it. It waits until
-// the coordinators can know that the copy was there (state.Confirm).
+// its file turns out to be damaged, and storage does without it.
 func (w *world) loseCopy(n *node) {
 	id := w.pick(w.settings.Partitions)
-	if w.now < instant(faultsBegin+8*time.Second) || !n.up || !n.disk.copies[id].exists || !w.mayWipe(n) {
+	if !n.up || !n.disk.copies[id].exists || !w.mayWipe(n) {
 		return
 	}
 	w.coverage[faultLostCopy]++

@@ -88,6 +88,11 @@ func (n *node) start() {
 		p.copies = append(p.copies, owned{c.Partition, c.Adopted, c.Lineage})
 		p.group.Load(c)
 	}
+	for id := range n.disk.copies {
+		if n.disk.copies[id].lost {
+			p.copies = append(p.copies, owned{partition: partition.ID(id)})
+		}
+	}
 	w.logf("%s starts, store %s, incarnation %d", n.id, p.self.Store, p.self.Incarnation)
 	p.drain()
 	for to := range w.nodes {
@@ -241,6 +246,7 @@ func (p *process) tick() {
 
 // open implements replica.Config.Open.
 func (p *process) open(id partition.ID, lineage uint32) replica.State {
+	p.n.disk.open(id, lineage)
 	t := &table{w: p.n.w, owner: p, id: id, lineage: lineage}
 	p.tables[id] = t
 	return t

@@ -34,6 +34,7 @@ type profile struct {
 	reads       float64
 	conditional float64
 
+	unsafe     bool // in-sync copies may all be lost: the operator recovers what there is
 	weights    [faultKinds]float64
 	burstEvery time.Duration // between bursts of faults
 	burstSize  int
@@ -73,6 +74,9 @@ func (w *world) drawProfile() {
 	p.weights[outage] *= 0.4
 	p.weights[wipe] *= 0.6
 	p.weights[lostCopy] *= 0.6
+	if p.unsafe = w.chance(0.1); !p.unsafe {
+		p.weights[disaster] = 0
+	}
 	p.burstEvery = time.Duration(oneOf(1, 2.5, 5) * float64(time.Second))
 	p.burstSize = 1 + w.pick(8)
 	p.faultGap = time.Duration(oneOf(0.02, 0.15, 0.6) * float64(time.Second))

@@ -16,7 +16,9 @@ func (p *process) sendSnapshot(o replica.SnapshotOrder) {
 	w.coverage[snapshotOrdered]++
 	t := p.tables[o.Partition]
 	image := t.clone(nil)
-	meta := replica.SnapshotMeta{Partition: o.Partition, Epoch: o.Epoch, Lineage: t.lineage, ID: o.ID, Applied: t.applied}
+	status, _ := p.group.Status(o.Partition)
+	image.lineage = status.Lineage
+	meta := replica.SnapshotMeta{Partition: o.Partition, Epoch: o.Epoch, Lineage: status.Lineage, ID: o.ID, Applied: t.applied}
 	to := w.index(o.To)
 	sent := func(err error) {
 		p.later(w.net.delay(), func() {
@@ -74,6 +76,7 @@ func (p *process) install(meta replica.SnapshotMeta, image *table) {
 	if !c.exists || c.lineage != meta.Lineage {
 		*c = diskCopy{exists: true, lineage: meta.Lineage}
 	}
+	p.n.disk.installed(meta.Partition)
 	c.file = image
 	c.log = nil
 	c.agrees = min(c.agrees, meta.Applied.Sequence)

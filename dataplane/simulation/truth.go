@@ -22,6 +22,12 @@ type truth struct {
 	never    map[entry.RequestID]*call // answered "not applied"
 	keys     map[string]*keyTruth
 	grown    *process // who committed something in this step
+
+	// After an unsafe recovery: the only node whose older data counts, the new
+	// lineage, and when it was. What was promised before is void.
+	chosen  partition.NodeID
+	lineage uint32
+	since   instant
 }
 
 // keyTruth is what happened to one key.
@@ -62,6 +68,8 @@ func same(a, b *entry.Entry) bool {
 func (t *truth) applied(by *table, e *entry.Entry) {
 	w := t.w
 	switch {
+	case t.since > 0 && by.lineage != t.lineage && by.owner.n.id != t.chosen:
+		return // it has not heard of the recovery
 	case e.Sequence <= uint64(len(t.log)):
 		if !same(t.log[e.Sequence-1], e) {
 			w.fail("%s applies %s to %s, where %s was committed", by.owner.n.id, describeEntry(e), t.id, describeEntry(t.log[e.Sequence-1]))
@@ -85,7 +93,7 @@ func (t *truth) applied(by *table, e *entry.Entry) {
 		if at, twice := t.requests[e.Request]; twice {
 			w.fail("request %d of %s is applied at %d and at %d of %s", e.Request.Counter, e.Request.Origin, at, e.Sequence, t.id)
 		}
-		if c := t.never[e.Request]; c != nil {
+		if c := t.never[e.Request]; c != nil && c.at >= t.since {
 			w.fail("%s was answered 'not applied', and is applied at %d", c, e.Sequence)
 		}
 		t.requests[e.Request] = e.Sequence
@@ -200,6 +208,9 @@ func (t *truth) forbid(c *call) {
 func (t *truth) returned(c *call) {
 	w := t.w
 	k := t.key(c.key.name)
+	if c.at < t.since {
+		return
+	}
 	if c.action != replica.Get && c.fate == done && c.sequence != 0 {
 		k.seen = max(k.seen, c.sequence)
 		return // checked where it was answered

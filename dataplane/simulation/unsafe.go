@@ -1,0 +1,88 @@
+package simulation
+
+import (
+	"slices"
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// disaster damages the copies of all that are in sync in a partition which has
+// another copy left, with or without everything.
+func (w *world) disaster() {
+	m := w.raft.machine.Map()
+	id := w.pick(w.settings.Partitions)
+	if !m.Placed() {
+		return
+	}
+	c := &m.Partitions[id]
+	left := func(n *node) bool { return !c.InSync(n.id) && c.Lists(n.id) && n.disk.copies[id].exists }
+	others := 0
+	for _, n := range w.nodes {
+		if left(n) {
+			others++
+		}
+	}
+	if others == 0 {
+		return
+	}
+	w.coverage[faultDisaster]++
+	w.logf("all in-sync copies of %s are lost", c.ID)
+	for _, r := range c.Replicas {
+		n := w.nodes[w.index(r.Node)]
+		n.crash(true)
+		w.wiped = append(w.wiped, &disk{w: w, copies: slices.Clone(n.disk.copies)})
+		n.disk.copies[id] = diskCopy{lost: true}
+		w.restart(n, w.duration(3*time.Second))
+	}
+}
+
+// recoverUnsafely is the operator's last resort: the copy with the longest log.
+func (w *world) recoverUnsafely(c *partition.Configuration) {
+	var best *node
+	at := uint64(0)
+	for _, n := range w.nodes {
+		d := &n.disk.copies[c.ID]
+		r, learner := partition.Find(c.Learners, n.id)
+		if !learner || !n.up || n.disk.store != r.Store || !d.exists {
+			continue
+		}
+		has, state := d.holds(w.truth[c.ID]), n.process.tables[c.ID]
+		if state == nil || state.applied.Sequence > has {
+			continue // of a lineage before the last: here nobody would know what it should hold
+		}
+		if best == nil || has > at {
+			best, at = n, has
+		}
+	}
+	if best != nil {
+		w.raft.propose(state.UnsafeRecover{Partition: c.ID, Node: best.id, Lineage: w.random.Uint32() | 1})
+	}
+}
+
+// restart makes what the chosen copy has the truth.
+func (t *truth) restart(c *partition.Configuration) {
+	w := t.w
+	n := w.nodes[w.index(c.Primary)]
+	has := n.disk.copies[t.id].holds(t)
+	w.logf("%s goes on with the copy of %s: %d of %d committed", t.id, n.id, has, len(t.log))
+	t.chosen, t.lineage, t.since = n.id, c.Lineage, w.now
+	for _, e := range t.log[has:] {
+		delete(t.requests, e.Request)
+	}
+	t.log, t.hashes = t.log[:has:has], t.hashes[:has:has]
+	for _, k := range t.keys {
+		for len(k.changes) > 0 && k.changes[len(k.changes)-1].sequence > has {
+			k.changes = k.changes[:len(k.changes)-1]
+		}
+		k.seen = 0
+	}
+	for _, other := range w.nodes {
+		d := &other.disk.copies[t.id]
+		d.agrees = min(d.agrees, has)
+	}
+	for _, d := range w.wiped {
+		d.copies[t.id].agrees = min(d.copies[t.id].agrees, has)
+	}
+}
