@@ -86,6 +86,7 @@ const (
 	unavailable
 	outcomeUnknown
 	clientLost
+	disowned
 	repaired
 	counters
 )
@@ -101,7 +102,7 @@ var counterNames = [counters]string{
 	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "snapshots installed",
 	"calls", "forwarded", "reads past the executor", "reads past the executor refused",
 	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired",
-	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "schedules repaired whole",
+	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration", "schedules repaired whole",
 }
 
 // Coverage counts what schedules met.

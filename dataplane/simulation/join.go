@@ -85,7 +85,26 @@ func (p *process) setMap(m *partition.Map) {
 	p.m = m
 	p.n.w.logf("%s has map %d", p.n.id, m.Version)
 	p.input(func(g *replica.Group, now replica.Time) { g.SetMap(now, m) })
+	switch {
+	case p.named():
+		p.wasNamed = true
+	case p.wasNamed:
+		p.disowned()
+	}
 	p.mapChanged()
+}
+
+// disowned is what follows when the map names another boot, or another disk,
+// than the one that runs: a registration of an earlier process came late. This
+// boot is refused from then on; somebody starts the node again.
+func (p *process) disowned() {
+	n := p.n
+	n.w.coverage[disowned]++
+	p.wasNamed = false
+	p.later(time.Second, func() {
+		n.crash(false)
+		n.start()
+	})
 }
 
 // heartbeat tells all coordinators that the node lives, and how.

@@ -38,6 +38,7 @@ type process struct {
 
 	stream   int     // the coordinator that sends the map, or -1
 	session  uint64  // of the stream
+	wasNamed bool    // by the map, at some time
 	streamed instant // when the last map sent arrives
 	copies   []owned // what it reports when it registers
 	requests []*request

@@ -125,6 +125,8 @@ func TestKnownSeeds(t *testing.T) {
 		{"each rejection of a pipeline sends the whole pipeline again", 67},
 		{"an older flush replaces the file of a snapshot", 413},
 		{"a replica that comes and goes stays out below min-in-sync", 101261},
+		{"a damaged copy is taken for rightly absent", 4001563},
+		{"a registration of a wiped disk comes late", 5009359},
 	} {
 		t.Run(known.name, func(t *testing.T) {
 			t.Parallel()
