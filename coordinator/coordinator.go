@@ -105,8 +105,10 @@ func (c *Coordinator) open() error {
 		return fmt.Errorf("start coordinator %s: %w", c.config.ID, err)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"))
-	if ok, err := lock.TryLock(); err != nil || !ok {
-		return fmt.Errorf("start coordinator %s: directory %s is in use by another process: %w", c.config.ID, dir, errors.Join(err))
+	if ok, err := lock.TryLock(); err != nil {
+		return fmt.Errorf("start coordinator %s: lock directory %s: %w", c.config.ID, dir, err)
+	} else if !ok {
+		return fmt.Errorf("start coordinator %s: directory %s is in use by another process", c.config.ID, dir)
 	}
 	c.lock = lock
 	m, err := loadMember(dir, c.config.ID)

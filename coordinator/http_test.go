@@ -207,4 +207,14 @@ func TestAnyCoordinatorRecoversAPartition(t *testing.T) {
 	if code := ask(t, follower, "POST", "/v1/unsafe-recover", `{"partition":1,"node":"n9"}`, &p); code != 409 {
 		t.Errorf("%d %+v", code, p)
 	}
+
+	// With everybody dead nobody is promoted: the partition would only wait for another one.
+	epoch := now(0).Epoch
+	_ = back.Close()
+	trio.Eventually(t, "recover to refuse", func() bool {
+		return ask(t, follower, "POST", "/v1/recover", `{"partition":0}`, &p) == 409 && strings.Contains(p.Detail, "nobody is live")
+	})
+	if c, _ := leader.Map().Partition(0); c.Epoch != epoch {
+		t.Errorf("epoch %d, was %d", c.Epoch, epoch)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
@@ -25,6 +26,17 @@ type Recovery struct {
 // errNothingToRecover protects partitions that are well from the operator.
 var errNothingToRecover = errors.New("it has a live primary: there is nothing to recover")
 
+// errNoneLive keeps the operator from naming a primary that nobody can reach.
+var errNoneLive = errors.New("nobody is live")
+
+func join(list []partition.Replica) string {
+	var words []string
+	for _, n := range partition.Nodes(list) {
+		words = append(words, string(n))
+	}
+	return strings.Join(words, ", ")
+}
+
 // recover carries out an operator's order, as the leader.
 func (c *Coordinator) recover(m protocol.Recover) protocol.Reply {
 	operation := "recover " + m.Partition.String()
@@ -35,6 +47,9 @@ func (c *Coordinator) recover(m protocol.Recover) protocol.Reply {
 		return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%s: %v", operation, err)}
 	}
 	cur, ok := c.fsm.Map().Partition(m.Partition)
+	if m := c.fsm.Map(); !ok && m.Placed() {
+		return invalid(fmt.Errorf("the cluster has %d partitions, from 0 on", len(m.Partitions)))
+	}
 	if !ok {
 		return invalid(state.ErrNotPlaced)
 	}
@@ -62,6 +77,10 @@ func (c *Coordinator) recover(m protocol.Recover) protocol.Reply {
 	} else {
 		if answer.Node == "" {
 			answer.Node = chooseEligible(cur, health)
+		}
+		if _, eligible := partition.Find(cur.Eligible, answer.Node); len(cur.Eligible) > 0 &&
+			(answer.Node == "" || eligible && health[answer.Node].State != liveness.Live) {
+			return invalid(fmt.Errorf("%w of the eligible %s: start one of them, then say it again", errNoneLive, join(cur.Eligible)))
 		}
 		if answer.Node == "" {
 			return invalid(fmt.Errorf("%w: no copy is eligible; unsafe-recover promotes what is left, and says first what may be lost",
@@ -110,9 +129,6 @@ func chooseEligible(cur *partition.Configuration, health map[partition.NodeID]li
 		if health[r.Node].State == liveness.Live {
 			return r.Node
 		}
-	}
-	if len(cur.Eligible) > 0 {
-		return cur.Eligible[0].Node
 	}
 	return ""
 }

@@ -249,6 +249,8 @@ func (n *Node) startReplicas(context.Context) error {
 	n.joined.joined.Store(&joined{id: j.client.ClusterID(), client: j.client})
 	n.joined.start(n.follow)
 	n.ready.Store(true)
+	n.cfg.Logger.Info("node started", slog.String("node", string(n.cfg.NodeID)),
+		slog.String("addr", n.HTTPAddr()), slog.String("peer_addr", n.PeerAddr()))
 	close(n.started)
 	return nil
 }

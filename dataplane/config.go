@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -115,6 +116,7 @@ func (c Config) Validate() error {
 		}
 	}
 	fault(c.NodeID == "", "id: a node needs a name")
+	fault(strings.ContainsFunc(string(c.NodeID), notInNames), "id %q: want letters, digits, '.', '_' and '-' only", c.NodeID)
 	fault(len(c.NodeID) > maxName, "id: %d bytes long, at most %d", len(c.NodeID), maxName)
 	fault(c.DataDir == "", "data-dir: not set")
 	fault(len(c.Coordinators) == 0, "coordinators: name at least one, by its peer address")
@@ -150,6 +152,12 @@ const maxExecutors = 4
 // maxValue bounds the largest value that a node may be told to take, in bytes:
 // it must fit into a message between nodes.
 const maxValue = 8 << 20
+
+// notInNames reports characters that no node's name has: it stands in routes,
+// lists and messages.
+func notInNames(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-')
+}
 
 // maxName is the longest node name, in bytes.
 const maxName = 255

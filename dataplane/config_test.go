@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 func TestAddresses(t *testing.T) {
@@ -71,6 +73,16 @@ func TestValidateTellsAllFaults(t *testing.T) {
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("faults %v: nothing about %q", err, want)
+		}
+	}
+}
+
+func TestNamesThatNobodyCouldSay(t *testing.T) {
+	t.Parallel()
+	for id, ok := range map[partition.NodeID]bool{"n1": true, "rack-2_node.7": true, "n 5/x": false, "ünode": false, "a\nb": false} {
+		err := Config{NodeID: id}.WithDefaults().Validate()
+		if named := strings.Contains(err.Error(), "letters, digits"); named == ok {
+			t.Errorf("%q: %v", id, err)
 		}
 	}
 }

@@ -90,7 +90,7 @@ func (e *executor) run(stop <-chan struct{}) {
 
 // step feeds one batch to the lanes. The clock is read after the batch was
 // taken: no input is later than its time, and a time that is a little early
-// only shortens leases and lengthens promises.
+// only shortens leases, while a promise still counts from after its beacon came.
 func (e *executor) step(b *batch, tick bool) {
 	t := now()
 	for _, f := range b.events {

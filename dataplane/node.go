@@ -113,7 +113,9 @@ func (n *Node) shut() error {
 			faults = append(faults, fmt.Errorf("%s: %w", what, err))
 		}
 	}
-	n.ready.Store(false)
+	if n.ready.Swap(false) {
+		n.cfg.Logger.Info("node ends", slog.String("node", string(n.cfg.NodeID)))
+	}
 	if n.gateway != nil {
 		note("gateway", n.gateway.Close())
 	}

@@ -111,8 +111,8 @@ func (c *getCommand) Run(ctx context.Context, t *terminal) error {
 
 // conditionFlags make a write conditional.
 type conditionFlags struct {
-	IfMatch  []string `help:"Only if the key's value has this ETag; repeatable. * is any value." placeholder:"ETAG"`
-	IfAbsent bool     `help:"Only if the key has no value."`
+	IfMatch  []string `help:"Only if the key's value has this ETag; repeatable. * is any value." placeholder:"ETAG" env:"-"`
+	IfAbsent bool     `help:"Only if the key has no value." env:"-"`
 }
 
 func (f conditionFlags) options() ([]client.Option, error) {

@@ -17,8 +17,8 @@ import (
 
 type recoverCommand struct {
 	serverFlags
-	Partition string `required:"" help:"The partition: 5 or partition-5." placeholder:"N"`
-	Node      string `help:"The node whose replica is promoted; default the best one." placeholder:"ID"`
+	Partition string `required:"" help:"The partition: 5 or partition-5." placeholder:"N" env:"-"`
+	Node      string `help:"The node whose replica is promoted; default the best one." placeholder:"ID" env:"-"`
 }
 
 // Run promotes an eligible replica.
@@ -36,9 +36,9 @@ func (c *recoverCommand) Run(ctx context.Context, t *terminal) error {
 
 type unsafeRecoverCommand struct {
 	serverFlags
-	Partition string `required:"" help:"The partition: 5 or partition-5." placeholder:"N"`
-	Node      string `help:"The node whose copy is promoted; default the best one." placeholder:"ID"`
-	Yes       bool   `help:"Do it without asking."`
+	Partition string `required:"" help:"The partition: 5 or partition-5." placeholder:"N" env:"-"`
+	Node      string `help:"The node whose copy is promoted; default the best one." placeholder:"ID" env:"-"`
+	Yes       bool   `help:"Do it without asking." env:"-"`
 }
 
 // Run promotes the best copy left, after it has said what that may lose.

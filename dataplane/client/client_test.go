@@ -231,3 +231,30 @@ func TestNewReportsAllFaults(t *testing.T) {
 		t.Error("no server")
 	}
 }
+
+// A server that says "not applied" just before the deadline is believed: one
+// more attempt, cut off by the deadline, could only make that an unknown outcome.
+func TestNoWriteIsTriedAgainJustBeforeTheDeadline(t *testing.T) {
+	t.Parallel()
+	url, requests := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		wait, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+		if err != nil {
+			t.Error(err)
+		}
+		io.Copy(io.Discard, r.Body)
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		<-timer.C
+		problem(http.StatusServiceUnavailable, "unavailable")(w, r)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
+	defer cancel()
+	_, err := newClient(t, url).Put(ctx, "k", []byte("v"))
+	var e *client.Error
+	if !errors.Is(err, client.ErrNotApplied) || !errors.As(err, &e) || e.Status != 503 {
+		t.Errorf("got %v", err)
+	}
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d attempts", n)
+	}
+}

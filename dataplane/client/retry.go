@@ -45,10 +45,19 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		}
 		last = err
 		// Every server once at once; then with pauses.
-		if attempts < len(c.servers) {
+		wait := time.Duration(0)
+		if attempts >= len(c.servers) {
+			wait = pause.NextBackOff()
+		}
+		// An attempt that the deadline would cut off could only make a certain
+		// outcome an unknown one.
+		if deadline, _ := ctx.Deadline(); k.write && time.Until(deadline) < wait+grace {
+			return a, err
+		}
+		if wait == 0 {
 			continue
 		}
-		timer := time.NewTimer(pause.NextBackOff())
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
