@@ -229,7 +229,7 @@ func TestEligibleCopyTakesNoSnapshot(t *testing.T) { // C5
 	}
 }
 
-func TestUnsafeRecoveryVoidsOtherCopies(t *testing.T) { // section 4 of the design: lineage
+func TestUnsafeRecoveryVoidsOtherCopies(t *testing.T) { // lineages
 	t.Parallel()
 	c := newCluster(t, 3)
 	c.serve("n1")

@@ -26,7 +26,7 @@ func (c *cluster) recoverUnsafely(id partition.NodeID, lineage uint32) {
 
 // A copy of an old lineage has entries that the new one never had. What is on
 // disk must say so: a restart must not make it good.
-func TestACopyOfAnOldLineageIsVoidAfterARestart(t *testing.T) { // section 4 of the design: lineage
+func TestACopyOfAnOldLineageIsVoidAfterARestart(t *testing.T) { // lineages
 	t.Parallel()
 	c := newCluster(t, 3)
 	c.serve("n1")
@@ -45,7 +45,7 @@ func TestACopyOfAnOldLineageIsVoidAfterARestart(t *testing.T) { // section 4 of 
 	}
 }
 
-func TestASecondUnsafeRecoveryMayChooseAVoidCopy(t *testing.T) { // section 4 of the design: lineage
+func TestASecondUnsafeRecoveryMayChooseAVoidCopy(t *testing.T) { // lineages
 	t.Parallel()
 	c := newCluster(t, 3)
 	c.serve("n1")
