@@ -125,6 +125,16 @@ func (w *window) after(sequence uint64, limit int) []*entry.Entry {
 	}
 }
 
+// between returns the entries after sequence from up to sequence to, all of
+// which are in the window.
+func (w *window) between(from, to uint64) []*entry.Entry {
+	out := make([]*entry.Entry, 0, to-from)
+	for s := from + 1; s <= to; s++ {
+		out = append(out, w.at(s))
+	}
+	return out
+}
+
 // agreement returns the sequence where a log that has p may agree with this
 // one at the latest: the last position here that is not after p in either
 // sequence or epoch.

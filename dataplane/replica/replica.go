@@ -239,7 +239,7 @@ func (r *replica) replaceFrom(sequence uint64) {
 func (r *replica) applyTo(sequence uint64) {
 	r.committed = max(r.committed, sequence)
 	if r.committed > r.applied {
-		r.state.Apply(r.log.after(r.applied, int(^uint(0)>>1))[:r.committed-r.applied])
+		r.state.Apply(r.log.between(r.applied, r.committed))
 		r.applied = r.committed
 	}
 }

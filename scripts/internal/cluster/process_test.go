@@ -47,8 +47,13 @@ func TestProcessIsKilledAndStartedAgain(t *testing.T) {
 func TestTerminateTellsHowTheProcessEnded(t *testing.T) {
 	t.Parallel()
 	ready := func(p *Process) {
+		again := time.NewTicker(time.Millisecond)
+		defer again.Stop()
 		for !strings.Contains(p.LogTail(5), "ready") {
-			time.Sleep(time.Millisecond) //nolint:forbidigo // another process's file is polled
+			if !p.Running() {
+				t.Fatalf("ended by itself: %s", p.LogTail(5))
+			}
+			<-again.C
 		}
 	}
 	clean := script(t, `trap 'exit 0' TERM; echo ready; while :; do read -r -t 0.05 <> <(:); done`)
