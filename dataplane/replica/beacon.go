@@ -16,6 +16,29 @@ type beacons struct {
 	next Time
 	due  bool
 	sent map[partition.NodeID][]sentBeacon
+	// answered is the latest answer that arrived of each node, heard what came
+	// of its own beacons.
+	answered map[partition.NodeID]answered
+	heard    map[partition.NodeID]*heard
+}
+
+// answered is the latest answer of one boot of a node.
+type answered struct {
+	from Peer
+	id   uint64
+}
+
+// heard is what came of one boot's beacons: the highest, and when the latest
+// were answered.
+type heard struct {
+	from    Peer
+	highest uint64
+	answers []answerSent
+}
+
+type answerSent struct {
+	id uint64
+	at Time
 }
 
 // sentBeacon is remembered until its answer can no longer be of use.
@@ -28,12 +51,21 @@ type sentBeacon struct {
 // sentKept is how many unanswered beacons to a node are remembered.
 const sentKept = 8
 
+func newBeacons(self Peer) beacons {
+	return beacons{
+		// An answer to an earlier boot's beacon must not be taken for one to ours.
+		id: self.Incarnation << 32, sent: map[partition.NodeID][]sentBeacon{},
+		answered: map[partition.NodeID]answered{}, heard: map[partition.NodeID]*heard{},
+	}
+}
+
 // sendBeacons claims every partition that this node is primary of, to everybody
 // who has a part in it.
 func (g *Group) sendBeacons() {
 	g.beacons.due = false
 	g.beacons.next = g.now.Add(g.cfg.Timings.Beacon)
 	claims := map[partition.NodeID][]Claim{}
+	g.beacons.id++ // of all that go out now
 	for _, r := range g.order {
 		if !r.isPrimary() || r.adoptedDurable < r.conf.Epoch {
 			continue
@@ -41,12 +73,15 @@ func (g *Group) sendBeacons() {
 		for _, m := range r.members {
 			claims[m.node] = append(claims[m.node], Claim{
 				Partition: r.id, Epoch: r.conf.Epoch, Configuration: r.configurationFor(m),
+				Grant: r.grant(m, g.beacons.id),
 			})
 		}
 	}
 	for _, node := range slices.SortedFunc(maps.Keys(claims), compareNodes) {
-		g.beacons.id++
 		b := &Beacon{ID: g.beacons.id, Lease: g.cfg.Timings.Lease, Claims: claims[node]}
+		if a := g.beacons.answered[node]; a.from == g.sessions[node] {
+			b.Answers = a.id
+		}
 		sent := g.beacons.sent[node]
 		if len(sent) >= sentKept {
 			sent = slices.Delete(sent, 0, len(sent)-sentKept+1)
@@ -59,10 +94,15 @@ func (g *Group) sendBeacons() {
 // onBeacon gives promises, and names what is not promised (L1, L2).
 func (g *Group) onBeacon(from Peer, b *Beacon) {
 	reply := &Answering{ID: b.ID}
+	h := g.beacons.heardOf(from)
+	newest := b.ID > h.highest // of grants only what is newest counts
+	h.highest = max(h.highest, b.ID)
+	since, known := h.answeredAt(b.Answers)
 	// A longer promise than this node has noted on disk is not its to give.
 	tooLong := b.Lease > g.cfg.Timings.Lease
 	length := g.promiseFor(b.Lease)
-	for _, c := range b.Claims {
+	for i := range b.Claims {
+		c := &b.Claims[i]
 		if !g.takes(c.Partition) {
 			// What an answer does not list is promised: this must be listed.
 			reply.Refused = append(reply.Refused, Refusal{Partition: c.Partition})
@@ -78,8 +118,43 @@ func (g *Group) onBeacon(from Peer, b *Beacon) {
 			continue
 		}
 		r.promise(from.Node, length)
+		if newest {
+			r.granted(from, c, since, known)
+		}
 	}
+	h.answer(b.ID, g.now)
 	g.send(from.Node, Message{Kind: BeaconReply, Reply: reply})
+}
+
+// heardOf returns what came of the beacons of one boot of a node. Another boot
+// begins anew.
+func (b *beacons) heardOf(from Peer) *heard {
+	h := b.heard[from.Node]
+	if h == nil || h.from != from {
+		h = &heard{from: from}
+		b.heard[from.Node] = h
+	}
+	return h
+}
+
+// answer notes when a beacon is answered; the first time counts.
+func (h *heard) answer(id uint64, at Time) {
+	if _, again := h.answeredAt(id); again {
+		return
+	}
+	if len(h.answers) >= sentKept {
+		h.answers = slices.Delete(h.answers, 0, len(h.answers)-sentKept+1)
+	}
+	h.answers = append(h.answers, answerSent{id: id, at: at})
+}
+
+func (h *heard) answeredAt(id uint64) (Time, bool) {
+	for _, a := range h.answers {
+		if a.id == id {
+			return a.at, true
+		}
+	}
+	return 0, false
 }
 
 // promiseFor is how long a promise for a lease must last: G/L times as long,
@@ -99,7 +174,7 @@ func (g *Group) promiseFor(lease time.Duration) time.Duration {
 
 // honour reports whether a claim gets this partition's promise: from the
 // primary that this node knows, also where it does not know the partition yet.
-func (r *replica) honour(from Peer, c Claim) bool {
+func (r *replica) honour(from Peer, c *Claim) bool {
 	if c.Configuration != nil && c.Configuration.ID == r.id {
 		r.adopt(c.Configuration)
 	}
@@ -116,6 +191,9 @@ func (g *Group) onBeaconReply(from Peer, a *Answering) {
 		return
 	}
 	sent := g.beacons.sent[from.Node][at]
+	if a := g.beacons.answered[from.Node]; a.from != from || a.id < sent.id {
+		g.beacons.answered[from.Node] = answered{from: from, id: sent.id}
+	}
 	refused := map[partition.ID]bool{}
 	for _, refusal := range a.Refused {
 		refused[refusal.Partition] = true
@@ -125,7 +203,13 @@ func (g *Group) onBeaconReply(from Peer, a *Answering) {
 	}
 	for _, c := range sent.claims {
 		r := g.replicas[c.Partition]
-		if refused[c.Partition] || !r.isPrimary() || sent.at < r.term {
+		if refused[c.Partition] {
+			continue
+		}
+		if c.Grant == 0 {
+			r.handedBack(from.Node, sent.id)
+		}
+		if !r.isPrimary() || sent.at < r.term {
 			continue
 		}
 		if m := r.member(from.Node); m != nil && m.store == from.Store {

@@ -78,6 +78,7 @@ func (g *Group) SnapshotInstalled(now Time, meta SnapshotMeta, state State) {
 	at := meta.Applied.Sequence
 	r.state, r.lineage = state, meta.Lineage
 	r.void, r.replacing = false, false
+	r.uncount(r.applied + 1)
 	r.log.reset(meta.Applied)
 	r.durable, r.committed, r.applied, r.flushed, r.kept = at, at, at, at, at
 	r.follower = follower{}

@@ -117,12 +117,12 @@ func (r *replica) accused() []partition.NodeID {
 	return out
 }
 
-// ready returns the learners that may be added: caught up, and holding this
-// primary's promise (K2, L7).
+// ready returns the learners that may be added: caught up, with their promise
+// to this primary, and no read grant out that was given without it (K2, L7).
 func (r *replica) ready() []*member {
 	var out []*member
 	for _, m := range r.members {
-		if !m.inSync && r.caughtUp(m) && r.g.now < m.lease && r.readmitted(m.node) {
+		if !m.inSync && r.caughtUp(m) && r.g.now < m.lease && r.g.now >= m.unpromised && r.readmitted(m.node) {
 			out = append(out, m)
 		}
 	}

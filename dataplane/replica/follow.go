@@ -110,7 +110,8 @@ func (r *replica) onAppend(from Peer, m *Message) {
 		if e.Sequence <= r.log.last().Sequence {
 			if e.Sequence <= r.committed {
 				// A committed entry would be replaced: this copy is wrong.
-				r.void = true
+				r.void, r.grantUntil = true, 0
+				r.publish()
 				return
 			}
 			r.replaceFrom(e.Sequence)

@@ -25,6 +25,7 @@ type Group struct {
 	sessions    map[partition.NodeID]Peer // newest boot seen of each node
 	connections map[partition.NodeID]connection
 	beacons     beacons
+	leaving     bool // grants are taken back, and no more given (L4)
 
 	ticket   uint64 // of the last record handed out
 	unsynced []unsynced
@@ -56,8 +57,7 @@ func NewGroup(cfg Config) *Group {
 		replicas:    map[partition.ID]*replica{},
 		sessions:    map[partition.NodeID]Peer{},
 		connections: map[partition.NodeID]connection{},
-		// An answer to an earlier boot's beacon must not be taken for one to ours.
-		beacons: beacons{id: cfg.Self.Incarnation << 32, sent: map[partition.NodeID][]sentBeacon{}},
+		beacons:     newBeacons(cfg.Self),
 	}
 }
 
@@ -69,6 +69,7 @@ func (g *Group) Load(c Copy) {
 	r.state = c.State
 	r.log.reset(c.Applied)
 	for _, e := range c.Log {
+		r.unapplied.add(e)
 		r.log.append(e)
 	}
 	r.durable = r.log.last().Sequence
@@ -243,7 +244,7 @@ func (g *Group) replica(id partition.ID) *replica {
 	if r := g.replicas[id]; r != nil {
 		return r
 	}
-	r := &replica{g: g, id: id}
+	r := &replica{g: g, id: id, unapplied: new(Unapplied)}
 	g.replicas[id] = r
 	at, _ := slices.BinarySearchFunc(g.order, id, func(r *replica, id partition.ID) int {
 		return int(int64(r.id) - int64(id))

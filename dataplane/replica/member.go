@@ -21,17 +21,20 @@ type member struct {
 	probing bool   // no answer has confirmed from yet: one message at a time
 	told    bool   // has answered in this epoch: messages need no configuration
 
-	last      entry.Position // the end of its log, as it said
-	hasLast   bool
-	knows     uint64 // the committed sequence that it was sent
-	sentAt    Time   // of the oldest message without news since
-	waiting   bool   // something is sent and not answered
-	ackAt     Time   // of the latest progress, or of when nothing was outstanding
-	answerAt  Time   // of the latest answer to a beacon
-	lease     Time   // runs until (L3)
-	probeAt   Time
-	snapshots uint64 // orders so far
-	holdAt    uint64 // with a snapshot under way: entries after it are kept
+	last     entry.Position // the end of its log, as it said
+	hasLast  bool
+	knows    uint64 // the committed sequence that it was sent
+	sentAt   Time   // of the oldest message without news since
+	waiting  bool   // something is sent and not answered
+	ackAt    Time   // of the latest progress, or of when nothing was outstanding
+	answerAt Time   // of the latest answer to a beacon
+	lease    Time   // runs until (L3)
+	// unpromised is until when read grants last that were given to others
+	// without this learner's promise (L7).
+	unpromised Time
+	probeAt    Time
+	snapshots  uint64 // orders so far
+	holdAt     uint64 // with a snapshot under way: entries after it are kept
 }
 
 // phase is how far a member's log has been compared.
@@ -64,11 +67,11 @@ func (r *replica) setMembers() {
 			}
 			m := r.member(c.Node)
 			if m == nil || m.store != c.Store || m.session != 0 && m.session < r.g.sessions[c.Node].Incarnation {
-				lease := Time(0)
+				fresh := &member{node: c.Node, store: c.Store}
 				if m != nil && m.store == c.Store {
-					lease = m.lease // a promise outlives a restart (L5)
+					fresh.lease, fresh.unpromised = m.lease, m.unpromised // a promise outlives a restart (L5)
 				}
-				m = &member{node: c.Node, store: c.Store, lease: lease}
+				m = fresh
 			}
 			m.inSync, m.told = inSync, false
 			m.ackAt, m.answerAt, m.probeAt = r.g.now, r.g.now, 0
@@ -94,7 +97,10 @@ func (r *replica) heardFrom(from Peer) *member {
 		m.phase, m.match, m.hasLast = unknown, 0, false
 	}
 	m.session = from.Incarnation
-	m.told = true
+	if !m.told {
+		m.told = true
+		r.voided(m.node)
+	}
 	return m
 }
 

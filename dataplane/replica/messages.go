@@ -68,9 +68,12 @@ type Message struct {
 // Beacon is one node's claim, to one other, on the partitions listed: "I am
 // their primary; promise to take them over from nobody else before G".
 type Beacon struct {
-	ID     uint64        // grows with every beacon of this boot
-	Lease  time.Duration // L of the sender; the promise lasts G/L times that
-	Claims []Claim
+	ID    uint64        // grows with every beacon of this boot
+	Lease time.Duration // L of the sender; the promise lasts G/L times that
+	// Answers is the receiver's latest answer that had arrived: the ID of the
+	// beacon it was to, zero for none. Grants count from when it was sent (L6).
+	Answers uint64
+	Claims  []Claim
 }
 
 // Claim is one partition in a beacon.

@@ -116,6 +116,17 @@ type View struct {
 	Serving    bool // primary, with its marker committed: applied values are the newest acknowledged
 	Alone      bool // the only one in sync: needs no lease
 	LeaseUntil Time
+	// GrantUntil is when a secondary's read grant runs out (L6); zero: it has
+	// none in this epoch. Under it only keys are read that are Clean.
+	GrantUntil Time
+	Unapplied  *Unapplied
+}
+
+// MayReadClean reports whether a secondary may give a value as a linearizable
+// answer (R1). In this order: a view of the same epoch that had a grant, then
+// Unapplied.Clean, then the value, then this view, then the clock as now.
+func (v *View) MayReadClean(now Time) bool {
+	return v != nil && now < v.GrantUntil
 }
 
 // MayRead reports whether a value that was read from the partition's state

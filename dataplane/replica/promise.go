@@ -54,9 +54,10 @@ func (r *replica) owe() {
 }
 
 // tryRelease tells the new primary that it need not wait for the promise it
-// gave to this node. The release names the epoch that takes over.
+// gave to this node, once every read grant it gave has run out or come back. The
+// release names the epoch that takes over.
 func (r *replica) tryRelease() {
-	if !r.release.owed || r.conf.Primary == "" || r.g.now < r.release.next || r.g.bootWait() {
+	if !r.release.owed || r.conf.Primary == "" || r.g.now < r.release.next || r.g.bootWait() || r.g.now < r.grantsEnd() {
 		return
 	}
 	r.send(r.conf.Primary, Message{Kind: Release, Configuration: r.conf})

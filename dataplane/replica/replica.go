@@ -59,6 +59,9 @@ type replica struct {
 
 	promises []promise
 	release  release
+	grants   map[partition.NodeID]given
+
+	unapplied *Unapplied // of log beyond applied, for readers
 
 	follower
 	primary
@@ -69,18 +72,24 @@ type follower struct {
 	agreed uint64 // the log up to here is the primary's, as compared in this epoch
 	heard  uint64 // what the primary has committed, as heard in this epoch
 	ackDue bool
+	// grantUntil is when the read grant of this epoch's primary runs out (L6).
+	grantUntil Time
 }
 
 // primary is the state of a primary, from Waiting on.
 type primary struct {
-	since    Time // the take-over began, or the map named this node
-	term     Time // leases from beacons sent before it do not count
-	marker   uint64
-	members  []*member // everybody else that the map lists, sorted by node
-	change   *change
-	removals map[partition.NodeID][]Time
-	fetching partition.NodeID
-	fetched  Time
+	since  Time // the take-over began, or the map named this node
+	term   Time // leases from beacons sent before it do not count
+	marker uint64
+	// barred is until when read grants keep this primary from committing, and
+	// unknownUntil until when grants may last that it cannot know of (L6).
+	barred, unknownUntil Time
+	heldBack             bool      // a commit waits for that
+	members              []*member // everybody else that the map lists, sorted by node
+	change               *change
+	removals             map[partition.NodeID][]Time
+	fetching             partition.NodeID
+	fetched              Time
 
 	prepared map[string]*entry.Entry          // newest entry beyond committed, by key
 	requests map[entry.RequestID]*entry.Entry // entries beyond committed, by request
@@ -139,9 +148,9 @@ func (r *replica) adopt(c *partition.Configuration) {
 			// In an epoch that this replica did not see another may have been
 			// primary, and others may have dropped what they acknowledged here.
 			r.stepDown()
-			r.becomeWaiting()
+			r.becomeWaiting(old)
 		case r.role != Waiting:
-			r.becomeWaiting()
+			r.becomeWaiting(old)
 		}
 	default:
 		wasPrimary := r.isPrimary()
@@ -223,6 +232,7 @@ func (r *replica) synced(last entry.Position, adopted partition.Epoch) {
 
 // appendEntry adds an entry to the log in memory and hands it to the disk.
 func (r *replica) appendEntry(e *entry.Entry) {
+	r.unapplied.add(e)
 	r.log.append(e)
 	r.g.write(r, e.Position, 0, entry.Record{Partition: r.id, Lineage: r.lineage, Entry: e})
 }
@@ -230,6 +240,7 @@ func (r *replica) appendEntry(e *entry.Entry) {
 // replaceFrom drops the log's entries from sequence on; the entry that comes
 // next replaces them on disk.
 func (r *replica) replaceFrom(sequence uint64) {
+	r.uncount(max(sequence, r.applied+1))
 	r.log.truncate(sequence - 1)
 	r.durable = min(r.durable, sequence-1)
 	r.kept = min(r.kept, sequence-1)
@@ -239,8 +250,24 @@ func (r *replica) replaceFrom(sequence uint64) {
 func (r *replica) applyTo(sequence uint64) {
 	r.committed = max(r.committed, sequence)
 	if r.committed > r.applied {
-		r.state.Apply(r.log.between(r.applied, r.committed))
+		entries := r.log.between(r.applied, r.committed)
+		r.state.Apply(entries)
+		for _, e := range entries {
+			r.unapplied.remove(e) // only now that it is readable
+		}
 		r.applied = r.committed
+	}
+}
+
+// uncount takes the log's entries from sequence on, none of them applied, out of
+// what readers take for dirty.
+func (r *replica) uncount(sequence uint64) {
+	for s := sequence; ; s++ {
+		e := r.log.at(s)
+		if e == nil {
+			return
+		}
+		r.unapplied.remove(e)
 	}
 }
 
@@ -268,13 +295,16 @@ func (r *replica) trim(flushed uint64) {
 
 // publish lets readers outside the executor see what this replica may answer.
 func (r *replica) publish() {
-	v := View{Lineage: r.lineage}
+	v := View{Lineage: r.lineage, Unapplied: r.unapplied}
 	if r.conf != nil {
 		v.Epoch = r.conf.Epoch
 	}
 	if r.role == Serving {
 		v.Serving = true
 		v.LeaseUntil, v.Alone = r.lease()
+	}
+	if r.role == Secondary {
+		v.GrantUntil = r.grantUntil
 	}
 	if r.view == nil || *r.view != v {
 		r.view = &v
@@ -306,6 +336,7 @@ func (r *replica) tick() {
 		r.compare()
 		r.considerChange()
 	case Committing, Serving:
+		r.unbar()
 		r.watchMembers()
 		r.considerChange()
 	case Idle, Secondary, Learner:

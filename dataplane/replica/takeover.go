@@ -9,9 +9,12 @@ import (
 
 // becomeWaiting begins the office of primary: from now on the old primary's
 // beacons are not honoured (L4).
-func (r *replica) becomeWaiting() {
+func (r *replica) becomeWaiting(old *partition.Configuration) {
 	r.role = Waiting
 	r.primary = primary{queue: r.queue, removals: r.removals, since: r.g.now}
+	if !r.succeeds(old) {
+		r.unknownUntil = r.g.now.Add(r.g.cfg.Timings.Promise)
+	}
 	r.tryTakeOver()
 }
 
@@ -25,6 +28,7 @@ func (r *replica) tryTakeOver() {
 	r.term = r.g.now
 	r.members = nil
 	r.setMembers()
+	r.bar()
 	r.g.beacons.due = true
 	r.compare()
 	r.mark()
@@ -35,6 +39,7 @@ func (r *replica) tryTakeOver() {
 // only from one epoch to the very next: see adopt.
 func (r *replica) goOn(old *partition.Configuration) {
 	r.setMembers()
+	r.bar()
 	for _, c := range old.Replicas {
 		if !r.conf.InSync(c.Node) {
 			r.noteRemoval(c.Node)
@@ -207,6 +212,10 @@ func (r *replica) advance() {
 		if r.counts(m) {
 			upTo = min(upTo, m.match)
 		}
+	}
+	if r.g.now < r.barred {
+		r.heldBack = true // somebody may read who need not acknowledge (C3)
+		return
 	}
 	if r.inBoth() < r.g.cfg.MinInSync || upTo <= r.committed || upTo < r.marker || r.adoptedDurable < r.conf.Epoch {
 		return

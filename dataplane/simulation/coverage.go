@@ -43,6 +43,8 @@ const (
 	lost
 	lostToCut
 	duplicated
+	beaconLost
+	beaconLate
 	olderBoot
 	notConnected
 	linkBroken
@@ -74,6 +76,8 @@ const (
 	called
 	forwarded
 	readHere
+	readReplica
+	readDirty
 	readHereExpired
 	answeredDone
 	answeredRead
@@ -95,12 +99,12 @@ var counterNames = [counters]string{
 	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "connections reset",
 	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "lost copies", "in-sync copies all lost",
 	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
-	"messages lost", "messages lost to cuts", "messages repeated", "messages of older boots", "messages without connection",
+	"messages lost", "messages lost to cuts", "messages repeated", "beacons lost", "beacons late", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
 	"proposals without leader", "commands lost", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands",
 	"primaries moved", "replicas removed", "replicas added", "epochs only raised", "configurations with eligible", "configurations without replica",
 	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "snapshots installed",
-	"calls", "forwarded", "reads past the executor", "reads past the executor refused",
+	"calls", "forwarded", "reads past the executor", "reads at a secondary", "reads of dirty keys", "reads past the executor refused",
 	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired",
 	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration", "schedules repaired whole",
 }

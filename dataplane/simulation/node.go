@@ -220,9 +220,31 @@ func (p *process) send(e *replica.Envelope) {
 	}
 	w.coverage.message(&m)
 	w.checkStorm()
-	other, from, boot := w.nodes[to], p.self, p.n.boot
 	index := p.n.index
-	w.net.send(index, to, func() {
+	p.posted(&m, func() { w.net.send(index, to, p.arrival(m, l, to)) })
+}
+
+// posted puts a message on its way: a beacon, or the answer to one, perhaps late,
+// or never.
+func (p *process) posted(m *replica.Message, send func()) {
+	w := p.n.w
+	beacon := m.Kind == replica.BeaconMessage || m.Kind == replica.BeaconReply
+	switch {
+	case !beacon || w.quiet || !w.chance(w.profile.badBeacon):
+		send()
+	case w.chance(0.5):
+		w.coverage[beaconLost]++
+	default:
+		w.coverage[beaconLate]++
+		w.after(w.between(0, 2*time.Second), send)
+	}
+}
+
+// arrival hands a message to the process at the other end of the link.
+func (p *process) arrival(m replica.Message, l link, to int) func() {
+	w, from, boot, index := p.n.w, p.self, p.n.boot, p.n.index
+	other := w.nodes[to]
+	return func() {
 		if !other.up || other.boot != l.boot {
 			return
 		}
@@ -236,7 +258,7 @@ func (p *process) send(e *replica.Envelope) {
 			m := m // a repeated message is another value
 			q.input(func(g *replica.Group, now replica.Time) { g.Message(now, from, &m) })
 		})
-	})
+	}
 }
 
 func (p *process) tick() {

@@ -18,6 +18,7 @@ type profile struct {
 	duplicate  float64
 	inOrder    bool    // messages of one link arrive in order, as over TCP
 	late       float64 // share of messages that take up to seconds
+	badBeacon  float64 // share of beacons, and answers, that are lost or take up to seconds
 	stormDelay time.Duration
 	slowSync   float64
 	lateLeader float64
@@ -51,6 +52,7 @@ func (w *world) drawProfile() {
 	p.duplicate = oneOf(0, 0.01, 0.05)
 	p.inOrder = w.chance(0.5)
 	p.late = oneOf(0, 0.005, 0.04)
+	p.badBeacon = oneOf(0, 0, 0.1, 0.4)
 	p.stormDelay = time.Duration(oneOf(0.1, 0.5, 1.5) * float64(time.Second))
 	p.slowSync = oneOf(0, 0.01, 0.05)
 	p.lateLeader = oneOf(0, 0, 0.01)

@@ -42,38 +42,50 @@ func (p *process) receive(c *call) {
 	}
 	p.requests = append(p.requests, q)
 	q.routing.Reset(q.op.Partition, q.op.Action, q.op.Deadline)
-	if c.action == replica.Get && p.n.w.chance(0.7) {
+	if c.action == replica.Get && p.n.w.chance(0.85) {
 		p.readHere(q)
 		return
 	}
 	q.next()
 }
 
-// readHere is the way past the executor: the published view, the value, the
-// view again, then the clock (rule L3), with pauses between them.
+// readHere is the way past the executor: the published view, at a secondary
+// whether the key is clean, the value, the view again, then the clock (rules L3
+// and R1), with pauses between them.
 func (p *process) readHere(q *request) {
 	w, id := p.n.w, q.op.Partition
 	before := p.views[id]
-	if !before.MayRead(p.now()) {
+	switch {
+	case before == nil || !before.Serving && before.GrantUntil == 0:
+		q.next()
+		return
+	case !before.Serving && !before.Unapplied.Clean(q.op.Key):
+		w.coverage[readDirty]++
 		q.next()
 		return
 	}
 	t := p.tables[id]
-	value, version, found, _ := t.Get(q.op.Key)
-	a := replica.Answer{Outcome: replica.Absent, Partition: id, Epoch: before.Epoch, Lineage: before.Lineage}
-	if found {
-		a.Outcome, a.Value, a.Result.Sequence = replica.Found, value, version.Sequence
-	}
-	check := func() {
-		if p.tables[id] == t && p.views[id].Epoch == before.Epoch && p.views[id].MayRead(p.now()) {
-			w.coverage[readHere]++
-			q.finish(routing.Answered, a)
-			return
+	p.checked(func() {
+		value, version, found, _ := t.Get(q.op.Key)
+		a := replica.Answer{Outcome: replica.Absent, Partition: id, Epoch: before.Epoch, Lineage: before.Lineage}
+		if found {
+			a.Outcome, a.Value, a.Result.Sequence = replica.Found, value, version.Sequence
 		}
-		w.coverage[readHereExpired]++
-		q.next()
-	}
-	p.checked(check)
+		p.checked(func() {
+			after, now := p.views[id], p.now()
+			switch {
+			case p.tables[id] != t || after.Epoch != before.Epoch || !after.MayRead(now) && !after.MayReadClean(now):
+				w.coverage[readHereExpired]++
+				q.next()
+				return
+			case after.Serving:
+				w.coverage[readHere]++
+			default:
+				w.coverage[readReplica]++
+			}
+			q.finish(routing.Answered, a)
+		})
+	})
 }
 
 // checked lets the last check of an answer happen at once, mostly: a process may

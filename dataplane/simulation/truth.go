@@ -159,7 +159,8 @@ func (w *world) checkServing(p *process) {
 	}
 }
 
-// alone checks that nobody else would serve the partition in an older epoch.
+// alone checks that nobody else would serve the partition in an older epoch, and
+// that every secondary with a grant has what is committed in its log (R1).
 func (t *truth) alone(p *process, epoch partition.Epoch) {
 	w := t.w
 	for _, n := range w.nodes {
@@ -168,6 +169,10 @@ func (t *truth) alone(p *process, epoch partition.Epoch) {
 		}
 		if v := n.process.views[t.id]; v != nil && v.Epoch < epoch && v.MayRead(n.process.now()) {
 			w.fail("%s serves %s in epoch %d, while %s still may in epoch %d", p.n.id, t.id, epoch, n.id, v.Epoch)
+		} else if v != nil && v.MayReadClean(n.process.now()) {
+			if s, ok := n.process.group.Status(t.id); ok && t.since == 0 && s.Last < uint64(len(t.log)) {
+				w.fail("%s has committed %d of %s in epoch %d, while %s, which may read in epoch %d, has %d", p.n.id, len(t.log), t.id, epoch, n.id, v.Epoch, s.Last)
+			}
 		}
 	}
 }
