@@ -19,6 +19,7 @@ const (
 	cutOneWay
 	cutBothWays
 	isolate
+	split
 	reset
 	storm
 	rate
@@ -129,6 +130,8 @@ func (w *world) fault() {
 		w.cut(n.index, kind == cutBothWays)
 	case isolate:
 		w.isolate(n)
+	case split:
+		w.split(n)
 	case reset:
 		w.reset(n)
 	case storm:
@@ -275,6 +278,28 @@ func (w *world) isolate(n *node) {
 			w.net.block(other, n.index, d)
 		}
 		w.strain(n.index, other, d)
+	}
+}
+
+// split cuts some nodes, a primary among them mostly, off from all the others and
+// from the coordinators; among themselves they are whole.
+func (w *world) split(n *node) {
+	w.coverage[faultSplit]++
+	d := w.duration(5 * time.Second)
+	side := make([]bool, w.net.size)
+	side[n.index] = true
+	for range 1 + w.pick(len(w.nodes)/2) {
+		side[w.pick(len(w.nodes))] = true
+	}
+	w.logf("split for %v: %v", d, side)
+	for a := range w.net.size {
+		for b := range a {
+			if side[a] != side[b] {
+				w.net.block(a, b, d)
+				w.net.block(b, a, d)
+				w.strain(a, b, d)
+			}
+		}
 	}
 }
 

@@ -81,13 +81,8 @@ var rules = []rule{
 		"out := now.Add(r.g.promiseFor(d))", "out := now.Add(d)"}}},
 	{"L6 not void at a higher epoch", []edit{{replicaDir + "replica.go",
 		"	r.follower = follower{}\n	r.change", "	r.follower = follower{grantUntil: r.grantUntil}\n	r.change"}}},
-	{"L6 no thought of unknown grants", []edit{{replicaDir + "takeover.go",
-		"if !r.succeeds(old) {", "if false {"}}},
 	{"C3 commits while grants are out", []edit{{replicaDir + "takeover.go",
 		"if r.g.now < r.barred {", "if false {"}}},
-	{"L7 added while others' grants are out", []edit{
-		{replicaDir + "change.go", " && r.g.now >= m.unpromised", ""},
-		{replicaDir + "grant.go", "if !r.counts(l) && now < l.lease && r.caughtUp(l) {", "if false {"}}},
 	{"R1 dirty keys read", []edit{{replicaDir + "unapplied.go",
 		"return u.counts[unappliedAt(key)].Load() == 0", "return len(key) >= 0"}}},
 	{"R1 grant not checked", []edit{{replicaDir + "operation.go",
