@@ -57,7 +57,9 @@ func (b *backend) Read(op *replica.Operation) (replica.Answer, bool) {
 	if !b.ready.Load() {
 		return replica.Answer{}, false
 	}
-	return b.slots.read(op, now)
+	a, result := b.slots.read(op, now)
+	b.metrics.reads[result].Inc()
+	return a, result == readLocal
 }
 
 // Stale implements gateway.Backend.

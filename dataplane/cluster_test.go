@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/transport"
 )
@@ -245,6 +246,30 @@ func TestAnyRequestAtAnyNode(t *testing.T) {
 		}
 		if status, _ := c.do(id, http.MethodGet, "key-0", nil); status != http.StatusNotFound {
 			t.Errorf("get of a deleted key at %s: %d", id, status)
+		}
+	}
+}
+
+// TestEveryReplicaReads waits until each node has answered, from its own copy, a
+// read of a key of each partition: none is primary of all.
+func TestEveryReplicaReads(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, 8)
+	c.putAll(0, 60, "n1")
+	for _, id := range []partition.NodeID{"n1", "n2", "n3"} {
+		n := c.nodes[id]
+		for i := range 60 {
+			key := fmt.Appendf(nil, "key-%d", i)
+			op := replica.Operation{Action: replica.Get, Partition: partition.Of(key, 8), Key: key}
+			var a replica.Answer
+			eventually(t, "a read from the copy at "+string(id), func() bool {
+				read, result := n.slots.read(&op, now)
+				a = read
+				return result == readLocal
+			})
+			if want := fmt.Sprintf("value-%d", i); string(a.Value) != want {
+				t.Fatalf("%s at %s: %q, want %q", key, id, a.Value, want)
+			}
 		}
 	}
 }

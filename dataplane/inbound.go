@@ -135,9 +135,8 @@ func (h *inboundHandler) operation(body []byte, reply func(body []byte)) {
 	}
 	n.metrics.forwarded.Inc()
 	if op.Action == replica.Get {
-		// As for this node's own clients: 2 of 3 reads come this way, and the
-		// executor would double what they take.
-		if a, ok := n.slots.read(&op, now); ok {
+		// As for this node's own clients: the executor would double what it takes.
+		if a, result := n.slots.read(&op, now); result == readLocal {
 			replyAnswer(reply, &a)
 			return
 		}

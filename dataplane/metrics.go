@@ -16,7 +16,8 @@ type metrics struct {
 	dropped        prometheus.Counter
 	forwarded      prometheus.Counter
 	takeOvers      prometheus.Counter
-	snapshots      *prometheus.CounterVec // direction, outcome
+	reads          [readResults]prometheus.Counter // of this node's own clients
+	snapshots      *prometheus.CounterVec          // direction, outcome
 }
 
 var kindNames = [...]string{
@@ -73,6 +74,14 @@ func newMetrics(r *registration) *metrics {
 	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "holdfast", Name: "replication_messages_total", Help: "Messages between replicas, by direction and kind.",
 	}, []string{"direction", "kind"})
+	reads := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "holdfast", Name: "reads_total",
+		Help: "Linearizable reads of this node's clients: answered from its own copy, sent to the primary because the key is dirty, or because this node has no lease and no read grant.",
+	}, []string{"way"})
+	r.add(reads)
+	for result, way := range [readResults]string{readLocal: "local", readDirty: "dirty", readElsewhere: "forwarded"} {
+		m.reads[result] = reads.WithLabelValues(way)
+	}
 	r.add(m.snapshots)
 	r.add(messages)
 	for kind, name := range kindNames {

@@ -36,35 +36,58 @@ func (s slots) publish(id partition.ID, view *replica.View) (begins bool) {
 	return view.Serving && (old.view == nil || !old.view.Serving || old.view.Lineage != view.Lineage)
 }
 
+// readResult is what became of a linearizable read from the state here.
+type readResult uint8
+
+const (
+	readElsewhere readResult = iota // no lease and no grant here: the primary answers
+	readDirty                       // a grant, but the key is dirty: the primary answers (R1)
+	readLocal                       // answered
+	readResults
+)
+
 // read gives a linearizable answer to a read from the state here, if the lease
-// allows it. The order is that of replica.View.MayRead: the value first, then
-// the view, then the clock. State and epoch must be the same before and after:
-// a reader that stood still may hold a value from a time when another node was
+// or the grant allows it. The order is that of replica.View.MayRead: the value
+// first, then the view, then the clock; at a secondary, before all of them,
+// whether the key is clean. State and epoch must be the same before and after: a
+// reader that stood still may hold a value from a time when another node was
 // primary, and then find this node to be primary again.
-func (s slots) read(op *replica.Operation, now func() replica.Time) (replica.Answer, bool) {
+func (s slots) read(op *replica.Operation, now func() replica.Time) (replica.Answer, readResult) {
 	if int(op.Partition) >= len(s) {
-		return replica.Answer{}, false
+		return replica.Answer{}, readElsewhere
 	}
 	before := s[op.Partition].Load()
-	if before == nil || before.view == nil || !before.view.Serving {
-		return replica.Answer{}, false
+	if before == nil || before.view == nil {
+		return replica.Answer{}, readElsewhere
+	}
+	if v := before.view; !v.Serving {
+		if v.GrantUntil == 0 {
+			return replica.Answer{}, readElsewhere
+		}
+		if !v.Unapplied.Clean(op.Key) {
+			return replica.Answer{}, readDirty
+		}
 	}
 	a, ok := lookup(before.table, op)
 	if !ok {
-		return a, false
+		return a, readElsewhere
 	}
 	after := s[op.Partition].Load()
 	if !before.vouchedBy(after, now) {
-		return replica.Answer{}, false
+		return replica.Answer{}, readElsewhere
 	}
 	a.Epoch, a.Lineage = after.view.Epoch, after.view.Lineage
-	return a, true
+	return a, readLocal
 }
 
 // vouchedBy reports whether what was read from a slot may be answered, judged
 // by the slot taken after it was read.
 func (s *slot) vouchedBy(after *slot, now func() replica.Time) bool {
-	return after.table == s.table && after.view != nil && after.view.Epoch == s.view.Epoch && after.view.MayRead(now())
+	if after.table != s.table || after.view == nil || after.view.Epoch != s.view.Epoch {
+		return false
+	}
+	t := now()
+	return after.view.MayRead(t) || after.view.MayReadClean(t)
 }
 
 // stale answers from whatever is here.

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"testing"
+	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
@@ -27,7 +28,8 @@ func TestReadsPastTheExecutor(t *testing.T) {
 
 	s := make(slots, 2)
 	get := func() (replica.Answer, bool) {
-		return s.read(&replica.Operation{Action: replica.Get, Partition: 0, Key: []byte("k")}, at)
+		a, result := s.read(&replica.Operation{Action: replica.Get, Partition: 0, Key: []byte("k")}, at)
+		return a, result == readLocal
 	}
 	if _, ok := get(); ok {
 		t.Error("read where there is no copy")
@@ -88,5 +90,72 @@ func TestReaderThatStoodStill(t *testing.T) {
 		if got := before.vouchedBy(test.after, func() replica.Time { return 1 }); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
+	}
+}
+
+// TestReadsAtASecondary takes every way that a read at a secondary may go (R1).
+func TestReadsAtASecondary(t *testing.T) {
+	t.Parallel()
+	engine, err := storage.Open(storage.Options{Dir: t.TempDir(), NodeID: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	put := func(sequence uint64, key string) *entry.Entry {
+		return &entry.Entry{Position: entry.Position{Sequence: sequence, Epoch: 3}, Kind: entry.Put, Key: []byte(key), Value: []byte("v")}
+	}
+	var view *replica.View
+	at := replica.Time(time.Hour)
+	group := replica.NewGroup(replica.Config{
+		Self: replica.Peer{Node: "n1", Store: 1, Incarnation: 1}, MinInSync: 2, ReplicationFactor: 2, Booted: at,
+		Open:    func(id partition.ID, lineage uint32) replica.State { return engine.OpenPartition(id, lineage) },
+		Publish: func(_ partition.ID, v *replica.View) { view = v },
+	})
+	conf := partition.Configuration{Epoch: 3, Lineage: 7, Primary: "n2", Replicas: []partition.Replica{{Node: "n1", Store: 1}, {Node: "n2", Store: 2}}}
+	group.SetMap(at, &partition.Map{
+		Settings:   partition.Settings{Partitions: 1, ReplicationFactor: 2, MinInSync: 2},
+		Nodes:      []partition.Node{{ID: "n1", Store: 1, Incarnation: 1}, {ID: "n2", Store: 2, Incarnation: 1}},
+		Partitions: []partition.Configuration{conf},
+	})
+	primary := replica.Peer{Node: "n2", Store: 2, Incarnation: 1}
+	beacon := func(id, answers uint64) {
+		group.Message(at, primary, &replica.Message{Kind: replica.BeaconMessage, Beacon: &replica.Beacon{
+			ID: id, Lease: time.Second, Answers: answers, Claims: []replica.Claim{{Epoch: 3, Grant: 500 * time.Millisecond}},
+		}})
+	}
+	table := engine.OpenPartition(0, 7)
+	table.Apply([]*entry.Entry{put(1, "k")})
+	s := make(slots, 1)
+	s.install(0, table)
+	read := func(key string) readResult {
+		s.publish(0, view)
+		_, result := s.read(&replica.Operation{Action: replica.Get, Key: []byte(key)}, func() replica.Time { return at })
+		return result
+	}
+	if got := read("k"); got != readElsewhere {
+		t.Errorf("without a grant: %d", got)
+	}
+	beacon(1, 0)
+	if got := read("k"); got != readElsewhere {
+		t.Errorf("with a grant that answers nothing: %d", got)
+	}
+	beacon(2, 1)
+	if got := read("k"); got != readLocal {
+		t.Errorf("with a grant: %d", got)
+	}
+	group.Message(at, primary, &replica.Message{Kind: replica.Append, Epoch: 3, Entries: []*entry.Entry{put(1, "dirty")}})
+	if got := read("dirty"); got != readDirty {
+		t.Errorf("with an entry not applied: %d", got)
+	}
+	if got := read("k"); got != readLocal {
+		t.Errorf("a clean key beside a dirty one: %d", got)
+	}
+	at = at.Add(500 * time.Millisecond)
+	if got := read("k"); got != readElsewhere {
+		t.Errorf("when the grant has run out: %d", got)
 	}
 }

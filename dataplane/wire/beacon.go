@@ -18,6 +18,7 @@ const (
 func appendBeacon(dst []byte, b *replica.Beacon) []byte {
 	dst = binary.AppendUvarint(dst, b.ID)
 	dst = appendDuration(dst, b.Lease)
+	dst = binary.AppendUvarint(dst, b.Answers)
 	dst = binary.AppendUvarint(dst, uint64(len(b.Claims)))
 	for i := range b.Claims {
 		c := &b.Claims[i]
@@ -35,7 +36,7 @@ func appendBeacon(dst []byte, b *replica.Beacon) []byte {
 }
 
 func (d *decoder) beacon() *replica.Beacon {
-	b := &replica.Beacon{ID: d.uvarint("beacon ID"), Lease: d.duration("lease")}
+	b := &replica.Beacon{ID: d.uvarint("beacon ID"), Lease: d.duration("lease"), Answers: d.uvarint("answered beacon")}
 	if n := d.count(smallestClaim, "claims"); n > 0 {
 		b.Claims = make([]replica.Claim, n)
 	}

@@ -98,7 +98,7 @@ func drawMessage(t *rapid.T) replica.Message {
 	switch m.Kind {
 	case replica.BeaconMessage:
 		m.Beacon = &replica.Beacon{
-			ID: rapid.Uint64().Draw(t, "ID"), Lease: drawDuration(t),
+			ID: rapid.Uint64().Draw(t, "ID"), Lease: drawDuration(t), Answers: rapid.Uint64().Draw(t, "answers"),
 			Claims: drawList(t, 5, func(t *rapid.T) replica.Claim {
 				return replica.Claim{Partition: drawPartition(t), Epoch: drawEpoch(t), Configuration: maybeConfiguration(t), Grant: drawDuration(t)}
 			}),
