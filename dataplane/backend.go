@@ -96,14 +96,23 @@ func (b *backend) forward(to partition.NodeID, op *replica.Operation, done func(
 	}
 	frame := framePool.Get().(*[]byte)
 	*frame = wire.AppendOperation((*frame)[:0], op, remaining)
-	link.Call(*frame, remaining+replyGrace, func(reply []byte, err error) { done(answerOf(reply, err)) })
+	link.Call(*frame, remaining+replyGrace, func(reply []byte, err error) {
+		a, sent := answerOf(reply, err)
+		if a.Outcome == replica.Overloaded {
+			b.metrics.backlog.Inc()
+		}
+		done(a, sent)
+	})
 	putFrame(frame)
 }
 
 // answerOf is what the end of a call says of its operation.
 func answerOf(reply []byte, err error) (replica.Answer, gateway.Sent) {
 	switch {
-	case errors.Is(err, transport.ErrDown), errors.Is(err, transport.ErrBacklog), errors.Is(err, transport.ErrTooLarge):
+	case errors.Is(err, transport.ErrBacklog):
+		// Too much waits for that node here, or from this node there.
+		return replica.Answer{Outcome: replica.Overloaded}, gateway.Certain
+	case errors.Is(err, transport.ErrDown), errors.Is(err, transport.ErrTooLarge):
 		return replica.Answer{}, gateway.NeverSent
 	case err != nil:
 		return replica.Answer{}, gateway.MaybeSent

@@ -54,6 +54,7 @@ func (n *Node) openStorage(context.Context) error {
 	engine, err := storage.Open(storage.Options{
 		Dir: n.cfg.DataDir, NodeID: n.cfg.NodeID,
 		MemoryTable: n.cfg.MemoryTable, LogRetention: n.cfg.LogRetention,
+		ReserveDisk: n.cfg.DiskReserve, ResumeDisk: n.cfg.DiskResume, FreeSpace: n.cfg.FreeSpace,
 		Logger: n.cfg.Logger, Registerer: n.cfg.Registerer,
 		Failed: n.fail,
 		Damaged: func(id partition.ID, err error) {
@@ -261,8 +262,19 @@ func (n *Node) newExecutor() *executor {
 		propose: n.joined.joined.Load().client.Propose, snapshots: n.sending.order,
 		frames: map[partition.NodeID]*frames{},
 	})
-	e.install = n.slots.install
+	e.install, e.shortage = n.slots.install, n.shortage
 	return e
+}
+
+// shortage is what this node lacks for more writes.
+func (n *Node) shortage() (s replica.Shortage) {
+	if n.storage.MemoryFull() {
+		s |= replica.ShortOfMemory
+	}
+	if n.storage.DiskFull() {
+		s |= replica.ShortOfDisk
+	}
+	return s
 }
 
 func (n *Node) groupConfig(number int, s partition.Settings, booted replica.Time, held time.Duration) replica.Config {

@@ -30,6 +30,7 @@ const (
 	DefaultMemoryTable = 256 << 20
 	DefaultRetention   = 256 << 20
 	DefaultInboxBytes  = 64 << 20
+	DefaultDiskReserve = 512 << 20
 )
 
 // Config is what a node is started with. Zero fields take their defaults.
@@ -53,6 +54,12 @@ type Config struct {
 	// InboxBytes bounds what operations may wait for one executor, in bytes;
 	// beyond it an operation is refused at once, before any log.
 	InboxBytes int64
+	// DiskReserve is how much of the disk is kept free, in bytes: below it PUTs
+	// are refused, until more than DiskResume is free; default 5/4 of the reserve.
+	DiskReserve, DiskResume int64
+	// FreeSpace returns what is free on the disk of a directory, in bytes; nil
+	// asks the file system.
+	FreeSpace func(dir string) (int64, error)
 	// Limits bound what HTTP clients may ask for.
 	Limits gateway.Limits
 	// Executors is how many goroutines step replicas, at most Lanes.
@@ -83,6 +90,8 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.MemoryTable, DefaultMemoryTable)
 	setDefault(&c.LogRetention, DefaultRetention)
 	setDefault(&c.InboxBytes, DefaultInboxBytes)
+	setDefault(&c.DiskReserve, DefaultDiskReserve)
+	setDefault(&c.DiskResume, c.DiskReserve+c.DiskReserve/4)
 	c.Limits = c.Limits.WithDefaults()
 	// One for two processors: fewer executors do more at a time, and the rest of
 	// a node takes several times the processor time that they do.
@@ -130,11 +139,13 @@ func (c Config) Validate() error {
 		checkAdvertised("peer-addr", c.PeerAddr, "advertise-peer-addr", c.AdvertisePeerAddr))
 	fault(c.MemoryTable < 0, "memory-table: %d is negative", c.MemoryTable)
 	fault(c.LogRetention < 0, "log-retention: %d is negative", c.LogRetention)
+	fault(c.DiskReserve < 0, "disk-reserve: %d is negative", c.DiskReserve)
+	fault(c.DiskResume < c.DiskReserve, "disk-resume: %d is below disk-reserve, %d", c.DiskResume, c.DiskReserve)
 	if err := c.Limits.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("limits: %w", err))
 	}
 	fault(c.Limits.Value > maxValue, "limits: values of %d bytes, want at most %d", c.Limits.Value, maxValue)
-	fault(c.InboxBytes < 2*c.Limits.Value, "inbox-bytes: %d, want at least two of the largest values, %d", c.InboxBytes, 2*c.Limits.Value)
+	fault(c.InboxBytes < 2*c.Limits.Value, "inbox-memory: %d, want at least two of the largest values, %d", c.InboxBytes, 2*c.Limits.Value)
 	fault(c.Executors < 1 || c.Executors > Lanes, "executors: %d, want 1 to %d", c.Executors, Lanes)
 	fault(c.Timings.Promise*9 < c.Timings.Lease*11, // clock rates differ by 10 %
 		"timings: a promise of %v is less than 11/9 of the lease of %v", c.Timings.Promise, c.Timings.Lease)

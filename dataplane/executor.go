@@ -21,6 +21,8 @@ type executor struct {
 	out   *outlet
 	// install publishes the state of a copy that was replaced.
 	install func(id partition.ID, table *storage.Table)
+	// shortage is what the node lacks for more writes; asked every tick.
+	shortage func() replica.Shortage
 
 	limit   int64        // most bytes of operations taken and not answered
 	waiting atomic.Int64 // those bytes
@@ -46,7 +48,7 @@ type lane struct {
 func newExecutor(inboxBytes int64, out *outlet) *executor {
 	e := &executor{
 		inbox: newInbox(inboxBytes), lanes: make([]*lane, Lanes),
-		out: out, limit: inboxBytes,
+		out: out, limit: inboxBytes, shortage: func() replica.Shortage { return 0 },
 	}
 	e.taken.init()
 	e.summary.Store(&summary{})
@@ -61,7 +63,12 @@ func laneOf(id partition.ID) int { return int(id % Lanes) }
 func (e *executor) offer(op replica.Operation, p *pending) {
 	p.size = operationSize(&op)
 	op.Tag = p
-	if e.waiting.Add(p.size) > e.limit || !e.inbox.operation(laneOf(op.Partition), &op) {
+	switch {
+	case e.waiting.Add(p.size) > e.limit:
+		e.waiting.Add(-p.size)
+		e.out.metrics.overloaded.Inc()
+		p.overloaded(&op)
+	case !e.inbox.operation(laneOf(op.Partition), &op):
 		e.waiting.Add(-p.size)
 		p.refused(&op)
 	}
@@ -109,7 +116,11 @@ func (e *executor) step(b *batch, tick bool) {
 		e.touch(o.lane).Operate(t, o.op)
 	}
 	if tick {
-		e.each(func(g *replica.Group) { g.Tick(t) })
+		short := e.shortage()
+		e.each(func(g *replica.Group) {
+			g.SetShortage(t, short)
+			g.Tick(t)
+		})
 		if e.ticks++; e.ticks%ticksPerSummary == 0 {
 			e.summarize()
 		}

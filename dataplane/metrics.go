@@ -14,6 +14,8 @@ type metrics struct {
 	records        prometheus.Counter
 	unsent         prometheus.Counter
 	dropped        prometheus.Counter
+	overloaded     prometheus.Counter
+	backlog        prometheus.Counter
 	forwarded      prometheus.Counter
 	takeOvers      prometheus.Counter
 	reads          [readResults]prometheus.Counter // of this node's own clients
@@ -61,12 +63,19 @@ func (r *registration) gauge(name, help string, read func() float64) {
 }
 
 func newMetrics(r *registration) *metrics {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "holdfast", Name: "operations_refused_total",
+		Help: "Operations refused for want of memory: too many bytes waited for an executor, or for the link to another node.",
+	}, []string{"where"})
+	r.add(refused)
 	m := &metrics{
-		records:   r.counter("replication_records_total", "Records handed to the log: entries and adopted epochs."),
-		unsent:    r.counter("replication_frames_unsent_total", "Frames lost for want of a connection, or of room in it."),
-		dropped:   r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
-		forwarded: r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
-		takeOvers: r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
+		records:    r.counter("replication_records_total", "Records handed to the log: entries and adopted epochs."),
+		unsent:     r.counter("replication_frames_unsent_total", "Frames lost for want of a connection, or of room in it."),
+		dropped:    r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
+		overloaded: refused.WithLabelValues("executor"),
+		backlog:    refused.WithLabelValues("link"),
+		forwarded:  r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
+		takeOvers:  r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
 		snapshots: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "holdfast", Name: "snapshots_total", Help: "Partition snapshots, by direction and outcome.",
 		}, []string{"direction", "outcome"}),

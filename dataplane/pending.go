@@ -35,8 +35,20 @@ func replyAnswer(reply func([]byte), a *replica.Answer) {
 	putFrame(frame)
 }
 
-// refused ends an operation that certainly was not logged here: there is no
-// room for it, or the node is closing. The sender may try again.
+// overloaded ends an operation that there is no room for. The replica has not
+// seen it, and so not looked for its request ID: the answer names no epoch, and
+// proves nothing of other attempts.
+func (p *pending) overloaded(op *replica.Operation) {
+	a := replica.Answer{Outcome: replica.Overloaded, Partition: op.Partition}
+	if p.done != nil {
+		p.done(a, gateway.Certain)
+		return
+	}
+	replyAnswer(p.reply, &a)
+}
+
+// refused ends an operation that certainly was not logged here: the node is
+// closing. The sender may try again.
 func (p *pending) refused(op *replica.Operation) {
 	if p.done != nil {
 		p.done(replica.Answer{}, gateway.NeverSent)

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/holdfast-io/holdfast/dataplane"
+	"github.com/holdfast-io/holdfast/dataplane/gateway"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -18,6 +19,10 @@ type nodeCommand struct {
 
 	MemoryTable  size `default:"256MiB" help:"Memory for values that are not yet in their partition's file."`
 	LogRetention size `default:"256MiB" help:"Log that is kept for replicas that come back."`
+	BodyMemory   size `default:"256MiB" help:"Memory for the bodies of requests, arriving and waiting; beyond it clients get 429."`
+	InboxMemory  size `default:"64MiB" help:"Memory, for each executor, for operations that wait for their partition; beyond it clients get 429."`
+	DiskReserve  size `default:"512MiB" help:"Disk space that is kept free: below it PUTs get 507."`
+	DiskResume   size `help:"Free disk space from which on PUTs are taken again. Default: 5/4 of the reserve."`
 
 	addressFlags
 	logFlags
@@ -37,6 +42,8 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 		AdvertiseHTTPAddr: c.AdvertiseHTTPAddr, AdvertisePeerAddr: c.AdvertisePeerAddr,
 		Coordinators: c.Coordinators, Zone: c.Zone,
 		MemoryTable: int64(c.MemoryTable), LogRetention: int64(c.LogRetention),
+		InboxBytes: int64(c.InboxMemory), Limits: gateway.Limits{Bodies: int64(c.BodyMemory)},
+		DiskReserve: int64(c.DiskReserve), DiskResume: int64(c.DiskResume),
 		Registerer: registry, Gatherer: registry, Logger: c.logger(t.err),
 		Failed: func(err error) { fail(err) },
 	}.WithDefaults()

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // What an operation can fail with. Every error of this package wraps one of
@@ -24,12 +25,14 @@ var (
 type Error struct {
 	Operation string // "put", ...
 	Key       string
-	Status    int    // of the answer; 0 without one
-	Code      string // the problem's stable code
-	Detail    string // in words
-	ETag      string // of the current value; with ErrPrecondition, if there is one
-	Kind      error  // one of the sentinels
-	Cause     error  // why there is no answer; may be nil
+	Status    int // of the answer; 0 without one
+	// RetryAfter is how long the server asks to wait before another attempt.
+	RetryAfter time.Duration
+	Code       string // the problem's stable code
+	Detail     string // in words
+	ETag       string // of the current value; with ErrPrecondition, if there is one
+	Kind       error  // one of the sentinels
+	Cause      error  // why there is no answer; may be nil
 }
 
 // Error implements error.

@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -49,6 +51,7 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		if attempts >= len(c.servers) {
 			wait = pause.NextBackOff()
 		}
+		wait = max(wait, asked(err))
 		// An attempt that the deadline would cut off could only make a certain
 		// outcome an unknown one.
 		if deadline, _ := ctx.Deadline(); k.write && time.Until(deadline) < wait+grace {
@@ -65,6 +68,27 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		case <-timer.C:
 		}
 	}
+}
+
+// asked is how long an overloaded server, or one whose disk is nearly full, asks
+// to be left alone, and a little longer, so that not everybody comes back at
+// once. Another server would say the same: it is the partition's replicas that
+// have no room, as a rule.
+func asked(err error) time.Duration {
+	var e *Error
+	if !errors.As(err, &e) || e.Status != http.StatusTooManyRequests && e.Status != http.StatusInsufficientStorage {
+		return 0
+	}
+	return e.RetryAfter + rand.N(e.RetryAfter/4+1)
+}
+
+// retryAfter reads the header in its form of whole seconds.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // prefer returns what tells more: an attempt that the deadline cut before it was
@@ -98,6 +122,7 @@ func (c *Client) once(ctx context.Context, server string, k *call, number int) (
 	}
 	e.Status, e.ETag = a.status, a.header.Get("ETag")
 	e.Code, e.Detail = a.problem()
+	e.RetryAfter = retryAfter(a.header)
 	switch {
 	case a.status == http.StatusNotFound && e.Code == "key-not-found":
 		e.Kind = ErrNotFound
@@ -122,6 +147,7 @@ func worthAnother(err error) bool {
 	}
 	switch e.Status {
 	case 0, http.StatusRequestTimeout, http.StatusTooManyRequests,
+		http.StatusInsufficientStorage,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}

@@ -16,13 +16,14 @@ const (
 	outcomePrecondition
 	outcomeRefused // the client's mistake
 	outcomeOverloaded
+	outcomeDiskFull
 	outcomeUnavailable
 	outcomeInDoubt
 	outcomes
 )
 
 var outcomeNames = [outcomes]string{
-	"ok", "absent", "not_modified", "precondition_failed", "refused", "overloaded", "unavailable", "unknown",
+	"ok", "absent", "not_modified", "precondition_failed", "refused", "overloaded", "disk_full", "unavailable", "unknown",
 }
 
 var actionNames = map[replica.Action]string{replica.Get: "get", replica.Put: "put", replica.Delete: "delete"}

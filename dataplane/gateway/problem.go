@@ -34,11 +34,12 @@ var (
 	badBody          = problem{400, "bad-body", "the body ended early or is not valid; nothing was applied", false}
 	preconditionFail = problem{412, "precondition-failed", "the condition does not hold; nothing was applied", false}
 	valueTooLarge    = problem{413, "value-too-large", "the value is larger than this cluster takes; nothing was applied", false}
-	overloaded       = problem{429, "overloaded", "too much is waiting in this node's memory; nothing was applied", true}
+	overloaded       = problem{429, "overloaded", "too much is waiting in memory; nothing was applied", true}
 	headerTooLarge   = problem{431, "header-too-large", "the request's header is larger than this node takes", false}
 	transferEncoding = problem{501, "transfer-encoding", "the transfer encoding is not supported", false}
 	unavailable      = problem{503, "unavailable", "the request could not be served in time; it was not applied, and never will be", true}
 	notReady         = problem{503, "not-ready", "this node is not ready", true}
+	diskFull         = problem{507, "disk-full", "the disk of a node is nearly full; nothing was applied. Deletes are still taken", true}
 	httpVersion      = problem{505, "http-version", "the HTTP version is not supported", false}
 	outcomeUnknown   = problem{504, "outcome-unknown", "the write may have been applied, or may yet be; read the key to find out", false}
 )

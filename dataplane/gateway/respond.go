@@ -10,7 +10,9 @@ import (
 
 // answer turns a replica's answer into the response.
 func (c *call) answer(a *replica.Answer) {
-	c.g.metrics.served[c.way].Inc()
+	if a.Outcome != replica.Overloaded && a.Outcome != replica.DiskFull {
+		c.g.metrics.served[c.way].Inc()
+	}
 	switch a.Outcome {
 	case replica.Found:
 		c.found(a)
@@ -22,6 +24,10 @@ func (c *call) answer(a *replica.Answer) {
 		c.respondProblem(&preconditionFail, a, "")
 	case replica.Done:
 		c.done(a)
+	case replica.Overloaded:
+		c.refuse(&overloaded, "too much is waiting in the memory of a node that the partition's replicas are on; nothing was applied")
+	case replica.DiskFull:
+		c.refuse(&diskFull, "")
 	default: // routing gives no other
 		c.problem(&unavailable, "")
 	}
@@ -93,8 +99,11 @@ func (c *call) headers(a *replica.Answer) http.Header {
 // refuse answers a request that is at fault, or that there is no room for.
 func (c *call) refuse(p *problem, detail string) {
 	c.outcome = outcomeRefused
-	if p.status == http.StatusTooManyRequests {
+	switch p {
+	case &overloaded:
 		c.outcome = outcomeOverloaded
+	case &diskFull:
+		c.outcome = outcomeDiskFull
 	}
 	c.respondProblem(p, &replica.Answer{}, detail)
 }

@@ -24,8 +24,9 @@ type beacons struct {
 
 // answered is the latest answer of one boot of a node.
 type answered struct {
-	from Peer
-	id   uint64
+	from     Peer
+	id       uint64
+	shortage Shortage // as that answer says
 }
 
 // heard is what came of one boot's beacons: the highest, and when the latest
@@ -93,7 +94,7 @@ func (g *Group) sendBeacons() {
 
 // onBeacon gives promises, and names what is not promised (L1, L2).
 func (g *Group) onBeacon(from Peer, b *Beacon) {
-	reply := &Answering{ID: b.ID}
+	reply := &Answering{ID: b.ID, Shortage: g.shortage}
 	h := g.beacons.heardOf(from)
 	newest := b.ID > h.highest // of grants only what is newest counts
 	h.highest = max(h.highest, b.ID)
@@ -191,8 +192,8 @@ func (g *Group) onBeaconReply(from Peer, a *Answering) {
 		return
 	}
 	sent := g.beacons.sent[from.Node][at]
-	if a := g.beacons.answered[from.Node]; a.from != from || a.id < sent.id {
-		g.beacons.answered[from.Node] = answered{from: from, id: sent.id}
+	if last := g.beacons.answered[from.Node]; last.from != from || last.id < sent.id {
+		g.beacons.answered[from.Node] = answered{from: from, id: sent.id, shortage: a.Shortage}
 	}
 	refused := map[partition.ID]bool{}
 	for _, refusal := range a.Refused {

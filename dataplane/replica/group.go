@@ -26,6 +26,7 @@ type Group struct {
 	connections map[partition.NodeID]connection
 	beacons     beacons
 	leaving     bool // grants are taken back, and no more given (L4)
+	shortage    Shortage
 
 	ticket   uint64 // of the last record handed out
 	unsynced []unsynced

@@ -86,8 +86,9 @@ type Claim struct {
 
 // Answering is the answer to a beacon: what it does not list is promised.
 type Answering struct {
-	ID      uint64
-	Refused []Refusal
+	ID       uint64
+	Refused  []Refusal
+	Shortage Shortage // of the node that answers
 }
 
 // Refusal names a partition that a beacon claimed and the answer does not

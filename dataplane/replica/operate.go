@@ -101,6 +101,10 @@ func (r *replica) write(op Operation) {
 		r.answerUnlogged(op, current, prepared, ok, refused)
 		return
 	}
+	if outcome := r.short().refuses(op.Action); outcome != 0 {
+		r.answer(Answer{Tag: op.Tag, Outcome: outcome})
+		return
+	}
 	if r.inBoth() < r.g.cfg.MinInSync || r.log.bytes(r.committed, r.log.last().Sequence) > r.g.cfg.MaxUnackedBytes {
 		r.queue = append(r.queue, op) // nothing would commit it now, so nothing is logged
 		return

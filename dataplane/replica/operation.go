@@ -80,6 +80,13 @@ const (
 	// Expired: the answer was held past its lease; it says nothing (see
 	// Answer.Settle).
 	Expired
+	// Overloaded: too much waits in the memory of this node, or of another that
+	// would have to log the write too. Nothing was logged. With an epoch, the
+	// request ID was looked up first; without one, the replica never saw it.
+	Overloaded
+	// DiskFull: the disk of this node, or of another that would have to log the
+	// write too, is nearly full. Nothing was logged.
+	DiskFull
 )
 
 // Answer ends an Operation. Every operation gets exactly one.

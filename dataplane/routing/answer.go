@@ -41,6 +41,10 @@ func (r *Request) Answered(now replica.Time, a replica.Answer) {
 		r.again(now, LeaseLost)
 	case replica.Failed:
 		r.again(now, ReplicaFailed)
+	case replica.Overloaded, replica.DiskFull:
+		// Waiting here would hold the value in memory, which is what is short:
+		// the client is told at once, and may come again.
+		r.judged(now, a)
 	case replica.Unknown:
 		r.suspectAttempt()
 		r.again(now, NoAnswer)

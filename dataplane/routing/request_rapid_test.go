@@ -63,7 +63,7 @@ func TestVerdictsNeverClaimTooMuch(t *testing.T) {
 // attempt ends an attempt, or leaves it under way, and reports whether it may
 // be in a log, or get there, without an answer that says how it ended.
 func attempt(t *rapid.T, r *Request, d Decision, now replica.Time) (doubtful bool) {
-	switch end := rapid.IntRange(0, 13).Draw(t, "end"); end {
+	switch end := rapid.IntRange(0, 15).Draw(t, "end"); end {
 	case 0:
 		return true // under way
 	case 1:
@@ -76,8 +76,13 @@ func attempt(t *rapid.T, r *Request, d Decision, now replica.Time) (doubtful boo
 		r.Answered(now, replica.Answer{Outcome: replica.NotPrimary, Epoch: c.Epoch, Configuration: &c})
 	default:
 		outcome := replica.Outcome(end - 5) // Done to Failed
-		if end == 13 {
+		switch end {
+		case 13:
 			outcome = replica.Expired
+		case 14:
+			outcome = replica.Overloaded
+		case 15:
+			outcome = replica.DiskFull
 		}
 		if outcome == replica.NotPrimary {
 			outcome = replica.Failed

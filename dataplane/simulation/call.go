@@ -160,6 +160,8 @@ func (c *call) returns(v routing.Verdict, a replica.Answer) {
 		c.fate = absent
 	case a.Outcome == replica.PreconditionFailed:
 		c.fate, c.sequence = failed, a.Result.Sequence
+	case a.Outcome == replica.Overloaded, a.Outcome == replica.DiskFull:
+		c.fate = neverTaken
 	default:
 		w.fail("%s: outcome %d is no answer for a client", c, a.Outcome)
 	}

@@ -33,6 +33,7 @@ const (
 	faultMovePrimary
 	faultFalseSuspicion
 	faultLostCopy
+	faultShortage
 	faultDisaster
 	sent
 	sentProbes
@@ -88,6 +89,7 @@ const (
 	answeredUnknown
 	answeredForgotten
 	answeredExpired
+	answeredShort
 	unavailable
 	outcomeUnknown
 	clientLost
@@ -98,7 +100,7 @@ const (
 
 var counterNames = [counters]string{
 	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "splits", "connections reset",
-	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "lost copies", "in-sync copies all lost",
+	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "lost copies", "nodes short of memory or disk", "in-sync copies all lost",
 	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
 	"messages lost", "messages lost to cuts", "messages repeated", "beacons lost", "beacons late", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
@@ -106,7 +108,7 @@ var counterNames = [counters]string{
 	"primaries moved", "replicas removed", "replicas added", "epochs only raised", "configurations with eligible", "configurations without replica",
 	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "snapshots installed",
 	"calls", "forwarded", "reads past the executor", "reads at a secondary", "reads of dirty keys", "reads past the executor refused",
-	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired",
+	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired", "answers of a shortage",
 	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration", "schedules repaired whole",
 }
 
@@ -168,6 +170,8 @@ func (c *Coverage) outcome(o replica.Outcome) {
 		c[answeredForgotten]++
 	case replica.Expired:
 		c[answeredExpired]++
+	case replica.Overloaded, replica.DiskFull:
+		c[answeredShort]++
 	}
 }
 

@@ -32,6 +32,7 @@ const (
 	falseSuspicion
 	lostCopy
 	disaster
+	shortage
 	faultKinds
 )
 
@@ -149,6 +150,8 @@ func (w *world) fault() {
 		w.logf("the disk of %s is slow for %v", n.id, d)
 		w.coverage[faultSlowDisk]++
 		n.disk.slow = w.now.add(d)
+	case shortage:
+		w.runShort(n)
 	case leaderChange:
 		w.coverage[faultLeaderChange]++
 		w.leaderless(w.between(50*time.Millisecond, time.Second))
@@ -318,6 +321,29 @@ func (w *world) reset(n *node) {
 	}
 }
 
+// runShort lets a node lack memory or room on its disk for a while, over
+// restarts too.
+func (w *world) runShort(n *node) {
+	w.coverage[faultShortage]++
+	d := w.duration(4 * time.Second)
+	n.short = replica.Shortage(1 + w.pick(int(replica.AllShortages)))
+	w.logf("%s runs short (%d) for %v", n.id, n.short, d)
+	n.tellShortage()
+	w.after(d, func() {
+		n.short = 0
+		n.tellShortage()
+	})
+}
+
+// tellShortage brings the machine's shortage to the node's replicas.
+func (n *node) tellShortage() {
+	if n.up {
+		n.process.later(0, func() {
+			n.process.input(func(g *replica.Group, now replica.Time) { g.SetShortage(now, n.short) })
+		})
+	}
+}
+
 func (w *world) crashCoordinator(c *coordinator) {
 	if !c.up {
 		return
@@ -380,8 +406,9 @@ func (w *world) heal() {
 	}
 	w.after(300*time.Millisecond, w.election)
 	for _, n := range w.nodes {
-		n.disk.slow = 0
+		n.disk.slow, n.short = 0, 0
 		n.start()
+		n.tellShortage()
 		n.resume()
 	}
 }

@@ -17,6 +17,7 @@ type node struct {
 	clock clock
 	disk  *disk
 
+	short    replica.Shortage
 	up       bool
 	boot     uint64 // counts the processes, over all disks
 	paused   bool
@@ -95,6 +96,7 @@ func (n *node) start() {
 		}
 	}
 	w.logf("%s starts, store %s, incarnation %d", n.id, p.self.Store, p.self.Incarnation)
+	p.group.SetShortage(p.now(), n.short)
 	p.drain()
 	for to := range w.nodes {
 		if to != n.index {

@@ -245,7 +245,7 @@ func (t *truth) returned(c *call) {
 // "not applied" holds for ever.
 func (w *world) finished(q *request, v routing.Verdict, a replica.Answer) {
 	never := v == routing.Unavailable || v == routing.Answered &&
-		(a.Outcome == replica.PreconditionFailed || a.Outcome == replica.Done && a.Result.Sequence == 0)
+		(a.Outcome == replica.PreconditionFailed || a.Outcome == replica.Overloaded || a.Outcome == replica.DiskFull || a.Outcome == replica.Done && a.Result.Sequence == 0)
 	if never && q.op.Action != replica.Get {
 		w.truth[q.op.Partition].forbid(q.call)
 	}

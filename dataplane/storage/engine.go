@@ -39,6 +39,9 @@ type Engine struct {
 	metrics   *metrics
 
 	tableBytes atomic.Int64
+	held       holding
+	space      space // the goroutine's that measures
+	diskFree   atomic.Int64
 	diskFull   atomic.Bool
 	onFlushed  atomic.Pointer[func(id partition.ID, sequence uint64)]
 	failOnce   sync.Once
@@ -182,12 +185,16 @@ func (e *Engine) SetFlushed(f func(id partition.ID, sequence uint64)) { e.onFlus
 func (e *Engine) OldestPending() time.Duration { return e.writer.pending() }
 
 // DiskFull tells that the disk has less room than is kept in reserve: writes
-// should be refused before anything breaks. It is looked at once a second.
+// should be refused before anything breaks. Deletes may go on: they take little,
+// and in the end make room.
 func (e *Engine) DiskFull() bool { return e.diskFull.Load() }
 
-// TableBytes is how much of committed entries is held in memory. It may pass
-// Options.MemoryTable while the disk cannot keep up; writes should then wait.
+// TableBytes is how much of committed entries is held in memory.
 func (e *Engine) TableBytes() int64 { return e.tableBytes.Load() }
+
+// MemoryFull tells that the disk cannot keep up: more is held in memory than
+// flushing should let come together. Writes should be refused until it is less.
+func (e *Engine) MemoryFull() bool { return e.held.look(e.retention.held.Load()) }
 
 // fail reports the first failure that nothing can be acknowledged after.
 func (e *Engine) fail(err error) {

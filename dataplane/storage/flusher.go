@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -25,11 +23,10 @@ const (
 // flusher writes tables to files and cuts the log, on one goroutine, so that
 // flushes are spread over time.
 type flusher struct {
-	e        *Engine
-	settled  chan flushedNote
-	rest     time.Time // no flush before
-	measured time.Time // when the free disk space was last looked at
-	stuck    bool      // that nothing lets the log be cut has been said
+	e       *Engine
+	settled chan flushedNote
+	rest    time.Time // no flush before
+	stuck   bool      // that nothing lets the log be cut has been said
 
 	stopping sync.Once
 	quit     chan struct{}
@@ -64,7 +61,6 @@ func (f *flusher) run() {
 		case n := <-f.settled:
 			f.settle(n)
 		case now := <-tick.C:
-			f.measureDisk(now)
 			f.e.writer.quiet(now)
 			if err := f.relieveAll(); err != nil {
 				f.e.fail(err)
@@ -201,24 +197,5 @@ func (f *flusher) cut() {
 		if err := f.e.log.cut(at); err != nil {
 			f.e.fail(err)
 		}
-	}
-}
-
-func (f *flusher) measureDisk(now time.Time) {
-	if now.Sub(f.measured) < time.Second {
-		return
-	}
-	f.measured = now
-	f.e.measureDisk()
-}
-
-func (e *Engine) measureDisk() {
-	var s unix.Statfs_t
-	if err := unix.Statfs(e.options.Dir, &s); err != nil {
-		return // the next write will say what is wrong
-	}
-	full := int64(s.Bavail)*s.Bsize < e.options.ReserveDisk
-	if full != e.diskFull.Swap(full) {
-		e.options.Logger.Warn("room on the disk", "full", full, "free", int64(s.Bavail)*s.Bsize, "reserve", e.options.ReserveDisk)
 	}
 }

@@ -21,7 +21,7 @@ type metrics struct {
 	from       prometheus.Registerer
 }
 
-func newMetrics(registerer prometheus.Registerer, tableBytes func() float64, pending func() float64) *metrics {
+func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
 	seconds := prometheus.ExponentialBuckets(0.0001, 2, 16) // 0.1 ms to 3.3 s
 	opts := func(name, help string) prometheus.Opts {
 		return prometheus.Opts{Namespace: "holdfast", Subsystem: "storage", Name: name, Help: help}
@@ -44,8 +44,17 @@ func newMetrics(registerer prometheus.Registerer, tableBytes func() float64, pen
 	}
 	m.collectors = []prometheus.Collector{
 		m.commits, m.records, m.written, m.fsync, m.logBytes, m.flushes, m.flush, m.flushed,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("table_bytes", "Bytes of committed entries in memory, not yet in files.")), tableBytes),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("log_oldest_pending_seconds", "Age of the oldest append that is not synced.")), pending),
+	}
+	for _, g := range []struct {
+		name, help string
+		read       func() float64
+	}{
+		{"table_bytes", "Bytes of committed entries in memory, not yet in files.", func() float64 { return float64(e.tableBytes.Load()) }},
+		{"held_bytes", "Bytes of log entries in memory that are in no file yet.", func() float64 { return float64(e.retention.held.Load()) }},
+		{"log_oldest_pending_seconds", "Age of the oldest append that is not synced.", func() float64 { return e.OldestPending().Seconds() }},
+		{"disk_free_bytes", "Bytes free on the disk of the data directory.", func() float64 { return float64(e.diskFree.Load()) }},
+	} {
+		m.collectors = append(m.collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts(g.name, g.help)), g.read))
 	}
 	return m
 }

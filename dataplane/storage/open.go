@@ -40,6 +40,7 @@ func Open(o Options) (*Engine, error) {
 	}
 	e.tasks.Go(e.writer.run)
 	e.tasks.Go(e.flusher.run)
+	e.tasks.Go(func() { e.watchSpace(e.flusher.quit) })
 	return e, nil
 }
 
@@ -72,10 +73,11 @@ func (e *Engine) load() (err error) {
 	if err := e.settleCopies(r, files); err != nil {
 		return fmt.Errorf("open data directory %s: %w", o.Dir, err)
 	}
-	e.metrics = newMetrics(o.Registerer, func() float64 { return float64(e.tableBytes.Load()) },
-		func() float64 { return e.OldestPending().Seconds() })
+	e.metrics = newMetrics(o.Registerer, e)
 	e.writer = newLogWriter(e.log, e.catalogue, e.retention, e.metrics, max(o.LogRetention/32, 4096), e.fail)
 	e.flusher = newFlusher(e)
+	e.space = space{reserve: o.ReserveDisk, resume: o.ResumeDisk}
+	e.held.set(max(o.MemoryTable, o.LogRetention))
 	e.measureDisk()
 	if err := e.identity.update(func(s *storeState) error {
 		s.Incarnation++

@@ -18,6 +18,11 @@ type Options struct {
 	LogRetention int64 // bytes of log beyond which tables are flushed so that it can be cut; default 256 MiB
 	SegmentSize  int   // bytes of one log file; default 32 MiB
 	ReserveDisk  int64 // bytes of free disk below which DiskFull says so; default 512 MiB
+	ResumeDisk   int64 // bytes of free disk above which it no longer does; default 5/4 of ReserveDisk
+
+	// FreeSpace returns what is free on the disk of a directory, in bytes.
+	// Default: the file system is asked.
+	FreeSpace func(dir string) (int64, error)
 
 	Logger     *slog.Logger          // default: discards
 	Registerer prometheus.Registerer // default: metrics are kept and not shown
@@ -63,6 +68,15 @@ func (o Options) withDefaults() (Options, error) {
 		if *v.value == 0 {
 			*v.value = v.unset
 		}
+	}
+	if o.ResumeDisk == 0 {
+		o.ResumeDisk = o.ReserveDisk + o.ReserveDisk/4
+	}
+	if o.ResumeDisk < o.ReserveDisk {
+		faults = append(faults, fmt.Errorf("disk resume of %d bytes is below the reserve of %d", o.ResumeDisk, o.ReserveDisk))
+	}
+	if o.FreeSpace == nil {
+		o.FreeSpace = freeSpace
 	}
 	if o.SegmentSize == 0 {
 		o.SegmentSize = defaultSegmentSize

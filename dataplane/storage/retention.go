@@ -2,6 +2,7 @@ package storage
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
@@ -11,6 +12,8 @@ import (
 // into stretches of a few MiB; for each partition it notes in which of them
 // there are entries that its file does not have, and those entries.
 type retention struct {
+	held atomic.Int64 // bytes in memory of the entries in needs
+
 	mu        sync.Mutex
 	stretches []stretch
 	needs     map[partition.ID]*need
@@ -64,7 +67,7 @@ func (r *retention) add(id partition.ID, e *entry.Entry) {
 		n = &need{}
 		r.needs[id] = n
 	}
-	n.truncate(e.Sequence)
+	r.held.Add(heldCost(e) - n.truncate(e.Sequence))
 	current := r.stretches[len(r.stretches)-1].first
 	if last := len(n.spans) - 1; last >= 0 && n.spans[last].stretch == current {
 		n.spans[last].max = e.Sequence
@@ -74,8 +77,8 @@ func (r *retention) add(id partition.ID, e *entry.Entry) {
 	n.entries = append(n.entries, e)
 }
 
-// truncate drops everything from the sequence on.
-func (n *need) truncate(sequence uint64) {
+// truncate drops everything from the sequence on, and returns what that held.
+func (n *need) truncate(sequence uint64) (freed int64) {
 	for len(n.spans) > 0 {
 		last := &n.spans[len(n.spans)-1]
 		if last.min < sequence {
@@ -85,16 +88,26 @@ func (n *need) truncate(sequence uint64) {
 		n.spans = n.spans[:len(n.spans)-1]
 	}
 	for len(n.entries) > 0 && n.entries[len(n.entries)-1].Sequence >= sequence {
+		freed += heldCost(n.entries[len(n.entries)-1])
 		n.entries[len(n.entries)-1] = nil
 		n.entries = n.entries[:len(n.entries)-1]
 	}
+	return freed
 }
 
 // forget drops what was noted of a partition: its log is void.
 func (r *retention) forget(id partition.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.needs, id)
+	r.dropLocked(id)
+}
+
+// dropLocked drops all that a partition needs. Caller holds mu.
+func (r *retention) dropLocked(id partition.ID) {
+	if n := r.needs[id]; n != nil {
+		r.held.Add(-n.truncate(0))
+		delete(r.needs, id)
+	}
 }
 
 // flushed notes that the partition's file has everything up to the sequence.
@@ -109,12 +122,13 @@ func (r *retention) flushed(id partition.ID, sequence uint64) {
 		n.spans = n.spans[1:]
 	}
 	if len(n.spans) == 0 {
-		delete(r.needs, id)
+		r.dropLocked(id)
 		return
 	}
 	n.spans[0].min = max(n.spans[0].min, sequence+1)
 	done := 0
 	for done < len(n.entries) && n.entries[done].Sequence <= sequence {
+		r.held.Add(-heldCost(n.entries[done]))
 		done++
 	}
 	n.entries = append([]*entry.Entry(nil), n.entries[done:]...)

@@ -62,6 +62,7 @@ func (d *decoder) beacon() *replica.Beacon {
 
 func appendAnswering(dst []byte, a *replica.Answering) []byte {
 	dst = binary.AppendUvarint(dst, a.ID)
+	dst = append(dst, byte(a.Shortage))
 	dst = binary.AppendUvarint(dst, uint64(len(a.Refused)))
 	for i := range a.Refused {
 		r := &a.Refused[i]
@@ -76,6 +77,7 @@ func appendAnswering(dst []byte, a *replica.Answering) []byte {
 
 func (d *decoder) answering() *replica.Answering {
 	a := &replica.Answering{ID: d.uvarint("beacon ID")}
+	a.Shortage = replica.Shortage(d.flags(byte(replica.AllShortages)))
 	if n := d.count(smallestRefusal, "refusals"); n > 0 {
 		a.Refused = make([]replica.Refusal, n)
 	}

@@ -105,7 +105,7 @@ func drawMessage(t *rapid.T) replica.Message {
 		}
 	case replica.BeaconReply:
 		m.Reply = &replica.Answering{
-			ID: rapid.Uint64().Draw(t, "ID"),
+			ID: rapid.Uint64().Draw(t, "ID"), Shortage: replica.Shortage(rapid.IntRange(0, int(replica.AllShortages)).Draw(t, "shortage")),
 			Refused: drawList(t, 5, func(t *rapid.T) replica.Refusal {
 				return replica.Refusal{Partition: drawPartition(t), Configuration: maybeConfiguration(t)}
 			}),
@@ -133,7 +133,7 @@ func drawOperation(t *rapid.T) replica.Operation {
 
 func drawAnswer(t *rapid.T) replica.Answer {
 	return replica.Answer{
-		Outcome:   replica.Outcome(rapid.IntRange(int(replica.Done), int(replica.Expired)).Draw(t, "outcome")),
+		Outcome:   replica.Outcome(rapid.IntRange(int(replica.Done), int(replica.DiskFull)).Draw(t, "outcome")),
 		Partition: drawPartition(t), Epoch: drawEpoch(t), Lineage: rapid.Uint32().Draw(t, "lineage"),
 		Result: entry.Result{Sequence: rapid.Uint64().Draw(t, "sequence"), Existed: rapid.Bool().Draw(t, "existed")},
 		Value:  drawBytes(t, 300), Configuration: maybeConfiguration(t),

@@ -128,7 +128,7 @@ func sample(kind replica.MessageKind) replica.Message {
 	case replica.BeaconMessage:
 		m.Beacon = &replica.Beacon{ID: 4, Lease: time.Second, Claims: []replica.Claim{{Partition: 5, Epoch: 7, Configuration: conf, Grant: time.Second}, {Partition: 6, Epoch: 1}}}
 	case replica.BeaconReply:
-		m.Reply = &replica.Answering{ID: 4, Refused: []replica.Refusal{{Partition: 5, Configuration: conf}, {Partition: 6}}}
+		m.Reply = &replica.Answering{ID: 4, Shortage: replica.ShortOfDisk, Refused: []replica.Refusal{{Partition: 5, Configuration: conf}, {Partition: 6}}}
 	}
 	return m
 }

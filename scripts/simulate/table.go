@@ -95,6 +95,8 @@ var rules = []rule{
 		"		case applied:\n", "		case applied && false:\n"}}},
 	{"Q3 forgotten requests accepted", []edit{{replicaDir + "operate.go",
 		"		case forgotten:\n", "		case forgotten && false:\n"}}},
+	{"Q4 refused for want of room before the ID is looked up", []edit{{replicaDir + "operate.go",
+		"	if !op.Request.IsZero() {\n		if e := r.requests[op.Request]; e != nil {", "	if outcome := r.short().refuses(op.Action); outcome != 0 {\n		r.answer(Answer{Tag: op.Tag, Outcome: outcome})\n		return\n	}\n	if !op.Request.IsZero() {\n		if e := r.requests[op.Request]; e != nil {"}}},
 	{"Q4 accepted in another epoch", []edit{{replicaDir + "operate.go",
 		"case op.Epoch < r.conf.Epoch || r.role < Waiting:", "case r.role < Waiting:"}}},
 	{"Q4 logged, then 'not applied'", []edit{{replicaDir + "replica.go",

@@ -1,0 +1,34 @@
+package storage
+
+import (
+	"sync/atomic"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
+)
+
+// heldOverhead is what an entry takes in memory beside its key and value: itself,
+// its places in the log's window, in what retention notes and in a table.
+const heldOverhead = 320
+
+func heldCost(e *entry.Entry) int64 { return int64(len(e.Key) + len(e.Value) + heldOverhead) }
+
+// holding tells when so much is held in memory that writes should be refused. A
+// flusher that keeps up holds it at the limit that it flushes for; one that does
+// not is to get its breath back, so the way down is longer than that up.
+type holding struct {
+	most, least int64
+	full        atomic.Bool
+}
+
+// set sets it up for a limit that flushing is meant to keep.
+func (h *holding) set(limit int64) { h.most, h.least = limit+limit/2, limit+limit/4 }
+
+// look takes how many bytes are held now. Safe for any goroutine.
+func (h *holding) look(held int64) bool {
+	full := h.full.Load()
+	if full && held < h.least || !full && held > h.most {
+		full = !full
+		h.full.Store(full)
+	}
+	return full
+}
