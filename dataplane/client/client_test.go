@@ -118,7 +118,7 @@ func TestOutcomes(t *testing.T) {
 		{"no such route", problem(404, "no-such-route"), client.ErrNotApplied, client.ErrNotApplied, false},
 		{"precondition", problem(412, "precondition-failed"), client.ErrPrecondition, client.ErrPrecondition, false},
 		{"too large", problem(413, "value-too-large"), client.ErrNotApplied, client.ErrNotApplied, false},
-		{"disk full", problem(507, "disk-full"), client.ErrNotApplied, client.ErrNotApplied, false},
+		{"disk full", problem(507, "disk-full"), nil, nil, true},
 		{"unavailable", problem(503, "unavailable"), nil, nil, true},
 		{"overloaded", problem(429, "overloaded"), nil, nil, true},
 		{"outcome unknown", problem(504, "outcome-unknown"), nil, client.ErrOutcomeUnknown, true},
@@ -186,6 +186,32 @@ func TestAWriteThatGetsNoAnswerIsUnknown(t *testing.T) {
 	defer cancel()
 	if _, err := c.Put(ctx, "k", []byte("v")); !errors.Is(err, client.ErrOutcomeUnknown) || asked.Load() != 0 {
 		t.Errorf("%v, and %d requests elsewhere", err, asked.Load())
+	}
+}
+
+// A server without room says when to come again, and a client does, unless its
+// deadline comes first.
+func TestAServerWithoutRoomIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for status, code := range map[int]string{429: "overloaded", 507: "disk-full"} {
+		var requests atomic.Int32
+		url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if requests.Add(1) == 1 {
+				w.Header().Set("Retry-After", "1")
+				problem(status, code)(w, r)
+			}
+		})
+		w, err := newClient(t, url).Put(t.Context(), "k", nil)
+		if err != nil || w.Way.Attempts != 2 || w.Way.Took < time.Second {
+			t.Errorf("%d: %+v, %v", status, w, err)
+		}
+		requests.Store(0)
+		ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
+		defer cancel()
+		var e *client.Error
+		if _, err := newClient(t, url).Put(ctx, "k", nil); !errors.As(err, &e) || e.Status != status || e.RetryAfter != time.Second || !errors.Is(err, client.ErrNotApplied) {
+			t.Errorf("%d: %v", status, err)
+		}
 	}
 }
 

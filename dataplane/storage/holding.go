@@ -20,8 +20,14 @@ type holding struct {
 	full        atomic.Bool
 }
 
+// burst is what may come in addition, at least: with small limits one burst of
+// large values would pass them.
+const burst = 64 << 20
+
 // set sets it up for a limit that flushing is meant to keep.
-func (h *holding) set(limit int64) { h.most, h.least = limit+limit/2, limit+limit/4 }
+func (h *holding) set(limit int64) {
+	h.most, h.least = limit+max(limit/2, burst), limit+max(limit/4, burst/2)
+}
 
 // look takes how many bytes are held now. Safe for any goroutine.
 func (h *holding) look(held int64) bool {
