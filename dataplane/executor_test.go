@@ -162,8 +162,8 @@ func TestExecutorRefusesWhatDoesNotFit(t *testing.T) {
 	defer stop()
 	first := offerPut(e, 0, 1, make([]byte, 6_000))
 	second := offerPut(e, 0, 2, make([]byte, 6_000))
-	if got := <-second; got.sent != gateway.NeverSent {
-		t.Errorf("one too many: %+v, want it certainly not sent", got)
+	if got := <-second; got.sent != gateway.Certain || got.answer.Outcome != replica.Overloaded || got.answer.Epoch != 0 {
+		t.Errorf("one too many: %+v, want it refused, in no epoch", got)
 	}
 	stop()
 	if got := <-first; got.sent == gateway.Certain {

@@ -7,6 +7,7 @@ import (
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/dataplane/wire"
 	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/transport"
 )
 
 // frameBytes is where a frame of messages is sent and another begun. One
@@ -40,7 +41,8 @@ type outlet struct {
 // frames are the messages for one node that wait for flush.
 type frames struct {
 	to     partition.NodeID
-	data   []byte
+	data   []byte // what carries entries
+	word   []byte // what is said of them: small, and waited for
 	beacon []byte
 }
 
@@ -58,7 +60,7 @@ func (o *outlet) send(lane int, envelopes []replica.Envelope) {
 			f = &frames{to: envelopes[i].To}
 			o.frames[f.to] = f
 		}
-		if len(f.data) == 0 && len(f.beacon) == 0 {
+		if len(f.data) == 0 && len(f.word) == 0 && len(f.beacon) == 0 {
 			o.filled = append(o.filled, f)
 		}
 		o.metrics.sent[m.Kind].Inc()
@@ -67,9 +69,15 @@ func (o *outlet) send(lane int, envelopes []replica.Envelope) {
 			f.beacon = wire.AppendMessage(f.beacon, m)
 			continue
 		}
+		if m.Kind != replica.Append && m.Kind != replica.FetchReply {
+			if f.word = wire.AppendMessage(f.word, m); len(f.word) >= frameBytes {
+				o.transmit(f.to, classData, transport.First, &f.word)
+			}
+			continue
+		}
 		f.data = wire.AppendMessage(f.data, m)
 		if len(f.data) >= frameBytes {
-			o.transmit(f.to, classData, &f.data)
+			o.transmit(f.to, classData, transport.Ahead, &f.data)
 		}
 	}
 }
@@ -77,19 +85,24 @@ func (o *outlet) send(lane int, envelopes []replica.Envelope) {
 // flush sends the frames begun.
 func (o *outlet) flush() {
 	for _, f := range o.filled {
-		o.transmit(f.to, classBeacon, &f.beacon)
-		o.transmit(f.to, classData, &f.data)
+		o.transmit(f.to, classBeacon, transport.Ordinary, &f.beacon)
+		o.transmit(f.to, classData, transport.First, &f.word)
+		o.transmit(f.to, classData, transport.Ahead, &f.data)
 	}
 	o.filled = o.filled[:0]
 }
 
 // transmit sends one frame, and empties it. What cannot be sent is lost: the
-// replicas send again what is not acknowledged.
-func (o *outlet) transmit(to partition.NodeID, c class, frame *[]byte) {
+// replicas send again what is not acknowledged. Forwarded operations, which share
+// the link, do not hold entries back, and neither hold back an acknowledgement:
+// a primary takes a secondary for dead whose acknowledgement comes late (C3).
+// Acknowledgements may overtake entries: those of one partition go one way only
+// in an epoch, and replicas sort out what is of another.
+func (o *outlet) transmit(to partition.NodeID, c class, rank transport.Rank, frame *[]byte) {
 	if len(*frame) == 0 {
 		return
 	}
-	if link := o.peers.link(to, c); link == nil || link.Send(*frame) != nil {
+	if link := o.peers.link(to, c); link == nil || link.SendAs(rank, *frame) != nil {
 		o.metrics.unsent.Inc()
 	}
 	if cap(*frame) > 4*frameBytes {

@@ -41,11 +41,9 @@ type conn struct {
 	mu      sync.Mutex
 	work    sync.Cond // for the writer: there is something to write, or an end
 	room    sync.Cond // for the reader: less waits to be written, or an end
-	out     []byte    // waits to be written
-	spare   []byte    // the other buffer, between writes
-	writing int       // bytes of the write under way
-	taken   uint64    // all bytes that the writer ever took
-	wasted  int       // writes in a row that needed little of a large buffer
+	queues  [ranks]queue
+	writing bool   // a write is under way
+	taken   uint64 // all ordinary bytes that the writer ever took
 	calls   callTable
 	nextRun int64 // when the watcher will look again
 	waiting bool  // the writer waits for work
@@ -105,7 +103,7 @@ func (c *conn) serve(ctx context.Context) {
 	if c.closing {
 		err = ErrClosed
 	}
-	c.out, c.spare = nil, nil
+	c.queues = [ranks]queue{}
 	c.mu.Unlock()
 	err = fmt.Errorf("connection with %s: %w", c.remote, err)
 	if c.gone != nil {

@@ -127,6 +127,14 @@ func (l *link) Send(body []byte) error {
 	return ErrDown
 }
 
+// SendAs implements Conn.
+func (l *link) SendAs(rank Rank, body []byte) error {
+	if c := l.current.Load(); c != nil {
+		return c.SendAs(rank, body)
+	}
+	return ErrDown
+}
+
 // Call implements Conn.
 func (l *link) Call(body []byte, timeout time.Duration, done func(reply []byte, err error)) {
 	if c := l.current.Load(); c != nil {

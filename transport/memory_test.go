@@ -130,7 +130,7 @@ func TestCallsThatWereNeverSentAreDown(t *testing.T) {
 	poll(t, "the writer to take it", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.writing > 0
+		return c.writing
 	})
 	p.link.Call([]byte("never sent"), time.Hour, done)
 	m.Break("client", "server")

@@ -43,7 +43,8 @@ func TestSlowPeerGetsABacklogNotMemory(t *testing.T) {
 		}
 		c := p.clientSide.last().(*conn)
 		c.mu.Lock()
-		held := cap(c.out) + cap(c.spare) + c.writing
+		q := &c.queues[Ordinary]
+		held := cap(q.out) + cap(q.batch)
 		c.mu.Unlock()
 		if held > 1_000_000 {
 			t.Fatalf("%d bytes held", held)
@@ -225,4 +226,58 @@ func TestDelayIsNoFailure(t *testing.T) {
 		_ = p.link.Close()
 		_ = p.listener.Close()
 	})
+}
+
+// A message ranked higher goes ahead of what was queued before it, and the
+// messages of each rank keep their order.
+func TestRanksGoAhead(t *testing.T) {
+	t.Parallel()
+	eachNetwork(t, func(t *testing.T, p *pair) {
+		const large, count = 1 << 20, 20
+		blocked := make(chan struct{})
+		release := sync.OnceFunc(func() { close(blocked) })
+		t.Cleanup(release) // also if it fails here
+		got := make(chan [2]byte, 3*count)
+		p.serverSide.onMessage = func(_ Conn, body []byte) { <-blocked; got <- [2]byte{body[0], body[1]} }
+		p.connect(Options{}, Options{})
+		for rank := range ranks {
+			body := make([]byte, 100)
+			if rank != First {
+				body = make([]byte, large)
+			}
+			for n := range count {
+				body[0], body[1] = byte(rank), byte(n)
+				if err := p.link.SendAs(rank, body); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		release()
+		var next, before [ranks]byte // of each rank; ordinary ones that came before its last
+		for range 3 * count {
+			m := <-got
+			if m[1] != next[m[0]] {
+				t.Fatalf("rank %d: message %d, want %d", m[0], m[1], next[m[0]])
+			}
+			next[m[0]]++
+			before[m[0]] = next[Ordinary]
+		}
+		// What sockets hold had left already.
+		if before[First] > count/2 || before[Ahead] == count && before[First] == count {
+			t.Errorf("%d and %d of %d ordinary messages came before the last of those ranked higher", before[Ahead], before[First], count)
+		}
+	})
+}
+
+func TestWholeFrames(t *testing.T) {
+	t.Parallel()
+	var b []byte
+	for _, size := range []int{100, 200, 300} {
+		b = appendFrame(b, messageFrame, 0, make([]byte, size))
+	}
+	for limit, want := range map[int]int{0: 116, 116: 116, 331: 116, 332: 332, 647: 332, 648: 648, 1000: 648} {
+		if got := wholeFrames(b, limit); got != want {
+			t.Errorf("within %d: %d bytes, want %d", limit, got, want)
+		}
+	}
 }

@@ -1,20 +1,24 @@
 package transport
 
 import (
+	"net"
 	"runtime"
 	"sync/atomic"
 	"time"
 )
 
 // Send implements Conn.
-func (c *conn) Send(body []byte) error {
+func (c *conn) Send(body []byte) error { return c.SendAs(Ordinary, body) }
+
+// SendAs implements Conn.
+func (c *conn) SendAs(rank Rank, body []byte) error {
 	if len(body) > c.o.MaxFrame {
 		return ErrTooLarge
 	}
 	c.mu.Lock()
-	err := c.admit(len(body))
+	err := c.admit(rank, len(body))
 	if err == nil {
-		c.queue(messageFrame, 0, body)
+		c.queue(rank, messageFrame, 0, body)
 	}
 	c.mu.Unlock()
 	return err
@@ -34,14 +38,14 @@ func (c *conn) call(body []byte, timeout time.Duration, done func([]byte, error)
 	deadline := c.now() + int64(timeout)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.admit(len(body)); err != nil {
+	if err := c.admit(Ordinary, len(body)); err != nil {
 		return err
 	}
-	id, ok := c.calls.add(done, deadline, c.taken+uint64(len(c.out)))
+	id, ok := c.calls.add(done, deadline, c.taken+uint64(c.queues[Ordinary].waits()))
 	if !ok {
 		return ErrBacklog
 	}
-	c.queue(requestFrame, id, body)
+	c.queue(Ordinary, requestFrame, id, body)
 	if deadline < c.nextRun {
 		c.nextRun = deadline
 		select {
@@ -53,22 +57,32 @@ func (c *conn) call(body []byte, timeout time.Duration, done func([]byte, error)
 }
 
 // admit says whether a body may be queued. Caller holds mu.
-func (c *conn) admit(size int) error {
+func (c *conn) admit(rank Rank, size int) error {
 	if c.dead != nil || c.closing {
 		return ErrDown
 	}
-	if held := c.backlog(); held > 0 && held+headerSize+size > c.o.SendBuffer {
+	if held := c.queues[rank].backlog(); held > 0 && held+headerSize+size > c.o.SendBuffer {
 		return ErrBacklog
 	}
 	return nil
 }
 
-// backlog is how many bytes wait to be written. Caller holds mu.
-func (c *conn) backlog() int { return len(c.out) + c.writing }
+// backlog is how many bytes of requests and replies wait to be written. Caller
+// holds mu.
+func (c *conn) backlog() int { return c.queues[Ordinary].backlog() }
+
+// waits is how many bytes nobody is writing yet. Caller holds mu.
+func (c *conn) waits() (n int) {
+	for i := range c.queues {
+		n += c.queues[i].waits()
+	}
+	return n
+}
 
 // queue hands a frame to the writer. Caller holds mu.
-func (c *conn) queue(k kind, id uint64, body []byte) {
-	c.out = appendFrame(c.out, k, id, body)
+func (c *conn) queue(rank Rank, k kind, id uint64, body []byte) {
+	q := &c.queues[rank]
+	q.out = appendFrame(q.out, k, id, body)
 	if c.waiting {
 		c.waiting = false
 		c.work.Signal()
@@ -94,7 +108,7 @@ func (c *conn) request(id uint64, body []byte) bool {
 		return false
 	}
 	if held := c.requests.Load(); held > 0 && held+cost > int64(c.o.RequestBuffer) {
-		c.queue(busyFrame, id, nil)
+		c.queue(Ordinary, busyFrame, id, nil)
 		c.mu.Unlock()
 		return true
 	}
@@ -119,20 +133,21 @@ func (c *conn) reply(id uint64, body []byte, cost int64) {
 	switch {
 	case c.dead != nil || c.closing:
 	case len(body) > c.o.MaxFrame, c.backlog() > 2*c.o.SendBuffer:
-		c.queue(lostFrame, id, nil)
+		c.queue(Ordinary, lostFrame, id, nil)
 	default:
-		c.queue(replyFrame, id, body)
+		c.queue(Ordinary, replyFrame, id, body)
 	}
 }
 
-// write takes all that is queued, and writes it at once, until the end. Before
-// it writes little, it lets those run who are ready to: they have more, as a
-// rule. (64 goroutines that call and wait: 1.0 instead of 1.7 µs a call.)
+// write takes what is queued, and writes it at once, until the end. Before it
+// writes little, it lets those run who are ready to: they have more, as a rule.
+// (64 goroutines that call and wait: 1.0 instead of 1.7 µs a call.)
 func (c *conn) write() {
+	var memory [ranks][]byte
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		for len(c.out) == 0 && c.dead == nil && !c.closing {
+		for c.waits() == 0 && c.dead == nil && !c.closing {
 			c.waiting = true
 			c.work.Wait()
 		}
@@ -140,19 +155,17 @@ func (c *conn) write() {
 		if c.dead != nil {
 			return
 		}
-		if len(c.out) == 0 {
+		if c.waits() == 0 {
 			c.part()
 			return
 		}
-		if len(c.out) < worthAWrite {
+		if c.waits() < worthAWrite {
 			c.mu.Unlock()
 			runtime.Gosched()
 			c.mu.Lock()
 		}
-		batch := c.out
-		c.out, c.spare = c.spare[:0], nil
-		c.writing = len(batch)
-		c.taken += uint64(len(batch))
+		batch := c.take(memory[:0])
+		c.writing = true
 		c.lastWrite.Store(c.now())
 		c.mu.Unlock()
 		err := c.writeAll(batch)
@@ -160,38 +173,59 @@ func (c *conn) write() {
 			c.fail(err)
 		}
 		c.mu.Lock()
-		c.writing = 0
-		c.spare = c.reuse(batch)
+		c.writing = false
+		for i := range c.queues {
+			c.queues[i].writing = 0
+		}
 		if c.held {
 			c.room.Signal()
 		}
 	}
 }
 
-func (c *conn) writeAll(b []byte) error {
-	for len(b) > 0 {
-		n, err := c.nc.Write(b[:min(len(b), writeAtOnce)])
-		if err != nil {
-			return err
+// take takes the next frames to write, the most urgent first: of each other rank
+// at most writeAtOnce, so that what comes meanwhile and is more urgent does not
+// wait for everything. Caller holds mu.
+func (c *conn) take(batch net.Buffers) net.Buffers {
+	for rank := First; ; rank-- {
+		if b := c.queues[rank].take(writeAtOnce); b != nil {
+			batch = append(batch, b)
+			if rank == Ordinary {
+				c.taken += uint64(len(b))
+			}
 		}
-		b = b[n:]
+		if rank == Ordinary {
+			return batch
+		}
+	}
+}
+
+// writeAll writes with one system call where that is enough. Progress is seen
+// after each: the buffers are not larger than writeAtOnce, or one large frame.
+func (c *conn) writeAll(batch net.Buffers) error {
+	if batchSize(batch) <= writeAtOnce && c.nc == c.raw {
+		_, err := batch.WriteTo(c.nc)
 		c.lastWrite.Store(c.now())
+		return err
+	}
+	for _, b := range batch {
+		for len(b) > 0 {
+			n, err := c.nc.Write(b[:min(len(b), writeAtOnce)])
+			if err != nil {
+				return err
+			}
+			b = b[n:]
+			c.lastWrite.Store(c.now())
+		}
 	}
 	return nil
 }
 
-// reuse returns the buffer for the next round, unless it is large and has held
-// little for a while.
-func (c *conn) reuse(b []byte) []byte {
-	if cap(b) <= smallest || len(b) > cap(b)/4 {
-		c.wasted = 0
-		return b
+func batchSize(batch net.Buffers) (n int) {
+	for _, b := range batch {
+		n += len(b)
 	}
-	if c.wasted++; c.wasted < patience {
-		return b
-	}
-	c.wasted = 0
-	return nil
+	return n
 }
 
 // part ends the stream that we write; the reader then has until the deadline

@@ -17,9 +17,12 @@ type Conn interface {
 	// Send queues a one-way message, copied before it returns. It never blocks:
 	// ErrBacklog where the peer is too slow, ErrDown where there is no
 	// connection, ErrTooLarge above MaxFrame. A nil error promises nothing: what
-	// is queued is lost when the connection breaks. Messages of one connection
-	// arrive in order.
+	// is queued is lost when the connection breaks. Messages of one connection,
+	// and of one rank, arrive in order.
 	Send(body []byte) error
+	// SendAs is Send for a message that goes ahead of what waits in lower ranks,
+	// also if that was queued before. Each rank has a SendBuffer of its own.
+	SendAs(rank Rank, body []byte) error
 	// Call queues a request, copied before it returns, and calls done exactly
 	// once: with the reply, valid only until done returns, or with an error.
 	// ErrDown, ErrBacklog and ErrTooLarge say that no handler of the peer ever

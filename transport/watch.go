@@ -47,14 +47,14 @@ func (c *conn) look(now int64) (expired []func([]byte, error), next int64, err e
 	}
 	next = min(c.calls.earliest, silent+idle)
 	switch {
-	case c.writing > 0:
+	case c.writing:
 		if now-unwritten >= idle {
 			return expired, 0, fmt.Errorf("%w: it took nothing for %s", ErrIdle, c.o.Idle)
 		}
 		next = min(next, unwritten+idle)
 	case now-unwritten >= idle/3:
-		if !c.closing && len(c.out) == 0 {
-			c.queue(pingFrame, 0, nil)
+		if !c.closing && c.waits() == 0 {
+			c.queue(Ordinary, pingFrame, 0, nil)
 		}
 		next = min(next, now+idle/3)
 	default:
