@@ -98,8 +98,8 @@ func (b *backend) forward(to partition.NodeID, op *replica.Operation, done func(
 	*frame = wire.AppendOperation((*frame)[:0], op, remaining)
 	link.Call(*frame, remaining+replyGrace, func(reply []byte, err error) {
 		a, sent := answerOf(reply, err)
-		if a.Outcome == replica.Overloaded {
-			b.metrics.backlog.Inc()
+		if errors.Is(err, transport.ErrBacklog) {
+			b.metrics.refused[refusedLink].Inc()
 		}
 		done(a, sent)
 	})

@@ -300,6 +300,9 @@ func (n *Node) newReceiving() *receiving {
 	executor := func(meta replica.SnapshotMeta) *executor { return n.executorOf(meta.Partition) }
 	return &receiving{
 		create: func(id partition.ID, lineage uint32, applied entry.Position) (*storage.Receiver, error) {
+			if n.storage.DiskFull() {
+				return nil, errNoRoom
+			}
 			return n.storage.Receive(id, lineage, applied)
 		},
 		wants:  func(m replica.SnapshotMeta, done func(bool)) { executor(m).wants(m, done) },

@@ -66,7 +66,7 @@ func (e *executor) offer(op replica.Operation, p *pending) {
 	switch {
 	case e.waiting.Add(p.size) > e.limit:
 		e.waiting.Add(-p.size)
-		e.out.metrics.overloaded.Inc()
+		e.out.metrics.refused[refusedInbox].Inc()
 		p.overloaded(&op)
 	case !e.inbox.operation(laneOf(op.Partition), &op):
 		e.waiting.Add(-p.size)
@@ -197,6 +197,13 @@ func (e *executor) answer(t replica.Time, a *replica.Answer) {
 	p := a.Tag.(*pending)
 	e.taken.remove(p)
 	e.waiting.Add(-p.size)
+	switch a.Outcome {
+	case replica.Overloaded:
+		e.out.metrics.refused[refusedMemory].Inc()
+	case replica.DiskFull:
+		e.out.metrics.refused[refusedDisk].Inc()
+	default:
+	}
 	p.answered(a.Settle(t))
 }
 

@@ -14,8 +14,7 @@ type metrics struct {
 	records        prometheus.Counter
 	unsent         prometheus.Counter
 	dropped        prometheus.Counter
-	overloaded     prometheus.Counter
-	backlog        prometheus.Counter
+	refused        [refusals]prometheus.Counter
 	forwarded      prometheus.Counter
 	takeOvers      prometheus.Counter
 	reads          [readResults]prometheus.Counter // of this node's own clients
@@ -27,6 +26,17 @@ var kindNames = [...]string{
 	replica.Append: "append", replica.Ack: "ack", replica.Reject: "reject", replica.Refuse: "refuse", replica.Release: "release",
 	replica.BeaconMessage: "beacon", replica.BeaconReply: "beacon_reply",
 }
+
+// Why an operation is refused for want of room.
+const (
+	refusedInbox = iota
+	refusedLink
+	refusedMemory
+	refusedDisk
+	refusals
+)
+
+var refusalNames = [refusals]string{"inbox", "link", "memory", "disk"}
 
 // registration collects what a node registers, to take it back when it closes.
 type registration struct {
@@ -65,17 +75,15 @@ func (r *registration) gauge(name, help string, read func() float64) {
 func newMetrics(r *registration) *metrics {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "holdfast", Name: "operations_refused_total",
-		Help: "Operations refused for want of memory: too many bytes waited for an executor, or for the link to another node.",
-	}, []string{"where"})
+		Help: "Operations refused for want of room: too much waited for an executor (inbox) or for the link to another node (link), or a replica's node had too much in memory or too little disk (memory, disk).",
+	}, []string{"cause"})
 	r.add(refused)
 	m := &metrics{
-		records:    r.counter("replication_records_total", "Records handed to the log: entries and adopted epochs."),
-		unsent:     r.counter("replication_frames_unsent_total", "Frames lost for want of a connection, or of room in it."),
-		dropped:    r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
-		overloaded: refused.WithLabelValues("executor"),
-		backlog:    refused.WithLabelValues("link"),
-		forwarded:  r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
-		takeOvers:  r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
+		records:   r.counter("replication_records_total", "Records handed to the log: entries and adopted epochs."),
+		unsent:    r.counter("replication_frames_unsent_total", "Frames lost for want of a connection, or of room in it."),
+		dropped:   r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
+		forwarded: r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
+		takeOvers: r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
 		snapshots: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "holdfast", Name: "snapshots_total", Help: "Partition snapshots, by direction and outcome.",
 		}, []string{"direction", "outcome"}),
@@ -90,6 +98,9 @@ func newMetrics(r *registration) *metrics {
 	r.add(reads)
 	for result, way := range [readResults]string{readLocal: "local", readDirty: "dirty", readElsewhere: "forwarded"} {
 		m.reads[result] = reads.WithLabelValues(way)
+	}
+	for cause, name := range refusalNames {
+		m.refused[cause] = refused.WithLabelValues(name)
 	}
 	r.add(m.snapshots)
 	r.add(messages)

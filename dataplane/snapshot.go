@@ -31,6 +31,7 @@ const (
 
 var (
 	errUnwanted  = errors.New("the receiver has no use for the snapshot")
+	errNoRoom    = errors.New("the disk is nearly full: no copy is received")
 	errPart      = errors.New("snapshot part refused")
 	errPartForm  = errors.New("malformed part of a snapshot")
 	errNoStream  = errors.New("no such snapshot under way")

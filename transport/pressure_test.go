@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -44,7 +46,10 @@ func TestSlowPeerGetsABacklogNotMemory(t *testing.T) {
 		c := p.clientSide.last().(*conn)
 		c.mu.Lock()
 		q := &c.queues[Ordinary]
-		held := cap(q.out) + cap(q.batch)
+		held := 0
+		for _, b := range append(append(append([][]byte(nil), q.chunks...), q.taken...), q.spare...) {
+			held += cap(b)
+		}
 		c.mu.Unlock()
 		if held > 1_000_000 {
 			t.Fatalf("%d bytes held", held)
@@ -269,15 +274,43 @@ func TestRanksGoAhead(t *testing.T) {
 	})
 }
 
-func TestWholeFrames(t *testing.T) {
+// What is taken is in order, whole, and bounded; what was written is used again.
+func TestQueue(t *testing.T) {
 	t.Parallel()
-	var b []byte
-	for _, size := range []int{100, 200, 300} {
-		b = appendFrame(b, messageFrame, 0, make([]byte, size))
+	var q queue
+	sizes := []int{100, chunkBytes - 200, 50, 3 * chunkBytes, 100, 100_000, 100_000, 100_000}
+	want := 0
+	for i, size := range sizes {
+		q.add(messageFrame, uint64(i), make([]byte, size))
+		want += headerSize + size
 	}
-	for limit, want := range map[int]int{0: 116, 116: 116, 331: 116, 332: 332, 647: 332, 648: 648, 1000: 648} {
-		if got := wholeFrames(b, limit); got != want {
-			t.Errorf("within %d: %d bytes, want %d", limit, got, want)
+	if q.backlog() != want {
+		t.Fatalf("%d bytes wait, want %d", q.backlog(), want)
+	}
+	next := uint64(0)
+	for q.backlog() > 0 {
+		batch := q.take(nil, 2*chunkBytes)
+		var all []byte
+		for _, b := range batch {
+			all = append(all, b...)
 		}
+		if q.writing != len(all) || len(all) > 2*chunkBytes && len(batch) > 1 {
+			t.Fatalf("%d bytes in %d buffers, %d counted", len(all), len(batch), q.writing)
+		}
+		in := &frameReader{r: bytes.NewReader(all), max: 16 << 20}
+		for range len(sizes) {
+			_, id, body, err := in.next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil || id != next || len(body) != sizes[id] {
+				t.Fatalf("frame %d of %d bytes, %v; want frame %d", id, len(body), err, next)
+			}
+			next++
+		}
+		q.written()
+	}
+	if next != uint64(len(sizes)) || len(q.spare) != 2 || len(q.chunks)+len(q.taken) != 0 {
+		t.Fatalf("%d frames came, %d buffers are spare", next, len(q.spare))
 	}
 }

@@ -1,6 +1,6 @@
 package transport
 
-import "encoding/binary"
+import "net"
 
 // Rank says what a message goes ahead of, where something waits to be written.
 // Messages of one rank keep their order.
@@ -17,36 +17,78 @@ const (
 	ranks
 )
 
-// queue is what waits to be written in one rank. Its fields are the
-// connection's, under its lock.
+// chunkBytes is how much is gathered in one buffer. A larger frame has one of
+// its own, which is given up when it is written.
+const chunkBytes = 256 << 10
+
+// queue is what waits to be written in one rank, in buffers of whole frames. So
+// it holds what waits and little more, and a large backlog is never copied to
+// grow. Its fields are the connection's, under its lock.
 type queue struct {
-	out     []byte // waits, and grows
-	batch   []byte // taken from there, whole
-	written int    // of batch, or being written
-	writing int    // of it, being written
-	wasted  int    // batches in a row that needed little of a large buffer
+	chunks  [][]byte
+	bytes   int      // of chunks
+	writing int      // bytes that are being written
+	taken   [][]byte // which those are
+	spare   [][]byte // emptied ones, for more
+	wasted  int      // uses in a row of a large buffer for little
 }
 
 // backlog is how many bytes are not written yet.
-func (q *queue) backlog() int { return len(q.out) + len(q.batch) - q.written + q.writing }
+func (q *queue) backlog() int { return q.bytes + q.writing }
 
-// waits is how many bytes nobody is writing yet.
-func (q *queue) waits() int { return len(q.out) + len(q.batch) - q.written }
-
-// take returns what is to be written next: whole frames, one at least if there
-// is one, and no more than limit in all unless the first is larger.
-func (q *queue) take(limit int) []byte {
-	if q.written == len(q.batch) {
-		if len(q.out) == 0 {
-			return nil
-		}
-		q.batch, q.out, q.written = q.out, q.reuse(q.batch)[:0], 0
+// add appends a frame.
+func (q *queue) add(k kind, id uint64, body []byte) {
+	size := headerSize + len(body)
+	last := len(q.chunks) - 1
+	if last < 0 || len(q.chunks[last])+size > chunkBytes {
+		q.chunks = append(q.chunks, q.chunk(size))
+		last++
 	}
-	b := q.batch[q.written:]
-	b = b[:wholeFrames(b, limit)]
-	q.written += len(b)
-	q.writing = len(b)
-	return b
+	q.chunks[last] = appendFrame(q.chunks[last], k, id, body)
+	q.bytes += size
+}
+
+// chunk returns an empty buffer for a frame of that size.
+func (q *queue) chunk(size int) []byte {
+	if n := len(q.spare); n > 0 && size <= chunkBytes {
+		b := q.spare[n-1]
+		q.spare = q.spare[:n-1]
+		return b
+	}
+	if size > chunkBytes {
+		return make([]byte, 0, size)
+	}
+	return nil
+}
+
+// take adds to batch what is to be written next: no more than limit in all,
+// unless a frame of its own is larger.
+func (q *queue) take(batch net.Buffers, limit int) net.Buffers {
+	n := 0
+	for n < len(q.chunks) && (n == 0 || q.writing+len(q.chunks[n]) <= limit) {
+		q.writing += len(q.chunks[n])
+		n++
+	}
+	q.taken = append(q.taken[:0], q.chunks[:n]...)
+	batch = append(batch, q.taken...)
+	rest := copy(q.chunks, q.chunks[n:])
+	clear(q.chunks[rest:])
+	q.chunks = q.chunks[:rest]
+	q.bytes -= q.writing
+	return batch
+}
+
+// written ends what take began, and keeps two buffers at most.
+func (q *queue) written() {
+	for i, b := range q.taken {
+		if cap(b) <= 2*chunkBytes && len(q.spare) < 2 {
+			if b = q.reuse(b); b != nil {
+				q.spare = append(q.spare, b[:0])
+			}
+		}
+		q.taken[i] = nil
+	}
+	q.taken, q.writing = q.taken[:0], 0
 }
 
 // reuse returns the buffer for the next round, unless it is large and has held
@@ -61,20 +103,4 @@ func (q *queue) reuse(b []byte) []byte {
 	}
 	q.wasted = 0
 	return nil
-}
-
-// wholeFrames returns how many bytes of b, which begins with a frame and ends
-// with one, are frames within the limit; at least the first frame.
-func wholeFrames(b []byte, limit int) (n int) {
-	if len(b) <= limit {
-		return len(b)
-	}
-	for n < len(b) {
-		next := n + headerSize + int(binary.LittleEndian.Uint32(b[n+4:]))
-		if n > 0 && next > limit {
-			break
-		}
-		n = next
-	}
-	return n
 }

@@ -41,7 +41,7 @@ func (c *conn) call(body []byte, timeout time.Duration, done func([]byte, error)
 	if err := c.admit(Ordinary, len(body)); err != nil {
 		return err
 	}
-	id, ok := c.calls.add(done, deadline, c.taken+uint64(c.queues[Ordinary].waits()))
+	id, ok := c.calls.add(done, deadline, c.taken+uint64(c.queues[Ordinary].bytes))
 	if !ok {
 		return ErrBacklog
 	}
@@ -74,15 +74,14 @@ func (c *conn) backlog() int { return c.queues[Ordinary].backlog() }
 // waits is how many bytes nobody is writing yet. Caller holds mu.
 func (c *conn) waits() (n int) {
 	for i := range c.queues {
-		n += c.queues[i].waits()
+		n += c.queues[i].bytes
 	}
 	return n
 }
 
 // queue hands a frame to the writer. Caller holds mu.
 func (c *conn) queue(rank Rank, k kind, id uint64, body []byte) {
-	q := &c.queues[rank]
-	q.out = appendFrame(q.out, k, id, body)
+	c.queues[rank].add(k, id, body)
 	if c.waiting {
 		c.waiting = false
 		c.work.Signal()
@@ -143,7 +142,7 @@ func (c *conn) reply(id uint64, body []byte, cost int64) {
 // writes little, it lets those run who are ready to: they have more, as a rule.
 // (64 goroutines that call and wait: 1.0 instead of 1.7 µs a call.)
 func (c *conn) write() {
-	var memory [ranks][]byte
+	var memory net.Buffers
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -164,18 +163,19 @@ func (c *conn) write() {
 			runtime.Gosched()
 			c.mu.Lock()
 		}
-		batch := c.take(memory[:0])
+		memory = c.take(memory[:0])
 		c.writing = true
 		c.lastWrite.Store(c.now())
 		c.mu.Unlock()
-		err := c.writeAll(batch)
+		err := c.writeAll(memory)
 		if err != nil {
 			c.fail(err)
 		}
+		clear(memory)
 		c.mu.Lock()
 		c.writing = false
 		for i := range c.queues {
-			c.queues[i].writing = 0
+			c.queues[i].written()
 		}
 		if c.held {
 			c.room.Signal()
@@ -188,20 +188,16 @@ func (c *conn) write() {
 // wait for everything. Caller holds mu.
 func (c *conn) take(batch net.Buffers) net.Buffers {
 	for rank := First; ; rank-- {
-		if b := c.queues[rank].take(writeAtOnce); b != nil {
-			batch = append(batch, b)
-			if rank == Ordinary {
-				c.taken += uint64(len(b))
-			}
-		}
+		batch = c.queues[rank].take(batch, writeAtOnce)
 		if rank == Ordinary {
+			c.taken += uint64(c.queues[rank].writing)
 			return batch
 		}
 	}
 }
 
-// writeAll writes with one system call where that is enough. Progress is seen
-// after each: the buffers are not larger than writeAtOnce, or one large frame.
+// writeAll writes with one system call what is little, and else with more, so
+// that progress is seen.
 func (c *conn) writeAll(batch net.Buffers) error {
 	if batchSize(batch) <= writeAtOnce && c.nc == c.raw {
 		_, err := batch.WriteTo(c.nc)

@@ -26,6 +26,7 @@ type nodeCommand struct {
 
 	addressFlags
 	logFlags
+	profileFlag
 }
 
 // Run runs the node until ctx ends or its disk fails.
@@ -36,6 +37,11 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 	told := ctx // ends when we are told to
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
+	endProfiler, err := c.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer endProfiler()
 	registry := newRegistry()
 	config := dataplane.Config{
 		NodeID: partition.NodeID(c.ID), DataDir: c.DataDir, HTTPAddr: c.HTTPAddr, PeerAddr: c.PeerAddr,
@@ -50,6 +56,7 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 	if err := config.Validate(); err != nil {
 		return usage(err)
 	}
+	limitMemory(&config)
 	node, err := dataplane.Start(ctx, config)
 	if err != nil {
 		if told.Err() != nil {

@@ -121,6 +121,7 @@ func (g *Gateway) reserve(b *body, n int64) error {
 		ctx, cancel := context.WithTimeout(context.Background(), makeRoom)
 		defer cancel()
 		if g.bodies.Acquire(ctx, n) != nil {
+			g.metrics.refused.Inc()
 			return errOverloaded
 		}
 	}

@@ -49,6 +49,7 @@ type metrics struct {
 	retries  prometheus.Counter
 	hangUps  prometheus.Counter
 	bodies   prometheus.Gauge
+	refused  prometheus.Counter
 }
 
 // newMetrics registers the metrics, where there is a registerer.
@@ -69,7 +70,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		hangUps: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "holdfast_gateway_hang_ups_total", Help: "Requests whose client left before the answer."}),
 		bodies: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "holdfast_gateway_bodies_bytes", Help: "Memory that request bodies hold, arriving and waiting."}),
+			Name: "holdfast_gateway_bodies_bytes", Help: "Memory that request bodies, arriving and waiting, and large answers hold."}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "holdfast_gateway_bodies_refused_total", Help: "Bodies and large answers that there was no memory for."}),
 	}
 	for action, name := range actionNames {
 		for o, label := range outcomeNames {
@@ -83,7 +86,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{requests, duration, served, m.retries, m.hangUps, m.bodies} {
+	for _, c := range []prometheus.Collector{requests, duration, served, m.retries, m.hangUps, m.bodies, m.refused} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

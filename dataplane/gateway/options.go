@@ -18,7 +18,7 @@ import (
 // Limits bound what clients may ask of a node. A zero field takes its default.
 type Limits struct {
 	Value          int64         // largest value, bytes; 8 MiB
-	Bodies         int64         // bytes of bodies in memory, all requests together; 256 MiB
+	Bodies         int64         // bytes of bodies, and of large answers, in memory, all requests together; 256 MiB
 	HeaderBytes    int           // largest request header, bytes; 32 KiB
 	HeaderRead     time.Duration // to receive a request's header; 10 s
 	Idle           time.Duration // between requests of a connection; 2 min

@@ -48,6 +48,15 @@ func (c *call) found(a *replica.Answer) {
 		c.w.WriteHeader(status)
 		return
 	}
+	large := body{}
+	if len(a.Value) > smallBody && c.r.Method != http.MethodHead {
+		// It is held for as long as the client takes over it.
+		if c.g.reserve(&large, int64(len(a.Value))) != nil {
+			c.refuse(&overloaded, "")
+			return
+		}
+		defer c.g.release(large.reserved)
+	}
 	h := c.headers(a)
 	values := [2]string{tag.String(), length(len(a.Value))}
 	h[headerETag] = values[0:1:1]
