@@ -29,7 +29,7 @@ func file(t testing.TB, text string) string {
 
 // Flag before environment before file before default, for each of the four.
 func TestPrecedence(t *testing.T) {
-	path := file(t, "id: from-file\ndata-dir: /file\nzone: from-file\nhttp-addr: 127.0.0.1:1\ncoordinators: [a:1, b:2]\nmemory-table: 64MiB\n")
+	path := file(t, "id: from-file\ndata-dir: /file\nzone: from-file\nhttp-addr: 127.0.0.1:1\ncoordinators: [a:1, b:2]\nmemory-table: 64MiB\ndisk-reserve: 1GiB\n")
 	t.Setenv("HOLDFAST_ID", "from-environment")
 	t.Setenv("HOLDFAST_DATA_DIR", "/environment")
 	line, err := probe(t, "node", "--config", path, "--id", "from-flag")
@@ -38,7 +38,8 @@ func TestPrecedence(t *testing.T) {
 	}
 	n := line.Node
 	if n.ID != "from-flag" || n.DataDir != "/environment" || n.Zone != "from-file" || n.HTTPAddr != "127.0.0.1:1" ||
-		n.PeerAddr != "127.0.0.1:7071" || strings.Join(n.Coordinators, " ") != "a:1 b:2" || n.MemoryTable != 64<<20 || n.LogRetention != 256<<20 {
+		n.PeerAddr != "127.0.0.1:7071" || strings.Join(n.Coordinators, " ") != "a:1 b:2" || n.MemoryTable != 64<<20 || n.LogRetention != 256<<20 ||
+		n.DiskReserve != 1<<30 || n.BodyMemory != 256<<20 || n.InboxMemory != 64<<20 {
 		t.Errorf("%+v", n)
 	}
 }

@@ -95,7 +95,7 @@ func TestSameSeedSameSchedule(t *testing.T) {
 func TestScheduleIsWorthIt(t *testing.T) {
 	t.Parallel()
 	var sum Coverage
-	const schedules = 10
+	const schedules = 20
 	for seed := range uint64(schedules) {
 		r := Run(Options{Seed: seed + 100})
 		sum.Add(&r.Coverage)
@@ -105,7 +105,7 @@ func TestScheduleIsWorthIt(t *testing.T) {
 	}
 	for _, c := range []counter{
 		tookOver, primaryMoved, replicaRemoved, replicaAdded, hadEligible, snapshotInstalled, lostUnsynced, forwarded, readHere,
-		sentFetches, sentRejects, sentReleases, turnedRound, answeredFailed, outcomeUnknown, unavailable,
+		sentFetches, sentRejects, sentReleases, turnedRound, answeredFailed, answeredShort, outcomeUnknown, unavailable,
 	} {
 		if sum[c] == 0 {
 			t.Errorf("no schedule has any %s", counterNames[c])
