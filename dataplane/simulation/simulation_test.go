@@ -95,7 +95,7 @@ func TestSameSeedSameSchedule(t *testing.T) {
 func TestScheduleIsWorthIt(t *testing.T) {
 	t.Parallel()
 	var sum Coverage
-	const schedules = 20
+	const schedules = 60
 	for seed := range uint64(schedules) {
 		r := Run(Options{Seed: seed + 100})
 		sum.Add(&r.Coverage)
