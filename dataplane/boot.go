@@ -234,7 +234,7 @@ func (n *Node) startReplicas(context.Context) error {
 		n.slots.install(r.Partition, r.State)
 		n.executorOf(r.Partition).lanes[laneOf(r.Partition)].group.Load(replica.Copy{
 			Partition: r.Partition, Lineage: r.Lineage, Adopted: r.Adopted,
-			Applied: r.Applied, Log: r.Log, State: r.State,
+			Applied: r.Applied, Logged: r.Logged, Log: r.Log, State: r.State,
 		})
 	}
 	n.recovered = nil // the groups have it now

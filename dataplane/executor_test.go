@@ -33,6 +33,14 @@ func (s memoryState) Request(entry.RequestID) (entry.Result, bool, bool) {
 	return entry.Result{}, false, false
 }
 
+func (s memoryState) Remembered(entry.IdempotencyID) (entry.Remembered, bool, error) {
+	return entry.Remembered{}, false, nil
+}
+
+func (s memoryState) NextExpiry() entry.LoggedTime { return 0 }
+
+func (s memoryState) Expired(entry.LoggedTime, int) ([][]byte, error) { return nil, nil }
+
 func (s memoryState) Apply(entries []*entry.Entry) {
 	for _, e := range entries {
 		switch e.Kind {

@@ -35,6 +35,7 @@ func (e *executor) kept(meta replica.SnapshotMeta) {
 func (e *executor) installed(meta replica.SnapshotMeta, table *storage.Table, done func()) {
 	e.ask(func(e *executor, t replica.Time) {
 		e.install(meta.Partition, table)
+		meta.Logged = table.Logged()
 		e.touch(laneOf(meta.Partition)).SnapshotInstalled(t, meta, table)
 		done()
 	}, done)

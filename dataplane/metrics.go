@@ -93,10 +93,10 @@ func newMetrics(r *registration) *metrics {
 	}, []string{"direction", "kind"})
 	reads := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "holdfast", Name: "reads_total",
-		Help: "Linearizable reads of this node's clients: answered from its own copy, sent to the primary because the key is dirty, or because this node has no lease and no read grant.",
+		Help: "Linearizable reads of this node's clients: answered from its own copy, or by the primary's replica because the key is dirty, has a TTL, or this node has no lease and no read grant.",
 	}, []string{"way"})
 	r.add(reads)
-	for result, way := range [readResults]string{readLocal: "local", readDirty: "dirty", readElsewhere: "forwarded"} {
+	for result, way := range [readResults]string{readLocal: "local", readDirty: "dirty", readTTL: "ttl", readElsewhere: "forwarded"} {
 		m.reads[result] = reads.WithLabelValues(way)
 	}
 	for cause, name := range refusalNames {

@@ -42,6 +42,7 @@ type readResult uint8
 const (
 	readElsewhere readResult = iota // no lease and no grant here: the primary answers
 	readDirty                       // a grant, but the key is dirty: the primary answers (R1)
+	readTTL                         // the value has an end: the primary's replica judges it
 	readLocal                       // answered
 	readResults
 )
@@ -68,9 +69,12 @@ func (s slots) read(op *replica.Operation, now func() replica.Time) (replica.Ans
 			return replica.Answer{}, readDirty
 		}
 	}
-	a, ok := lookup(before.table, op)
-	if !ok {
+	a, expires, ok := lookup(before.table, op)
+	switch {
+	case !ok:
 		return a, readElsewhere
+	case expires:
+		return replica.Answer{}, readTTL
 	}
 	after := s[op.Partition].Load()
 	if !before.vouchedBy(after, now) {
@@ -99,24 +103,24 @@ func (s slots) stale(op *replica.Operation) (replica.Answer, bool) {
 	if at == nil {
 		return replica.Answer{}, false
 	}
-	a, ok := lookup(at.table, op)
+	a, _, ok := lookup(at.table, op)
 	if at.view != nil {
 		a.Epoch, a.Lineage = at.view.Epoch, at.view.Lineage
 	}
 	return a, ok
 }
 
-// lookup reads the value. Where storage fails, the replica is asked instead:
-// it says so in its answer.
-func lookup(table *storage.Table, op *replica.Operation) (replica.Answer, bool) {
+// lookup reads the value, and whether it has a TTL. Where storage fails, the
+// replica is asked instead: it says so in its answer.
+func lookup(table *storage.Table, op *replica.Operation) (a replica.Answer, expires, ok bool) {
 	value, version, found, err := table.Get(op.Key)
 	if err != nil {
-		return replica.Answer{}, false
+		return replica.Answer{}, false, false
 	}
-	a := replica.Answer{Outcome: replica.Absent, Partition: op.Partition}
+	a = replica.Answer{Outcome: replica.Absent, Partition: op.Partition}
 	if found {
 		a.Outcome, a.Value = replica.Found, value
 		a.Result = entry.Result{Sequence: version.Sequence}
 	}
-	return a, true
+	return a, found && version.Expires != 0, true
 }

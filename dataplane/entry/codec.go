@@ -15,9 +15,11 @@ var ErrCorrupt = errors.New("corrupt entry")
 
 // The first byte of an encoded entry: its kind, and which parts follow.
 const (
-	kindMask    = 0x0f
-	flagRequest = 0x40
-	flagExisted = 0x80
+	kindMask        = 0x0f
+	flagExpires     = 0x10
+	flagIdempotency = 0x20
+	flagRequest     = 0x40
+	flagExisted     = 0x80
 )
 
 const checksumSize = 4
@@ -26,7 +28,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // EncodedSize is the most bytes that AppendTo appends.
 func (e *Entry) EncodedSize() int {
-	return 1 + 5*binary.MaxVarintLen64 + 8 + 2*binary.MaxVarintLen32 + len(e.Key) + len(e.Value) + checksumSize
+	return 1 + 7*binary.MaxVarintLen64 + 8 + 32 + 2*binary.MaxVarintLen32 + len(e.Key) + len(e.Value) + checksumSize
 }
 
 // AppendTo appends the entry's encoding to dst, and returns the longer slice.
@@ -42,9 +44,23 @@ func (e *Entry) AppendTo(dst []byte) []byte {
 	if hasRequest {
 		head |= flagRequest
 	}
+	if e.Expires != 0 {
+		head |= flagExpires
+	}
+	if e.Idempotency != nil {
+		head |= flagIdempotency
+	}
 	dst = append(dst, head)
 	dst = binary.AppendUvarint(dst, e.Sequence)
 	dst = binary.AppendUvarint(dst, uint64(e.Epoch))
+	dst = binary.AppendUvarint(dst, uint64(e.Logged))
+	if e.Expires != 0 {
+		dst = binary.AppendUvarint(dst, uint64(e.Expires))
+	}
+	if e.Idempotency != nil {
+		dst = append(dst, e.Idempotency.ID[:]...)
+		dst = append(dst, e.Idempotency.Fingerprint[:]...)
+	}
 	if hasRequest {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(e.Request.Origin))
 		dst = binary.AppendUvarint(dst, e.Request.Boot)
@@ -65,12 +81,23 @@ func DecodeEntry(b []byte) (e Entry, rest []byte, err error) {
 	d := decoder{b: b}
 	head := d.byte()
 	e.Kind = Kind(head & kindMask)
-	if e.Kind < Marker || e.Kind > Delete || head&^(kindMask|flagExisted|flagRequest) != 0 {
+	if e.Kind < Marker || e.Kind > Delete || e.Kind != Put && head&flagExpires != 0 || e.Kind == Marker && head&flagIdempotency != 0 {
 		d.fail("kind")
 	}
 	e.Existed = head&flagExisted != 0
 	e.Sequence = d.uvarint("sequence")
 	e.Epoch = partition.Epoch(d.uvarint("epoch"))
+	e.Logged = LoggedTime(d.uvarint("logged time"))
+	if head&flagExpires != 0 {
+		if e.Expires = LoggedTime(d.uvarint("expiry")); e.Expires == 0 {
+			d.fail("expiry")
+		}
+	}
+	if head&flagIdempotency != 0 {
+		e.Idempotency = new(Idempotency)
+		copy(e.Idempotency.ID[:], d.bytes(16, "idempotency ID"))
+		copy(e.Idempotency.Fingerprint[:], d.bytes(16, "fingerprint"))
+	}
 	if head&flagRequest != 0 {
 		e.Request.Origin = partition.StoreID(d.uint64("origin"))
 		e.Request.Boot = d.uvarint("boot")

@@ -52,16 +52,56 @@ type Entry struct {
 	// LowestOpen is the lowest counter of Request's origin and boot that is
 	// still open: the results of all below it are forgotten (rule Q3).
 	LowestOpen uint64
-	Key        []byte
-	Value      []byte
+	// Logged is the partition's logged time when the entry was made (rule Q5).
+	Logged LoggedTime
+	// Expires, of a Put, is the logged time from which the value is gone for the
+	// primary; zero is never.
+	Expires LoggedTime
+	// Idempotency, if not nil, makes the entry's result be remembered for the
+	// client's key too (rule Q2).
+	Idempotency *Idempotency
+	Key         []byte
+	Value       []byte
+}
+
+// LoggedTime is time as a partition's log counts it, in milliseconds since the
+// partition began: it grows by what the primary's steady clock measured, goes on
+// with the next primary, and stands still while no copy is alive (rule Q5).
+type LoggedTime uint64
+
+// Remember is how long, in logged time, a client's Idempotency-Key is kept
+// (rule Q2): 10 minutes.
+const Remember LoggedTime = 10 * 60 * 1000
+
+// IdempotencyID names a client's request: a hash of who asks, the key, and the
+// Idempotency-Key.
+type IdempotencyID [16]byte
+
+// Fingerprint is a hash of everything that two requests must have in common to
+// be the same: method, key, body, conditions and ttl.
+type Fingerprint [16]byte
+
+// Idempotency is what a client's Idempotency-Key adds to a write (rule Q2).
+type Idempotency struct {
+	ID          IdempotencyID
+	Fingerprint Fingerprint
+}
+
+// Remembered is what an applied request with an Idempotency-Key left behind.
+type Remembered struct {
+	Fingerprint Fingerprint
+	Logged      LoggedTime
+	Result      Result
 }
 
 // Size is what the entry takes in memory and in messages, in bytes, roughly.
-func (e *Entry) Size() int { return 96 + len(e.Key) + len(e.Value) }
+func (e *Entry) Size() int { return 120 + len(e.Key) + len(e.Value) }
 
-// Version is what a partition's state knows of a key without its value: the
-// sequence of the entry that set it. It is the second half of an ETag.
-type Version struct{ Sequence uint64 }
+// Version is what a partition's state knows of a key without its value.
+type Version struct {
+	Sequence uint64     // of the entry that set it: the second half of an ETag
+	Expires  LoggedTime // zero: never
+}
 
 // Result is what an applied request answered (rule Q1).
 type Result struct {

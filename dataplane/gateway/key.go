@@ -37,6 +37,7 @@ func keyOf(r *http.Request, prefix string) (string, *problem) {
 type query struct {
 	timeout time.Duration
 	stale   bool
+	ttl     time.Duration // of a PUT; zero: for ever
 }
 
 // parseQuery reads the query of a request on a key. What it does not know it
@@ -66,12 +67,41 @@ func (g *Gateway) parseQuery(r *http.Request, action replica.Action) (query, *pr
 				return q, &badConsistency, ""
 			}
 		case "ttl":
-			return q, &unsupported, "this release has no ttl; the request was not applied"
+			if q.ttl, err = parseTTL(list[0]); err != nil || action != replica.Put {
+				return q, &badTTL, ttlDetail(err)
+			}
 		default:
-			return q, &badParameter, "the query has " + quote(name) + ", which is not timeout or consistency"
+			return q, &badParameter, "the query has " + quote(name) + ", which is not timeout, consistency or ttl"
 		}
 	}
 	return q, nil, ""
+}
+
+// A ttl is whole milliseconds: the partition's logged time has no finer ones.
+const (
+	shortestTTL = time.Millisecond
+	longestTTL  = 10 * 365 * 24 * time.Hour
+)
+
+// parseTTL reads a Go duration in its limits.
+func parseTTL(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		return 0, timeoutError("ttl " + quote(s) + " is not a duration such as 500ms or 24h")
+	case d < shortestTTL || d > longestTTL:
+		return 0, timeoutError("ttl " + quote(s) + " is not from " + shortestTTL.String() + " to " + longestTTL.String())
+	case d%time.Millisecond != 0:
+		return 0, timeoutError("ttl " + quote(s) + " is not in whole milliseconds")
+	}
+	return d, nil
+}
+
+func ttlDetail(err error) string {
+	if err == nil {
+		return "only a PUT has a ttl"
+	}
+	return err.Error()
 }
 
 type timeoutError string

@@ -19,8 +19,10 @@ type call struct {
 	key       string
 	query     query
 	condition replica.Condition
-	trace     *trace
-	way       way
+	// idempotency is the client's Idempotency-Key, or empty.
+	idempotency string
+	trace       *trace
+	way         way
 
 	m         *partition.Map // as it was at the beginning; nil before placement
 	partition partition.ID
@@ -81,9 +83,11 @@ func (c *call) begin() bool {
 		c.refuse(&badETag, "")
 		return false
 	}
-	if c.action != replica.Get && len(c.r.Header[headerIdempotency]) > 0 {
-		c.refuse(&unsupported, "this release has no Idempotency-Key; the request was not applied")
-		return false
+	if c.action != replica.Get {
+		if c.idempotency, ok = idempotencyKey(c.r.Header[headerIdempotency]); !ok {
+			c.refuse(&badIdempotency, "")
+			return false
+		}
 	}
 	if c.m == nil {
 		c.problem(&unavailable, c.g.waitsForNodes())
@@ -128,7 +132,10 @@ func (c *call) here(op *replica.Operation) (replica.Answer, bool) {
 func (c *call) write(b body) {
 	x := c.g.begin(b.reserved)
 	x.op = replica.Operation{
-		Action: c.action, Partition: c.partition, Key: []byte(c.key), Value: b.bytes, Condition: c.condition,
+		Action: c.action, Partition: c.partition, Key: []byte(c.key), Value: b.bytes, Condition: c.condition, TTL: c.query.ttl,
+	}
+	if c.idempotency != "" {
+		x.op.Idempotency = idempotency(c.idempotency, &x.op)
 	}
 	x.op.Request, x.op.LowestOpen = c.g.backend.OpenRequest()
 	c.trace.book(phaseBody)

@@ -24,7 +24,10 @@ var (
 	badConsistency   = problem{400, "bad-consistency", "consistency is linearizable or, on GET and HEAD, stale", false}
 	badParameter     = problem{400, "bad-parameter", "the query has a parameter that this route does not know", false}
 	badETag          = problem{400, "bad-etag", `a condition is * or a list of ETags in quotes, as in If-Match: "0badcafe-17"`, false}
-	unsupported      = problem{400, "unsupported", "this release does not support that; the request was not applied", false}
+	badTTL           = problem{400, "bad-ttl", "ttl is a duration from 1ms to 87600h, in whole milliseconds, and only a PUT has one", false}
+	badIdempotency   = problem{400, "bad-idempotency-key", "an Idempotency-Key has 1 to 255 printable ASCII characters, and a request has one", false}
+	inProgress       = problem{409, "in-progress", "another request with this Idempotency-Key is being worked on; this one was not applied, that one may be", true}
+	keyReused        = problem{422, "idempotency-key-reused", "this Idempotency-Key belongs to another request: method, key, body, conditions and ttl must be the same; nothing was applied", false}
 	badPartition     = problem{400, "bad-partition", "a partition is a number, or a name such as partition-5", false}
 	keyNotFound      = problem{404, "key-not-found", "the key has no value", false}
 	routeNotFound    = problem{404, "no-such-route", "there is no such route; keys are at /v1/kv/{key}", false}

@@ -24,6 +24,10 @@ func (c *call) answer(a *replica.Answer) {
 		c.respondProblem(&preconditionFail, a, "")
 	case replica.Done:
 		c.done(a)
+	case replica.InProgress:
+		c.refuse(&inProgress, "")
+	case replica.KeyReused:
+		c.refuse(&keyReused, "")
 	case replica.Overloaded:
 		c.refuse(&overloaded, "too much is waiting in the memory of a node that the partition's replicas are on; nothing was applied")
 	case replica.DiskFull:

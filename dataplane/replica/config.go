@@ -17,6 +17,15 @@ type State interface {
 	// Request tells what an applied request answered, or that its ID lies
 	// below the lowest open counter of its origin.
 	Request(id entry.RequestID) (result entry.Result, applied, forgotten bool)
+	// Remembered tells what an applied request with that Idempotency-Key
+	// answered, while that is kept (entry.Remember).
+	Remembered(id entry.IdempotencyID) (entry.Remembered, bool, error)
+	// NextExpiry returns a logged time before which no value expires, zero
+	// where none ever does. It is cheap.
+	NextExpiry() entry.LoggedTime
+	// Expired returns up to most keys whose values may have expired by that
+	// time. It goes on from call to call, and begins again now and then.
+	Expired(by entry.LoggedTime, most int) ([][]byte, error)
 	// Apply applies committed entries, in order, without gaps. They are
 	// readable when it returns.
 	Apply(entries []*entry.Entry)
@@ -52,6 +61,7 @@ type Config struct {
 	Timings           Timings
 	MaxAppendBytes    int // most bytes of entries in one Append; default 1 MiB
 	MaxUnackedBytes   int // most bytes sent to a peer for one partition and not acknowledged; default 8 MiB
+	ExpiryBatch       int // most expired values removed in one tick of the group; default 16
 	LogRetention      int // bytes of flushed entries that the group keeps for learners; default 64 MiB
 	// Owns says which partitions are the group's; nil means all.
 	Owns func(partition.ID) bool
@@ -70,9 +80,10 @@ type Config struct {
 type Copy struct {
 	Partition partition.ID
 	Lineage   uint32
-	Adopted   partition.Epoch // highest epoch it has adopted
-	Applied   entry.Position  // the last entry in State
-	Log       []*entry.Entry  // those after Applied, without gaps, all of them synced
+	Adopted   partition.Epoch  // highest epoch it has adopted
+	Applied   entry.Position   // the last entry in State
+	Logged    entry.LoggedTime // of State
+	Log       []*entry.Entry   // those after Applied, without gaps, all of them synced
 	State     State
 }
 
@@ -92,6 +103,7 @@ type SnapshotMeta struct {
 	Lineage   uint32
 	ID        uint64
 	Applied   entry.Position
+	Logged    entry.LoggedTime // of the state, once it is installed
 }
 
 // Output is what a group asks its driver to do, in this order: write the
@@ -116,6 +128,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.MaxUnackedBytes == 0 {
 		c.MaxUnackedBytes = 8 << 20
+	}
+	if c.ExpiryBatch == 0 {
+		c.ExpiryBatch = 16
 	}
 	if c.LogRetention == 0 {
 		c.LogRetention = 64 << 20

@@ -25,6 +25,7 @@ type Group struct {
 	sessions    map[partition.NodeID]Peer // newest boot seen of each node
 	connections map[partition.NodeID]connection
 	beacons     beacons
+	swept       int  // where the next sweep of expired values begins
 	leaving     bool // grants are taken back, and no more given (L4)
 	shortage    Shortage
 
@@ -69,7 +70,9 @@ func (g *Group) Load(c Copy) {
 	r.adopted, r.adoptedDurable = c.Adopted, c.Adopted
 	r.state = c.State
 	r.log.reset(c.Applied)
+	r.logged.see(c.Logged, g.cfg.Booted)
 	for _, e := range c.Log {
+		r.logged.see(e.Logged, g.cfg.Booted)
 		r.unapplied.add(e)
 		r.log.append(e)
 	}
@@ -198,6 +201,7 @@ func (g *Group) Tick(now Time) {
 		}
 		r.tick()
 	}
+	g.sweep()
 	if g.named && g.now >= g.beacons.next {
 		g.beacons.due = true
 	}
@@ -245,7 +249,7 @@ func (g *Group) replica(id partition.ID) *replica {
 	if r := g.replicas[id]; r != nil {
 		return r
 	}
-	r := &replica{g: g, id: id, unapplied: new(Unapplied)}
+	r := &replica{g: g, id: id, unapplied: new(Unapplied), logged: loggedClock{at: g.now}}
 	g.replicas[id] = r
 	at, _ := slices.BinarySearchFunc(g.order, id, func(r *replica, id partition.ID) int {
 		return int(int64(r.id) - int64(id))

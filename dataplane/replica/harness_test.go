@@ -52,11 +52,39 @@ type testNode struct {
 type testState struct {
 	values   map[string]*entry.Entry
 	requests map[entry.RequestID]entry.Result
+	keyed    map[entry.IdempotencyID]entry.Remembered
 	applied  entry.Position
+	logged   entry.LoggedTime
 }
 
 func newTestState() *testState {
-	return &testState{values: map[string]*entry.Entry{}, requests: map[entry.RequestID]entry.Result{}}
+	return &testState{
+		values: map[string]*entry.Entry{}, requests: map[entry.RequestID]entry.Result{},
+		keyed: map[entry.IdempotencyID]entry.Remembered{},
+	}
+}
+
+func (s *testState) Remembered(id entry.IdempotencyID) (entry.Remembered, bool, error) {
+	r, ok := s.keyed[id]
+	return r, ok && r.Logged+entry.Remember > s.logged, nil
+}
+
+func (s *testState) NextExpiry() (next entry.LoggedTime) {
+	for _, e := range s.values {
+		if e.Expires != 0 && (next == 0 || e.Expires < next) {
+			next = e.Expires
+		}
+	}
+	return next
+}
+
+func (s *testState) Expired(by entry.LoggedTime, most int) (keys [][]byte, err error) {
+	for _, k := range slices.Sorted(maps.Keys(s.values)) {
+		if e := s.values[k]; e.Expires != 0 && e.Expires <= by && len(keys) < most {
+			keys = append(keys, e.Key)
+		}
+	}
+	return keys, nil
 }
 
 func (s *testState) Lookup(key []byte) (entry.Version, bool, error) {
@@ -64,7 +92,7 @@ func (s *testState) Lookup(key []byte) (entry.Version, bool, error) {
 	if !ok {
 		return entry.Version{}, false, nil
 	}
-	return entry.Version{Sequence: e.Sequence}, true, nil
+	return entry.Version{Sequence: e.Sequence, Expires: e.Expires}, true, nil
 }
 
 func (s *testState) Get(key []byte) ([]byte, entry.Version, bool, error) {
@@ -85,7 +113,12 @@ func (s *testState) Apply(entries []*entry.Entry) {
 		if e.Sequence != s.applied.Sequence+1 {
 			panic(fmt.Sprintf("applies %d after %d", e.Sequence, s.applied.Sequence))
 		}
-		s.applied = e.Position
+		s.applied, s.logged = e.Position, e.Logged
+		if e.Idempotency != nil {
+			s.keyed[e.Idempotency.ID] = entry.Remembered{
+				Fingerprint: e.Idempotency.Fingerprint, Logged: e.Logged, Result: entry.Result{Sequence: e.Sequence, Existed: e.Existed},
+			}
+		}
 		switch e.Kind {
 		case entry.Put:
 			s.values[string(e.Key)] = e

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"slices"
+	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 )
@@ -52,6 +53,10 @@ func (r *replica) read(op Operation) {
 		return
 	}
 	value, version, ok, err := r.state.Get(op.Key)
+	if err == nil && ok && r.expired(version) {
+		r.readExpired(op)
+		return
+	}
 	a := Answer{Tag: op.Tag, Outcome: Found, Value: value, Result: entry.Result{Sequence: version.Sequence, Existed: ok}}
 	switch {
 	case err != nil:
@@ -61,6 +66,26 @@ func (r *replica) read(op Operation) {
 		a.Outcome = Absent
 	}
 	r.answerLeased(a)
+}
+
+// readExpired answers a read of a value that is gone once its end is committed,
+// or what has taken its place.
+func (r *replica) readExpired(op Operation) {
+	e := r.prepared[string(op.Key)]
+	switch {
+	case e != nil:
+	case r.role != Serving || r.full():
+		r.queue = append(r.queue, op)
+		return
+	default:
+		e = r.remove(op.Key)
+	}
+	r.wait(waiter{sequence: e.Sequence, op: op, refusal: true})
+}
+
+// full reports whether nothing that is logged now would be committed soon.
+func (r *replica) full() bool {
+	return r.inBoth() < r.g.cfg.MinInSync || r.log.bytes(r.committed, r.log.last().Sequence) > r.g.cfg.MaxUnackedBytes
 }
 
 // answerLeased gives an answer that rests on the lease (L3, W5).
@@ -91,13 +116,23 @@ func (r *replica) write(op Operation) {
 			return
 		}
 	}
+	if r.repeated(&op) {
+		return
+	}
 	current, prepared, ok, err := r.newest(op.Key)
 	if err != nil {
 		r.answer(Answer{Tag: op.Tag, Outcome: Failed})
 		return
 	}
+	if ok && r.expired(current) {
+		if r.full() {
+			r.queue = append(r.queue, op)
+			return
+		}
+		current, prepared, ok = entry.Version{Sequence: r.remove(op.Key).Sequence}, true, false
+	}
 	refused := !op.Condition.holds(current, ok, r.lineage)
-	if refused || op.Action == Delete && !ok {
+	if refused || op.Action == Delete && !ok && op.Idempotency == nil {
 		r.answerUnlogged(op, current, prepared, ok, refused)
 		return
 	}
@@ -105,28 +140,36 @@ func (r *replica) write(op Operation) {
 		r.answer(Answer{Tag: op.Tag, Outcome: outcome})
 		return
 	}
-	if r.inBoth() < r.g.cfg.MinInSync || r.log.bytes(r.committed, r.log.last().Sequence) > r.g.cfg.MaxUnackedBytes {
+	if r.full() {
 		r.queue = append(r.queue, op) // nothing would commit it now, so nothing is logged
 		return
 	}
 	e := &entry.Entry{
 		Kind: entry.Put, Existed: ok, Request: op.Request, LowestOpen: op.LowestOpen,
-		Key: op.Key, Value: op.Value,
+		Key: op.Key, Value: op.Value, Idempotency: op.Idempotency,
 	}
-	if op.Action == Delete {
+	switch {
+	case op.Action == Delete:
 		e.Kind, e.Value = entry.Delete, nil
+	case op.TTL > 0:
+		e.Expires = r.loggedNow() + entry.LoggedTime(op.TTL/time.Millisecond)
 	}
-	e.Sequence, e.Epoch = r.log.last().Sequence+1, r.conf.Epoch
+	r.logEntry(e)
+	r.wait(waiter{sequence: e.Sequence, op: op})
+}
+
+// logEntry gives an entry of this primary its place and time, and logs it.
+func (r *replica) logEntry(e *entry.Entry) {
+	e.Sequence, e.Epoch, e.Logged = r.log.last().Sequence+1, r.conf.Epoch, r.logged.take(r.g.now)
 	r.appendEntry(e)
 	r.remember(e)
-	r.wait(waiter{sequence: e.Sequence, op: op})
 	r.mark()
 }
 
 // newest returns the newest version of a key, prepared entries included.
 func (r *replica) newest(key []byte) (v entry.Version, prepared, ok bool, err error) {
 	if e := r.prepared[string(key)]; e != nil {
-		return entry.Version{Sequence: e.Sequence}, true, e.Kind == entry.Put, nil
+		return entry.Version{Sequence: e.Sequence, Expires: e.Expires}, true, e.Kind == entry.Put, nil
 	}
 	v, ok, err = r.state.Lookup(key)
 	return v, false, ok, err
@@ -168,11 +211,12 @@ func (r *replica) remember(e *entry.Entry) {
 	if !e.Request.IsZero() {
 		r.requests[e.Request] = e
 	}
+	r.rememberKeyed(e)
 }
 
 // forgetUpTo drops from the index what is now committed and applied.
 func (r *replica) forgetUpTo(sequence uint64) {
-	for s := sequence; len(r.prepared)+len(r.requests) > 0; s-- {
+	for s := sequence; len(r.prepared)+len(r.requests)+len(r.keyed) > 0; s-- {
 		e := r.log.at(s)
 		if e == nil || s <= r.indexed {
 			break
@@ -183,6 +227,7 @@ func (r *replica) forgetUpTo(sequence uint64) {
 		if r.requests[e.Request] == e {
 			delete(r.requests, e.Request)
 		}
+		r.forgetKeyed(e)
 	}
 	r.indexed = sequence
 }

@@ -47,10 +47,13 @@ type Operation struct {
 	Epoch      partition.Epoch
 	Key, Value []byte
 	Condition  Condition
+	TTL        time.Duration   // of a Put, whole milliseconds; zero: for ever
 	Request    entry.RequestID // writes only (Q3)
-	LowestOpen uint64          // lowest open counter of Request's origin and boot (Q3)
-	Deadline   Time            // by the receiving node's clock: after it, an operation that is not logged is never applied
-	Tag        any             // the driver's own; comes back in the Answer
+	// Idempotency is of a client's Idempotency-Key, or nil; writes only (Q2).
+	Idempotency *entry.Idempotency
+	LowestOpen  uint64 // lowest open counter of Request's origin and boot (Q3)
+	Deadline    Time   // by the receiving node's clock: after it, an operation that is not logged is never applied
+	Tag         any    // the driver's own; comes back in the Answer
 }
 
 // Outcome says what became of an Operation.
@@ -87,6 +90,15 @@ const (
 	// DiskFull: the disk of this node, or of another that would have to log the
 	// write too, is nearly full. Nothing was logged.
 	DiskFull
+	// InProgress: another attempt with the same Idempotency-Key is logged and
+	// not yet committed. Nothing was logged for this one (Q2).
+	InProgress
+	// KeyReused: the Idempotency-Key belongs to another request that was
+	// applied. Nothing was logged for this one (Q2).
+	KeyReused
+
+	// LastOutcome is the last of all that there are.
+	LastOutcome = KeyReused
 )
 
 // Answer ends an Operation. Every operation gets exactly one.

@@ -46,6 +46,7 @@ type replica struct {
 	adopted        partition.Epoch // highest epoch handed to the log
 	adoptedDurable partition.Epoch
 	log            window
+	logged         loggedClock
 	durable        uint64 // the log up to here is on disk
 	state          State
 	committed      uint64
@@ -93,9 +94,10 @@ type primary struct {
 
 	prepared map[string]*entry.Entry          // newest entry beyond committed, by key
 	requests map[entry.RequestID]*entry.Entry // entries beyond committed, by request
-	waiters  []waiter                         // ordered by sequence
-	indexed  uint64                           // entries up to there are in no index
-	queue    []Operation                      // wait for the primary to be ready
+	keyed    map[entry.IdempotencyID]*entry.Entry
+	waiters  []waiter    // ordered by sequence
+	indexed  uint64      // entries up to there are in no index
+	queue    []Operation // wait for the primary to be ready
 }
 
 // promise is given to a primary's node: not to take the partition over from
@@ -232,6 +234,7 @@ func (r *replica) synced(last entry.Position, adopted partition.Epoch) {
 
 // appendEntry adds an entry to the log in memory and hands it to the disk.
 func (r *replica) appendEntry(e *entry.Entry) {
+	r.logged.see(e.Logged, r.g.now)
 	r.unapplied.add(e)
 	r.log.append(e)
 	r.g.write(r, e.Position, 0, entry.Record{Partition: r.id, Lineage: r.lineage, Entry: e})

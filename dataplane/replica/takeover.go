@@ -175,8 +175,7 @@ func (r *replica) begin() {
 	r.role = Committing
 	r.index()
 	marker := &entry.Entry{Kind: entry.Marker}
-	marker.Sequence, marker.Epoch = r.log.last().Sequence+1, r.conf.Epoch
-	r.appendEntry(marker)
+	r.logEntry(marker)
 	r.marker = marker.Sequence
 	for _, m := range r.members {
 		if m.hasLast {
@@ -190,7 +189,7 @@ func (r *replica) begin() {
 // index finds the newest entry beyond committed for every key and request.
 func (r *replica) index() {
 	r.prepared = map[string]*entry.Entry{}
-	r.requests = map[entry.RequestID]*entry.Entry{}
+	r.requests, r.keyed = map[entry.RequestID]*entry.Entry{}, nil
 	r.indexed = r.committed
 	for s := r.committed + 1; ; s++ {
 		e := r.log.at(s)

@@ -25,7 +25,7 @@ func (r *Request) Answered(now replica.Time, a replica.Answer) {
 		default:
 			r.answered(a)
 		}
-	case replica.PreconditionFailed:
+	case replica.PreconditionFailed, replica.InProgress, replica.KeyReused:
 		r.judged(now, a)
 	case replica.Found, replica.Absent:
 		if r.write { // not an answer to a write

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -37,9 +38,12 @@ type call struct {
 	action    replica.Action
 	value     []byte
 	condition replica.Condition
-	timeout   time.Duration
-	node      *node
-	probe     bool // asked after the end of all faults: it must be answered
+	ttl       time.Duration
+	// idempotency is that of this call and of those that repeat it.
+	idempotency *entry.Idempotency
+	timeout     time.Duration
+	node        *node
+	probe       bool // asked after the end of all faults: it must be answered
 
 	request  entry.RequestID
 	at       instant
@@ -56,6 +60,12 @@ func (c *call) String() string {
 	s := fmt.Sprintf("call %d %s %s (%s)", c.index, what, c.key.name, c.key.partition)
 	if c.request.Counter != 0 {
 		s += fmt.Sprintf(" request %d", c.request.Counter)
+	}
+	if c.idempotency != nil {
+		s += fmt.Sprintf(" idempotency key %x of %x", c.idempotency.ID[:2], c.idempotency.Fingerprint[:2])
+	}
+	if c.ttl > 0 {
+		s += fmt.Sprintf(" ttl %v", c.ttl)
 	}
 	switch {
 	case c.condition.IfMatchAny:
@@ -102,7 +112,38 @@ func (w *world) startCall() {
 	if c.action != replica.Get && w.chance(w.profile.conditional) {
 		c.condition = c.someCondition()
 	}
+	if c.action == replica.Put && w.chance(w.profile.ttls) {
+		c.ttl = w.duration(3 * time.Second).Round(time.Millisecond)
+	}
+	if c.action != replica.Get && w.chance(w.profile.keyed) {
+		c.withKey()
+	}
 	w.send(c, w.nodes[w.pick(len(w.nodes))])
+}
+
+// withKey gives a write an Idempotency-Key: a new one, that of an earlier call,
+// which it then repeats, or by mistake that of another.
+func (c *call) withKey() {
+	w := c.w
+	var earlier *call
+	if n := len(w.keyed); n > 0 && w.chance(0.6) {
+		earlier = w.keyed[max(0, n-1-w.pick(12))]
+	}
+	id := new(entry.Idempotency)
+	binary.BigEndian.PutUint64(id.ID[:], uint64(len(w.keyed)+1))
+	binary.BigEndian.PutUint64(id.Fingerprint[:], uint64(c.index))
+	switch {
+	case earlier == nil:
+		w.keyed = append(w.keyed, c)
+	case w.chance(0.1):
+		c.key, c.condition, id.ID = earlier.key, replica.Condition{}, earlier.idempotency.ID // its ETags were of another key
+		w.coverage[keysReused]++
+	default:
+		c.key, c.action, c.value = earlier.key, earlier.action, earlier.value
+		c.condition, c.ttl, id = earlier.condition, earlier.ttl, earlier.idempotency
+		w.coverage[repeatedCalls]++
+	}
+	c.idempotency = id
 }
 
 func (c *call) someCondition() replica.Condition {
@@ -128,7 +169,7 @@ func (w *world) send(c *call, n *node) {
 	if !n.up {
 		return
 	}
-	if c.action == replica.Put {
+	if c.action == replica.Put && c.value == nil {
 		c.value = fmt.Appendf(nil, "value-%d", c.index)
 	}
 	c.at = w.now
@@ -160,6 +201,8 @@ func (c *call) returns(v routing.Verdict, a replica.Answer) {
 		c.fate = absent
 	case a.Outcome == replica.PreconditionFailed:
 		c.fate, c.sequence = failed, a.Result.Sequence
+	case a.Outcome == replica.InProgress || a.Outcome == replica.KeyReused:
+		c.fate = neverTaken
 	case a.Outcome == replica.Overloaded, a.Outcome == replica.DiskFull:
 		c.fate = neverTaken
 	default:

@@ -94,6 +94,12 @@ const (
 	outcomeUnknown
 	clientLost
 	disowned
+	repeatedCalls
+	keysReused
+	answeredAgain
+	answeredInProgress
+	answeredKeyReused
+	expiredValues
 	repaired
 	counters
 )
@@ -109,7 +115,8 @@ var counterNames = [counters]string{
 	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "snapshots installed",
 	"calls", "forwarded", "reads past the executor", "reads at a secondary", "reads of dirty keys", "reads past the executor refused",
 	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired", "answers of a shortage",
-	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration", "schedules repaired whole",
+	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration",
+	"calls that repeat another", "idempotency keys reused by mistake", "answers given again", "answers 409", "answers 422", "values expired", "schedules repaired whole",
 }
 
 // Coverage counts what schedules met.
@@ -160,6 +167,10 @@ func (c *Coverage) outcome(o replica.Outcome) {
 		c[answeredRead]++
 	case replica.PreconditionFailed:
 		c[answeredFailed]++
+	case replica.InProgress:
+		c[answeredInProgress]++
+	case replica.KeyReused:
+		c[answeredKeyReused]++
 	case replica.NotPrimary:
 		c[answeredNotPrimary]++
 	case replica.TimedOut:

@@ -230,7 +230,7 @@ func (d *disk) recover(p *process) []replica.Copy {
 		}
 		out = append(out, replica.Copy{
 			Partition: partition.ID(id), Lineage: c.lineage, Adopted: c.adopted,
-			Applied: state.applied, Log: append([]*entry.Entry(nil), c.log[from:]...), State: state,
+			Applied: state.applied, Logged: state.logged, Log: append([]*entry.Entry(nil), c.log[from:]...), State: state,
 		})
 	}
 	return out

@@ -22,6 +22,7 @@ func (w *world) checkEnd() {
 		}
 	}
 	w.checkRepaired()
+	w.checkSwept()
 	w.checkHistory()
 }
 

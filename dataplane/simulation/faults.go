@@ -397,7 +397,7 @@ func (w *world) crashAll() {
 // heal ends all faults: every process runs, and the network works.
 func (w *world) heal() {
 	w.logf("all faults end")
-	w.quiet = true
+	w.quiet, w.quietAt = true, w.now
 	w.net.heal()
 	for _, c := range w.coordinators {
 		if !c.up {

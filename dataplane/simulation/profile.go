@@ -34,6 +34,8 @@ type profile struct {
 	patient     bool // all calls have long deadlines
 	reads       float64
 	conditional float64
+	ttls        float64 // share of puts
+	keyed       float64 // share of writes with an Idempotency-Key
 
 	unsafe     bool // in-sync copies may all be lost: the operator recovers what there is
 	weights    [faultKinds]float64
@@ -68,6 +70,8 @@ func (w *world) drawProfile() {
 	p.callEvery = time.Duration(oneOf(40, 70, 110) * float64(time.Millisecond))
 	p.reads = oneOf(0.2, 0.4, 0.6)
 	p.conditional = oneOf(0, 0.3, 0.7)
+	p.ttls = oneOf(0, 0.1, 0.5)
+	p.keyed = oneOf(0, 0.3, 0.8)
 
 	for i := range p.weights {
 		p.weights[i] = oneOf(0, 0.3, 1, 1, 3)

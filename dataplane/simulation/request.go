@@ -33,12 +33,13 @@ func (p *process) receive(c *call) {
 	now := p.now()
 	q := &request{p: p, call: c, op: replica.Operation{
 		Action: c.action, Partition: c.key.partition, Key: c.key.name, Value: c.value, Condition: c.condition,
-		Deadline: now.Add(c.timeout),
+		TTL: c.ttl, Idempotency: c.idempotency, Deadline: now.Add(c.timeout),
 	}}
 	if c.action != replica.Get {
 		p.counter++
 		q.op.Request = entry.RequestID{Origin: p.self.Store, Boot: p.self.Incarnation, Counter: p.counter}
 		c.request = q.op.Request
+		p.n.w.byRequest[c.request] = c
 	}
 	p.requests = append(p.requests, q)
 	q.routing.Reset(q.op.Partition, q.op.Action, q.op.Deadline)
@@ -67,6 +68,10 @@ func (p *process) readHere(q *request) {
 	t := p.tables[id]
 	p.checked(func() {
 		value, version, found, _ := t.Get(q.op.Key)
+		if found && version.Expires != 0 {
+			q.next() // the primary's replica judges it
+			return
+		}
 		a := replica.Answer{Outcome: replica.Absent, Partition: id, Epoch: before.Epoch, Lineage: before.Lineage}
 		if found {
 			a.Outcome, a.Value, a.Result.Sequence = replica.Found, value, version.Sequence

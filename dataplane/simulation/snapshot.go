@@ -84,6 +84,7 @@ func (p *process) install(meta replica.SnapshotMeta, image *table) {
 	w.logf("%s has a snapshot of %s at %d/%d", p.n.id, meta.Partition, meta.Applied.Sequence, meta.Applied.Epoch)
 	p.later(w.between(0, 5*time.Millisecond), func() {
 		t := image.clone(p)
+		meta.Logged = t.logged
 		p.tables[meta.Partition] = t
 		p.input(func(g *replica.Group, now replica.Time) { g.SnapshotInstalled(now, meta, t) })
 	})

@@ -14,8 +14,10 @@ type table struct {
 	id      partition.ID
 	lineage uint32
 	applied entry.Position
+	logged  entry.LoggedTime
 	values  []stored
 	origins []origin
+	keyed   []keyed
 	hash    uint64 // of all entries applied, in order
 }
 
@@ -23,7 +25,22 @@ type stored struct {
 	key      string
 	value    []byte
 	sequence uint64
+	expires  entry.LoggedTime
 }
+
+func (v *stored) version() entry.Version {
+	return entry.Version{Sequence: v.sequence, Expires: v.expires}
+}
+
+// keyed is what a request with an Idempotency-Key left behind.
+type keyed struct {
+	id entry.IdempotencyID
+	entry.Remembered
+}
+
+// remember is how long these are kept here: short enough for a schedule to see
+// them forgotten.
+const remember entry.LoggedTime = 6000
 
 // origin holds the results of one boot's requests, above its lowest open one.
 type origin struct {
@@ -45,6 +62,7 @@ func (t *table) clone(owner *process) *table {
 	c := *t
 	c.owner = owner
 	c.values = append([]stored(nil), t.values...)
+	c.keyed = append([]keyed(nil), t.keyed...)
 	c.origins = append([]origin(nil), t.origins...)
 	for i := range c.origins {
 		c.origins[i].results = append([]remembered(nil), c.origins[i].results...)
@@ -64,7 +82,7 @@ func (t *table) find(key []byte) *stored {
 // Lookup implements replica.State.
 func (t *table) Lookup(key []byte) (entry.Version, bool, error) {
 	if v := t.find(key); v != nil {
-		return entry.Version{Sequence: v.sequence}, true, nil
+		return v.version(), true, nil
 	}
 	return entry.Version{}, false, nil
 }
@@ -72,9 +90,39 @@ func (t *table) Lookup(key []byte) (entry.Version, bool, error) {
 // Get implements replica.State.
 func (t *table) Get(key []byte) ([]byte, entry.Version, bool, error) {
 	if v := t.find(key); v != nil {
-		return v.value, entry.Version{Sequence: v.sequence}, true, nil
+		return v.value, v.version(), true, nil
 	}
 	return nil, entry.Version{}, false, nil
+}
+
+// NextExpiry implements replica.State.
+func (t *table) NextExpiry() (next entry.LoggedTime) {
+	for i := range t.values {
+		if e := t.values[i].expires; e != 0 && (next == 0 || e < next) {
+			next = e
+		}
+	}
+	return next
+}
+
+// Expired implements replica.State.
+func (t *table) Expired(by entry.LoggedTime, most int) (keys [][]byte, err error) {
+	for i := range t.values {
+		if e := t.values[i].expires; e != 0 && e <= by && len(keys) < most {
+			keys = append(keys, []byte(t.values[i].key))
+		}
+	}
+	return keys, nil
+}
+
+// Remembered implements replica.State.
+func (t *table) Remembered(id entry.IdempotencyID) (entry.Remembered, bool, error) {
+	for i := len(t.keyed) - 1; i >= 0; i-- {
+		if t.keyed[i].id == id {
+			return t.keyed[i].Remembered, t.keyed[i].Logged+remember > t.logged, nil
+		}
+	}
+	return entry.Remembered{}, false, nil
 }
 
 // Request implements replica.State.
@@ -121,13 +169,18 @@ func (t *table) Apply(entries []*entry.Entry) {
 }
 
 func (t *table) apply(e *entry.Entry) {
-	t.applied = e.Position
+	t.applied, t.logged = e.Position, max(t.logged, e.Logged)
+	if e.Idempotency != nil {
+		t.keyed = append(t.keyed, keyed{e.Idempotency.ID, entry.Remembered{
+			Fingerprint: e.Idempotency.Fingerprint, Logged: e.Logged, Result: entry.Result{Sequence: e.Sequence, Existed: e.Existed},
+		}})
+	}
 	t.hash = mixEntry(t.hash, e)
 	switch v := t.find(e.Key); {
 	case e.Kind == entry.Put && v != nil:
-		v.value, v.sequence = e.Value, e.Sequence
+		v.value, v.sequence, v.expires = e.Value, e.Sequence, e.Expires
 	case e.Kind == entry.Put:
-		t.values = append(t.values, stored{key: string(e.Key), value: e.Value, sequence: e.Sequence})
+		t.values = append(t.values, stored{key: string(e.Key), value: e.Value, sequence: e.Sequence, expires: e.Expires})
 	case e.Kind == entry.Delete && v != nil:
 		last := len(t.values) - 1
 		*v = t.values[last]
@@ -155,6 +208,10 @@ func (t *table) apply(e *entry.Entry) {
 func mixEntry(hash uint64, e *entry.Entry) uint64 {
 	t := trace{hash: hash}
 	t.mix(e.Sequence, uint64(e.Epoch), uint64(e.Kind), e.Request.Counter, uint64(e.Request.Origin), uint64(len(e.Key)))
+	t.mix(uint64(e.Logged), uint64(e.Expires))
+	if e.Idempotency != nil {
+		t.mix(uint64(e.Idempotency.ID[0]), uint64(e.Idempotency.Fingerprint[0]))
+	}
 	for _, b := range e.Value {
 		t.mix(uint64(b))
 	}

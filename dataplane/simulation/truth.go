@@ -19,7 +19,8 @@ type truth struct {
 	log      []*entry.Entry // log[i] has sequence i+1
 	hashes   []uint64       // of a state after log[i]
 	requests map[entry.RequestID]uint64
-	never    map[entry.RequestID]*call // answered "not applied"
+	keyed    map[entry.IdempotencyID][]*entry.Entry // applied with that key
+	never    map[entry.RequestID]*call              // answered "not applied"
 	keys     map[string]*keyTruth
 	grown    *process // who committed something in this step
 
@@ -41,11 +42,13 @@ type change struct {
 	sequence uint64
 	present  bool
 	value    []byte
+	at       instant // when it was first applied
+	put      *entry.Entry
 }
 
 func newTruth(w *world, id partition.ID) *truth {
 	return &truth{
-		w: w, id: id, requests: map[entry.RequestID]uint64{},
+		w: w, id: id, requests: map[entry.RequestID]uint64{}, keyed: map[entry.IdempotencyID][]*entry.Entry{},
 		never: map[entry.RequestID]*call{}, keys: map[string]*keyTruth{},
 	}
 }
@@ -61,7 +64,7 @@ func (t *truth) key(name []byte) *keyTruth {
 
 func same(a, b *entry.Entry) bool {
 	return a == b || a.Position == b.Position && a.Kind == b.Kind && a.Existed == b.Existed && a.Request == b.Request &&
-		a.LowestOpen == b.LowestOpen && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
+		a.LowestOpen == b.LowestOpen && a.Logged == b.Logged && a.Expires == b.Expires && (a.Idempotency == nil) == (b.Idempotency == nil) && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
 }
 
 // applied sees an entry that a replica applied: logs agree up to committed.
@@ -87,8 +90,10 @@ func (t *truth) applied(by *table, e *entry.Entry) {
 		w.coverage[markers]++
 	} else {
 		k := t.key(e.Key)
-		k.changes = append(k.changes, change{e.Sequence, e.Kind == entry.Put, e.Value})
+		k.changes = append(k.changes, change{e.Sequence, e.Kind == entry.Put, e.Value, w.now, e})
+		t.checkExpiry(k, e)
 	}
+	t.checkKeyed(e)
 	if !e.Request.IsZero() {
 		if at, twice := t.requests[e.Request]; twice {
 			w.fail("request %d of %s is applied at %d and at %d of %s", e.Request.Counter, e.Request.Origin, at, e.Sequence, t.id)
@@ -191,6 +196,10 @@ func (t *truth) answered(q *request, a replica.Answer) {
 		return
 	}
 	at, ok := t.requests[q.op.Request]
+	if e := t.keyedEntry(q.op.Idempotency, a.Result.Sequence); e != nil && e.Request != q.op.Request {
+		w.coverage[answeredAgain]++
+		at, ok = e.Sequence, true
+	}
 	if !ok {
 		w.fail("%s is acknowledged at %d, and was never committed", q.call, a.Result.Sequence)
 		return
@@ -233,6 +242,13 @@ func (t *truth) returned(c *call) {
 		}
 	}
 	k.seen = max(k.seen, c.sequence)
+	if c.probe && c.fate == found && c.sequence != 0 {
+		for i := range k.changes {
+			if s := &k.changes[i]; s.sequence == c.sequence && w.overdue(s, c.at) {
+				w.fail("%s finds sequence %d, which should have ended", c, c.sequence)
+			}
+		}
+	}
 	switch {
 	case !fits && c.sequence != 0:
 		w.fail("%s returns sequence %d, which was never committed", c, c.sequence)
@@ -245,7 +261,7 @@ func (t *truth) returned(c *call) {
 // "not applied" holds for ever.
 func (w *world) finished(q *request, v routing.Verdict, a replica.Answer) {
 	never := v == routing.Unavailable || v == routing.Answered &&
-		(a.Outcome == replica.PreconditionFailed || a.Outcome == replica.Overloaded || a.Outcome == replica.DiskFull || a.Outcome == replica.Done && a.Result.Sequence == 0)
+		(a.Outcome == replica.PreconditionFailed || a.Outcome == replica.InProgress || a.Outcome == replica.KeyReused || a.Outcome == replica.Overloaded || a.Outcome == replica.DiskFull || a.Outcome == replica.Done && a.Result.Sequence == 0)
 	if never && q.op.Action != replica.Get {
 		w.truth[q.op.Partition].forbid(q.call)
 	}

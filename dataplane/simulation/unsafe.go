@@ -72,6 +72,12 @@ func (t *truth) restart(c *partition.Configuration) {
 		delete(t.requests, e.Request)
 	}
 	t.log, t.hashes = t.log[:has:has], t.hashes[:has:has]
+	clear(t.keyed)
+	for _, e := range t.log {
+		if e.Idempotency != nil {
+			t.keyed[e.Idempotency.ID] = append(t.keyed[e.Idempotency.ID], e)
+		}
+	}
 	for _, k := range t.keys {
 		for len(k.changes) > 0 && k.changes[len(k.changes)-1].sequence > has {
 			k.changes = k.changes[:len(k.changes)-1]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -27,12 +28,16 @@ type world struct {
 	keys  []key
 	calls []*call
 	truth []*truth
+	// keyed are the first calls with their Idempotency-Keys; byRequest all calls.
+	keyed     []*call
+	byRequest map[entry.RequestID]*call
 
 	second     instant // of the latest message between replicas
 	sentBefore uint64  // how many there were before it
 
 	plan     func()        // begins the faults
 	quiet    bool          // all faults are over
+	quietAt  instant       // since then
 	peace    time.Duration // from then to the last check
 	trace    trace
 	coverage Coverage
@@ -40,7 +45,7 @@ type world struct {
 }
 
 func newWorld(seed uint64, text bool, adjust func(w *world)) *world {
-	w := &world{scheduler: newScheduler(seed), seed: seed}
+	w := &world{scheduler: newScheduler(seed), seed: seed, byRequest: map[entry.RequestID]*call{}}
 	w.trace.text = text
 	w.drawProfile()
 	w.plan, w.peace = w.faults, settled

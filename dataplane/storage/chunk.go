@@ -11,13 +11,14 @@ import (
 // A snapshot travels as numbered chunks, each with a checksum. The first begins
 // with the snapshot's header, the last ends with its totals.
 const (
-	chunkVersion = 1
+	chunkVersion = 2
 	chunkTarget  = 256 << 10
 
 	itemHeader  = 1
 	itemValue   = 2
 	itemSession = 3
 	itemEnd     = 4
+	itemKeyed   = 5 // before the end
 )
 
 // snapshotHeader says what a snapshot is of.
@@ -25,18 +26,19 @@ type snapshotHeader struct {
 	partition partition.ID
 	lineage   uint32
 	applied   entry.Position
+	logged    entry.LoggedTime
 	hash      uint64
 }
 
 // snapshotTotals are what a whole snapshot has.
-type snapshotTotals struct{ values, sessions uint64 }
+type snapshotTotals struct{ values, sessions, keyed uint64 }
 
 // chunkItem is one part of a chunk. Which fields are set is by kind.
 type chunkItem struct {
 	kind   byte
 	header snapshotHeader
-	key    []byte // itemValue
-	stored []byte // itemValue: as in the file; itemSession: its encoding
+	key    []byte // itemValue; itemKeyed: the ID
+	stored []byte // itemValue: as in the file; itemSession, itemKeyed: its encoding
 	origin partition.StoreID
 	totals snapshotTotals
 }
@@ -53,8 +55,9 @@ func appendItem(b []byte, i *chunkItem) []byte {
 		b = binary.AppendUvarint(b, uint64(i.header.partition))
 		b = binary.LittleEndian.AppendUint32(b, i.header.lineage)
 		b = appendPosition(b, i.header.applied)
+		b = binary.AppendUvarint(b, uint64(i.header.logged))
 		b = binary.LittleEndian.AppendUint64(b, i.header.hash)
-	case itemValue:
+	case itemValue, itemKeyed:
 		b = appendBytes(b, i.key)
 		b = appendBytes(b, i.stored)
 	case itemSession:
@@ -63,6 +66,7 @@ func appendItem(b []byte, i *chunkItem) []byte {
 	case itemEnd:
 		b = binary.AppendUvarint(b, i.totals.values)
 		b = binary.AppendUvarint(b, i.totals.sessions)
+		b = binary.AppendUvarint(b, i.totals.keyed)
 	}
 	return b
 }
@@ -77,7 +81,7 @@ func decodeChunk(b []byte, number uint64, take func(*chunkItem) error) error {
 	}
 	r := reader{b: body, what: what}
 	if v := r.byte("version"); r.err == nil && v != chunkVersion {
-		return fmt.Errorf("%s: %w: version %d", what, ErrNewerFormat, v)
+		return fmt.Errorf("%s: %w: version %d", what, ErrOtherFormat, v)
 	}
 	if n := r.uvarint("number"); r.err == nil && n != number {
 		return fmt.Errorf("%s: %w: it is number %d", what, ErrDamaged, n)
@@ -89,8 +93,9 @@ func decodeChunk(b []byte, number uint64, take func(*chunkItem) error) error {
 			i.header.partition = r.partition()
 			i.header.lineage = r.uint32("lineage")
 			i.header.applied = r.position()
+			i.header.logged = entry.LoggedTime(r.uvarint("logged time"))
 			i.header.hash = r.uint64("hash")
-		case itemValue:
+		case itemValue, itemKeyed:
 			i.key = r.bytes("key")
 			i.stored = r.bytes("value")
 			if len(i.key) == 0 {
@@ -100,7 +105,7 @@ func decodeChunk(b []byte, number uint64, take func(*chunkItem) error) error {
 			i.origin = partition.StoreID(r.uint64("origin"))
 			i.stored = r.bytes("session")
 		case itemEnd:
-			i.totals = snapshotTotals{values: r.uvarint("values"), sessions: r.uvarint("sessions")}
+			i.totals = snapshotTotals{values: r.uvarint("values"), sessions: r.uvarint("sessions"), keyed: r.uvarint("keyed")}
 		default:
 			r.fail("kind")
 		}

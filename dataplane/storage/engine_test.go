@@ -132,8 +132,15 @@ func TestLocked(t *testing.T) {
 	open(t, o)
 }
 
-func TestNewerFormatIsRefused(t *testing.T) {
+func TestAnotherFormatIsRefused(t *testing.T) {
 	t.Parallel()
+	for _, version := range []string{"1", "3"} {
+		otherFormat(t, version)
+	}
+}
+
+func otherFormat(t *testing.T, version string) {
+	t.Helper()
 	o := small(t.TempDir())
 	open(t, o).close()
 	path := filepath.Join(o.Dir, storeFile)
@@ -141,12 +148,12 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newer := strings.Replace(string(b), `"format_version": 1`, `"format_version": 2, "unheard_of": true`, 1)
+	newer := strings.Replace(string(b), `"format_version": 2`, `"format_version": `+version+`, "unheard_of": true`, 1)
 	if err := os.WriteFile(path, []byte(newer), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(o); !errors.Is(err, ErrNewerFormat) {
-		t.Fatalf("newer format: %v", err)
+	if _, err := Open(o); !errors.Is(err, ErrOtherFormat) {
+		t.Fatalf("format %s: %v", version, err)
 	}
 }
 

@@ -38,11 +38,12 @@ type fileMeta struct {
 	lineage    uint32
 	generation uint64
 	applied    entry.Position
-	hash       uint64 // rolling hash of the entries up to applied
-	logEnd     uint64 // an index that the log had reached when this was written
+	logged     entry.LoggedTime // as of applied
+	hash       uint64           // rolling hash of the entries up to applied
+	logEnd     uint64           // an index that the log had reached when this was written
 }
 
-const fileMetaVersion = 1
+const fileMetaVersion = 2
 
 func (m *fileMeta) encode() []byte {
 	b := []byte{fileMetaVersion}
@@ -51,6 +52,7 @@ func (m *fileMeta) encode() []byte {
 	b = binary.LittleEndian.AppendUint32(b, m.lineage)
 	b = binary.AppendUvarint(b, m.generation)
 	b = appendPosition(b, m.applied)
+	b = binary.AppendUvarint(b, uint64(m.logged))
 	b = binary.LittleEndian.AppendUint64(b, m.hash)
 	b = binary.AppendUvarint(b, m.logEnd)
 	return seal(b, 0)
@@ -64,13 +66,14 @@ func decodeFileMeta(b []byte) (fileMeta, error) {
 	}
 	r := reader{b: body, what: what}
 	if v := r.byte("version"); r.err == nil && v != fileMetaVersion {
-		return fileMeta{}, fmt.Errorf("%s: %w: version %d", what, ErrNewerFormat, v)
+		return fileMeta{}, fmt.Errorf("%s: %w: version %d", what, ErrOtherFormat, v)
 	}
 	m := fileMeta{store: partition.StoreID(r.uint64("store"))}
 	m.partition = r.partition()
 	m.lineage = r.uint32("lineage")
 	m.generation = r.uvarint("generation")
 	m.applied = r.position()
+	m.logged = entry.LoggedTime(r.uvarint("logged time"))
 	m.hash = r.uint64("hash")
 	m.logEnd = r.uvarint("log end")
 	return m, r.end()
@@ -141,32 +144,32 @@ func (f *file) view(read func(tx *bbolt.Tx) error) error {
 }
 
 // lookup returns the version of a key's value.
-func (f *file) lookup(key []byte) (sequence uint64, found bool, err error) {
+func (f *file) lookup(key []byte) (version entry.Version, found bool, err error) {
 	err = f.view(func(tx *bbolt.Tx) error {
 		stored := tx.Bucket(dataBucket).Get(key)
 		if stored == nil {
 			return nil
 		}
 		found = true
-		sequence, err = storedVersion(key, stored)
+		version, err = storedVersion(key, stored)
 		return err
 	})
-	return sequence, found && err == nil, err
+	return version, found && err == nil, err
 }
 
 // get returns a copy of a key's value too.
-func (f *file) get(key []byte) (value []byte, sequence uint64, found bool, err error) {
+func (f *file) get(key []byte) (value []byte, version entry.Version, found bool, err error) {
 	err = f.view(func(tx *bbolt.Tx) error {
 		stored := tx.Bucket(dataBucket).Get(key)
 		if stored == nil {
 			return nil
 		}
 		found = true
-		value, sequence, err = storedValue(key, stored)
+		value, version, err = storedValue(key, stored)
 		value = bytes.Clone(value)
 		return err
 	})
-	return value, sequence, found && err == nil, err
+	return value, version, found && err == nil, err
 }
 
 // loadRequests reads the remembered requests.
@@ -192,6 +195,9 @@ type change struct {
 	keys     []string                // sorted
 	entries  map[string]*entry.Entry // by key: put or deleted
 	requests map[partition.StoreID][]byte
+	keyed    keyedResults
+	// nextExpiry is when the first value of the file ends, once it is written.
+	nextExpiry entry.LoggedTime
 }
 
 // write carries a change out, whole and synced, or not at all.
@@ -201,24 +207,38 @@ func (f *file) write(c *change) error {
 		if err != nil {
 			return err
 		}
-		var stored []byte
+		index := openExpiryIndex(tx)
 		for _, k := range c.keys {
-			e := c.entries[k]
-			if e.Kind == entry.Delete {
-				err = data.Delete(e.Key)
-			} else {
-				stored = appendValue(make([]byte, 0, valueHeaderSize+len(e.Value)), e.Key, e.Sequence, e.Value)
-				err = data.Put(e.Key, stored)
-			}
-			if err != nil {
+			if err := putEntry(data, &index, c.entries[k]); err != nil {
 				return err
 			}
+		}
+		if c.nextExpiry, err = nextExpiry(tx); err != nil {
+			return err
 		}
 		if err := putSessions(tx, c.requests); err != nil {
 			return err
 		}
+		if err := putKeyed(tx, c.keyed, c.meta.logged); err != nil {
+			return err
+		}
 		return putMeta(tx, &c.meta)
 	})
+}
+
+func putEntry(data *bbolt.Bucket, index *expiryIndex, e *entry.Entry) error {
+	if err := index.replaced(data, e.Key); err != nil {
+		return err
+	}
+	if e.Kind == entry.Delete {
+		return data.Delete(e.Key)
+	}
+	stored := make([]byte, 0, maxValueHeaderSize+len(e.Value))
+	stored = appendValue(stored, e.Key, entry.Version{Sequence: e.Sequence, Expires: e.Expires}, e.Value)
+	if err := data.Put(e.Key, stored); err != nil {
+		return err
+	}
+	return index.add(e.Key, e.Expires)
 }
 
 // update runs a write transaction, which is synced when it returns.

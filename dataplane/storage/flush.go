@@ -44,7 +44,7 @@ func (e *Engine) flush(id partition.ID, force bool) error {
 		}
 	}
 	s.onDisk = t.generation
-	if t.thaw(f, c.meta.applied) && made {
+	if t.thaw(f, &c) && made {
 		return f.Close()
 	}
 	e.metrics.flushDone(len(c.keys), time.Since(start))

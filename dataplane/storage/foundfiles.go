@@ -45,7 +45,7 @@ func readFiles(dir string) (*foundFiles, error) {
 		path := filepath.Join(dir, n.Name())
 		opened, meta, err := openExisting(path)
 		switch {
-		case errors.Is(err, ErrNewerFormat):
+		case errors.Is(err, ErrOtherFormat):
 			return nil, errors.Join(err, f.close())
 		case err != nil && receiving:
 			// half of a snapshot; removed with the rest

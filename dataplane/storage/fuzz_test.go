@@ -82,8 +82,8 @@ func FuzzReplay(f *testing.F) {
 }
 
 func FuzzDecodeStore(f *testing.F) {
-	f.Add([]byte(`{"format_version":1,"cluster_id":"","node_id":"n1","store_id":"00000000000000ff","incarnation":3,"held_promise_ns":1250000000,"log_end":7}`))
-	f.Add([]byte(`{"format_version":2}`))
+	f.Add([]byte(`{"format_version":2,"cluster_id":"","node_id":"n1","store_id":"00000000000000ff","incarnation":3,"held_promise_ns":1250000000,"log_end":7}`))
+	f.Add([]byte(`{"format_version":3}`))
 	f.Add([]byte(`{`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := decodeStore(b)
@@ -103,9 +103,10 @@ func FuzzDecodeStore(f *testing.F) {
 func FuzzDecodeChunk(f *testing.F) {
 	b := beginChunk(0, 100)
 	b = appendItem(b, &chunkItem{kind: itemHeader, header: snapshotHeader{partition: 1, lineage: 2, applied: entry.Position{Sequence: 3, Epoch: 4}, hash: 5}})
-	b = appendItem(b, &chunkItem{kind: itemValue, key: []byte("k"), stored: appendValue(nil, []byte("k"), 1, []byte("v"))})
+	b = appendItem(b, &chunkItem{kind: itemValue, key: []byte("k"), stored: appendValue(nil, []byte("k"), entry.Version{Sequence: 1, Expires: 9}, []byte("v"))})
 	b = appendItem(b, &chunkItem{kind: itemSession, origin: 7, stored: (&session{boot: 1}).encode(7)})
-	b = appendItem(b, &chunkItem{kind: itemEnd, totals: snapshotTotals{1, 1}})
+	b = appendItem(b, &chunkItem{kind: itemKeyed, key: []byte("0123456789abcdef"), stored: encodeKeyed(entry.IdempotencyID{}, &entry.Remembered{})})
+	b = appendItem(b, &chunkItem{kind: itemEnd, totals: snapshotTotals{1, 1, 1}})
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		again := beginChunk(0, len(body))
@@ -129,6 +130,34 @@ func FuzzDecodeSession(f *testing.F) {
 			return
 		}
 		if again := s.encode(1); !bytes.Equal(again, b) {
+			t.Fatalf("decoded %x, encoded %x", b, again)
+		}
+	})
+}
+
+func FuzzDecodeKeyed(f *testing.F) {
+	id := entry.IdempotencyID{1, 2, 3}
+	f.Add(id[:], encodeKeyed(id, &entry.Remembered{Fingerprint: entry.Fingerprint{4}, Logged: 5000, Result: entry.Result{Sequence: 9, Existed: true}}))
+	f.Fuzz(func(t *testing.T, key, b []byte) {
+		id, m, err := decodeKeyed(key, b)
+		if err != nil {
+			return
+		}
+		if again := encodeKeyed(id, &m); !bytes.Equal(again, b) {
+			t.Fatalf("decoded %x, encoded %x", b, again)
+		}
+	})
+}
+
+func FuzzStoredValue(f *testing.F) {
+	f.Add([]byte("k"), appendValue(nil, []byte("k"), entry.Version{Sequence: 7}, []byte("v")))
+	f.Add([]byte("k"), appendValue(nil, []byte("k"), entry.Version{Sequence: 7, Expires: 1}, nil))
+	f.Fuzz(func(t *testing.T, key, b []byte) {
+		value, version, err := storedValue(key, b)
+		if err != nil {
+			return
+		}
+		if again := appendValue(nil, key, version, value); !bytes.Equal(again, b) {
 			t.Fatalf("decoded %x, encoded %x", b, again)
 		}
 	})

@@ -17,14 +17,14 @@ import (
 
 // formatVersion is that of everything in the directory. It rises when an
 // earlier program could not read, or would misread, what this one writes.
-const formatVersion = 1
+const formatVersion = 2
 
 const storeFile = "store.json"
 
 var (
-	// ErrNewerFormat says that a later version of the program has written the
-	// data directory.
-	ErrNewerFormat = errors.New("written by a newer version of holdfast")
+	// ErrOtherFormat says that another version of the program, whose format
+	// this one does not know, has written the data directory.
+	ErrOtherFormat = errors.New("written by another version of holdfast")
 	// ErrWrongNode says that the data directory belongs to another node.
 	ErrWrongNode = errors.New("belongs to another node")
 	// ErrWrongCluster says that the data directory belongs to another cluster.
@@ -62,8 +62,8 @@ func decodeStore(b []byte) (storeState, error) {
 	if err := json.Unmarshal(b, &version); err != nil {
 		return s, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if version.FormatVersion > formatVersion {
-		return s, fmt.Errorf("%w: it has format version %d, this program knows up to %d", ErrNewerFormat, version.FormatVersion, formatVersion)
+	if version.FormatVersion > formatVersion || version.FormatVersion > 0 && version.FormatVersion < formatVersion {
+		return s, fmt.Errorf("%w: it has format version %d, this program knows %d; start it on an empty directory, and the node is filled from the others", ErrOtherFormat, version.FormatVersion, formatVersion)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()

@@ -19,6 +19,9 @@ type model struct {
 	applied entry.Position
 	epoch   partition.Epoch
 	table   *Table
+	logged  entry.LoggedTime // of the newest entry
+	at      entry.LoggedTime // of applied
+	keyed   map[entry.IdempotencyID]entry.Remembered
 }
 
 // TestModel does random things to two partitions, crashes between them, and
@@ -48,6 +51,7 @@ func TestModel(t *testing.T) {
 			"copy":    m.copy,
 			"restart": m.restart,
 			"crash":   m.crash,
+			"expired": m.expired,
 			"":        m.check,
 		})
 	})
@@ -75,7 +79,10 @@ func (m *machine) partition(rt *rapid.T) (partition.ID, *model) {
 	id := m.some(rt)
 	p := m.models[id]
 	if p == nil {
-		p = &model{values: map[string]*entry.Entry{}, epoch: 1, table: m.e.OpenPartition(id, lineage)}
+		p = &model{
+			values: map[string]*entry.Entry{}, epoch: 1, table: m.e.OpenPartition(id, lineage),
+			keyed: map[entry.IdempotencyID]entry.Remembered{},
+		}
 		m.models[id] = p
 		m.sync(nil)
 	}
@@ -103,6 +110,14 @@ func (m *machine) append(rt *rapid.T) {
 			e = &entry.Entry{Position: e.Position, Kind: entry.Marker}
 		default:
 			e.Value = fmt.Appendf(nil, "%0*d", size, e.Sequence)
+			if rapid.Bool().Draw(rt, "ttl") {
+				e.Expires = p.logged + entry.LoggedTime(rapid.IntRange(1, 1000).Draw(rt, "expires"))
+			}
+		}
+		p.logged += entry.LoggedTime(rapid.SampledFrom([]int{0, 1, 200, 100_000}).Draw(rt, "time"))
+		e.Logged = p.logged
+		if e.Kind != entry.Marker && rapid.IntRange(0, 3).Draw(rt, "keyed") == 0 {
+			e.Idempotency = &entry.Idempotency{ID: entry.IdempotencyID{byte(rapid.IntRange(0, 4).Draw(rt, "ID"))}, Fingerprint: entry.Fingerprint{byte(e.Sequence)}}
 		}
 		batch = append(batch, e)
 	}
@@ -132,7 +147,12 @@ func (m *machine) apply(rt *rapid.T) {
 	n := rapid.IntRange(1, len(p.pending)).Draw(rt, "entries")
 	p.table.Apply(p.pending[:n])
 	for _, e := range p.pending[:n] {
-		p.applied = e.Position
+		p.applied, p.at = e.Position, max(p.at, e.Logged)
+		if e.Idempotency != nil {
+			p.keyed[e.Idempotency.ID] = entry.Remembered{
+				Fingerprint: e.Idempotency.Fingerprint, Logged: e.Logged, Result: entry.Result{Sequence: e.Sequence, Existed: e.Existed},
+			}
+		}
 		switch e.Kind {
 		case entry.Put:
 			p.values[string(e.Key)] = e
@@ -141,6 +161,36 @@ func (m *machine) apply(rt *rapid.T) {
 		}
 	}
 	p.pending = p.pending[n:]
+}
+
+// expired finds every value that has an end, once after each flush.
+func (m *machine) expired(rt *rapid.T) {
+	id, p := m.partition(rt)
+	if rapid.Bool().Draw(rt, "flush") {
+		m.must(rt, m.e.flush(id, true))
+	} else {
+		m.restart(rt)
+	}
+	const ever = 1 << 60
+	found := map[string]bool{}
+	for {
+		keys, err := p.table.Expired(ever, rapid.IntRange(1, 4).Draw(rt, "most"))
+		m.must(rt, err)
+		for _, k := range keys {
+			if found[string(k)] {
+				rt.Fatalf("%s is found twice", k)
+			}
+			found[string(k)] = true
+		}
+		if len(keys) == 0 && p.table.NextExpiry() == 0 {
+			break
+		}
+	}
+	for k, e := range p.values {
+		if found[k] != (e.Expires != 0) {
+			rt.Fatalf("%s: found %v, expires %d", k, found[k], e.Expires)
+		}
+	}
 }
 
 func (m *machine) drop(rt *rapid.T) {
@@ -220,11 +270,17 @@ func (m *machine) check(rt *rapid.T) {
 		if at, _ := p.table.Applied(); at != p.applied {
 			rt.Fatalf("%s applied %v, want %v", id, at, p.applied)
 		}
+		for id, want := range p.keyed {
+			got, ok, err := p.table.Remembered(id)
+			if kept := want.Logged+entry.Remember > p.at; err != nil || ok != kept || ok && got != want {
+				rt.Fatalf("remembered of %x: %+v %v %v, want %+v", id, got, ok, err, want)
+			}
+		}
 		for i := range 10 {
 			key := fmt.Sprintf("key-%d", i)
 			want := p.values[key]
 			value, v, ok, err := p.table.Get([]byte(key))
-			if err != nil || ok != (want != nil) || ok && (v.Sequence != want.Sequence || string(value) != string(want.Value)) {
+			if err != nil || ok != (want != nil) || ok && (v.Sequence != want.Sequence || v.Expires != want.Expires || string(value) != string(want.Value)) {
 				rt.Fatalf("%s %s: %q %d %v %v, want %v", id, key, value, v.Sequence, ok, err, want)
 			}
 		}

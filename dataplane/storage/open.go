@@ -155,8 +155,7 @@ func (e *Engine) settleCopy(c copyFacts, s *slot, l *copyLog, files *foundFiles)
 		if m.store != e.identity.get().StoreID || m.partition != c.partition {
 			return lose(errors.Join(fmt.Errorf("%s: %w: it is of %s of store %s", path, ErrDamaged, m.partition, m.store), found.file.Close()))
 		}
-		t.applied, t.flushed, t.hash, t.file = m.applied, m.applied, m.hash, found.file
-		if t.requests, err = found.file.loadRequests(); err != nil {
+		if err := t.load(found.file, &m); err != nil {
 			return lose(errors.Join(err, found.file.Close()))
 		}
 	}
@@ -175,7 +174,7 @@ func (e *Engine) settleCopy(c copyFacts, s *slot, l *copyLog, files *foundFiles)
 	}
 	e.recovered = append(e.recovered, Recovered{
 		Partition: c.partition, Lineage: c.lineage, Adopted: c.adopted,
-		Applied: t.applied, Log: l.entries, State: t,
+		Applied: t.applied, Logged: t.logged, Log: l.entries, State: t,
 	})
 	return nil
 }

@@ -17,7 +17,7 @@ type Receiver struct {
 	e          *Engine
 	id         partition.ID
 	generation uint64
-	want       snapshotHeader // hash apart
+	want       snapshotHeader // hash and logged time apart
 	path       string
 
 	file    *file
@@ -27,6 +27,7 @@ type Receiver struct {
 	header  bool      // has come
 	whole   bool      // the end has come
 	hash    uint64
+	logged  entry.LoggedTime
 	totals  snapshotTotals
 	failed  error
 }
@@ -80,9 +81,9 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 		return fmt.Errorf("%w: item %d out of place", ErrDamaged, i.kind)
 	}
 	if i.kind == itemHeader {
-		r.header, r.hash = true, i.header.hash
+		r.header, r.hash, r.logged = true, i.header.hash, i.header.logged
 		got := i.header
-		got.hash = 0
+		got.hash, got.logged = 0, 0
 		if got != r.want {
 			return fmt.Errorf("%w: it is of %s at %v", ErrDamaged, got.partition, got.applied)
 		}
@@ -94,8 +95,15 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 	}
 	switch i.kind {
 	case itemValue:
-		if _, _, err := storedValue(i.key, i.stored); err != nil {
+		_, version, err := storedValue(i.key, i.stored)
+		if err != nil {
 			return err
+		}
+		if version.Expires != 0 {
+			index := openExpiryIndex(r.tx)
+			if err := index.add(i.key, version.Expires); err != nil {
+				return err
+			}
 		}
 		r.totals.values++
 		r.pending += len(i.key) + len(i.stored)
@@ -109,6 +117,13 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 		}
 		r.totals.sessions++
 		return putSessions(r.tx, map[partition.StoreID][]byte{i.origin: append([]byte(nil), i.stored...)})
+	case itemKeyed:
+		id, m, err := decodeKeyed(i.key, i.stored)
+		if err != nil {
+			return err
+		}
+		r.totals.keyed++
+		return putKeyed(r.tx, keyedResults{id: m}, 0)
 	case itemEnd:
 		r.whole = true
 		if r.totals != i.totals {
@@ -161,7 +176,7 @@ func (r *Receiver) commit() (*Table, error) {
 	}
 	meta := fileMeta{
 		store: r.e.identity.get().StoreID, partition: r.id, lineage: r.want.lineage,
-		generation: r.generation, applied: r.want.applied, hash: r.hash, logEnd: r.e.writer.durable.Load(),
+		generation: r.generation, applied: r.want.applied, logged: r.logged, hash: r.hash, logEnd: r.e.writer.durable.Load(),
 	}
 	err := guard(r.path, func() error {
 		if r.tx == nil {
@@ -178,8 +193,7 @@ func (r *Receiver) commit() (*Table, error) {
 		return nil, err
 	}
 	t := newTable(r.id, r.generation, &r.e.tableBytes, r.e.options.Damaged)
-	t.applied, t.flushed, t.hash, t.file = meta.applied, meta.applied, meta.hash, r.file
-	if t.requests, err = r.file.loadRequests(); err != nil {
+	if err := t.load(r.file, &meta); err != nil {
 		return nil, err
 	}
 	return t, r.e.install(r, t)

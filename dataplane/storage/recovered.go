@@ -11,6 +11,7 @@ type Recovered struct {
 	Lineage   uint32
 	Adopted   partition.Epoch
 	Applied   entry.Position // the last entry in State
+	Logged    entry.LoggedTime
 	Log       []*entry.Entry // those after Applied, without gaps, all of them synced
 	State     *Table
 }

@@ -27,10 +27,11 @@ type Snapshot struct {
 	number  uint64
 	values  *bbolt.Cursor
 	session *bbolt.Cursor
+	keyed   *bbolt.Cursor // nil: the file has none
 	totals  snapshotTotals
 	key     []byte // the cursor's place; nil: not begun, or through
 	stored  []byte
-	stage   byte // what comes next: itemHeader, itemValue, itemSession, itemEnd; zero: nothing
+	stage   byte // what comes next: itemHeader, itemValue, itemSession, itemKeyed, itemEnd; zero: nothing
 }
 
 // Snapshot begins a snapshot of the partition as it is now. It writes the table
@@ -75,7 +76,10 @@ func (s *Snapshot) begin(id partition.ID) error {
 			return join(err, rollback{tx})
 		}
 		s.tx, s.Applied, s.Estimated = tx, m.applied, tx.Size()
-		s.header = snapshotHeader{partition: id, lineage: s.Lineage, applied: m.applied, hash: m.hash}
+		s.header = snapshotHeader{partition: id, lineage: s.Lineage, applied: m.applied, logged: m.logged, hash: m.hash}
+		if b := tx.Bucket(keyedBucket); b != nil {
+			s.keyed = b.Cursor()
+		}
 		s.values, s.session = tx.Bucket(dataBucket).Cursor(), tx.Bucket(requestBucket).Cursor()
 		s.file.snapshots[s] = struct{}{}
 		return nil
@@ -141,6 +145,15 @@ func (s *Snapshot) item() (chunkItem, error) {
 		s.key, s.stored = s.session.Next()
 		s.skipStages()
 		return i, nil
+	case itemKeyed:
+		i := chunkItem{kind: itemKeyed, key: s.key, stored: s.stored}
+		if _, _, err := decodeKeyed(i.key, i.stored); err != nil {
+			return i, err
+		}
+		s.totals.keyed++
+		s.key, s.stored = s.keyed.Next()
+		s.skipStages()
+		return i, nil
 	default:
 		s.stage = 0
 		return chunkItem{kind: itemEnd, totals: s.totals}, nil
@@ -154,6 +167,12 @@ func (s *Snapshot) skipStages() {
 		s.key, s.stored = s.session.First()
 	}
 	if s.stage == itemSession && s.key == nil {
+		s.stage = itemKeyed
+		if s.keyed != nil {
+			s.key, s.stored = s.keyed.First()
+		}
+	}
+	if s.stage == itemKeyed && s.key == nil {
 		s.stage = itemEnd
 	}
 }

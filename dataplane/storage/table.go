@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"container/heap"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -31,8 +32,14 @@ type Table struct {
 	frozenBytes    int64
 	applied        entry.Position
 	flushed        entry.Position
+	logged         entry.LoggedTime // of the last entry applied
 	hash           uint64
 	requests       requests
+	keyed          keyedResults // since the last flush began
+	frozenKeyed    keyedResults
+	endings        endings
+	frozenEndings  endings
+	inFile         fileEndings
 	file           *file // nil until the first flush
 	gone           bool  // dropped or replaced: counts in no total
 }
@@ -70,26 +77,26 @@ func (t *Table) find(key []byte) (*entry.Entry, *file) {
 func (t *Table) Lookup(key []byte) (entry.Version, bool, error) {
 	e, f := t.find(key)
 	if e != nil {
-		return entry.Version{Sequence: e.Sequence}, e.Kind == entry.Put, nil
+		return entry.Version{Sequence: e.Sequence, Expires: e.Expires}, e.Kind == entry.Put, nil
 	}
 	if f == nil {
 		return entry.Version{}, false, nil
 	}
-	sequence, found, err := f.lookup(key)
-	return entry.Version{Sequence: sequence}, found, t.check("look up", err)
+	version, found, err := f.lookup(key)
+	return version, found, t.check("look up", err)
 }
 
 // Get returns the value too. The value must not be written to.
 func (t *Table) Get(key []byte) ([]byte, entry.Version, bool, error) {
 	e, f := t.find(key)
 	if e != nil {
-		return e.Value, entry.Version{Sequence: e.Sequence}, e.Kind == entry.Put, nil
+		return e.Value, entry.Version{Sequence: e.Sequence, Expires: e.Expires}, e.Kind == entry.Put, nil
 	}
 	if f == nil {
 		return nil, entry.Version{}, false, nil
 	}
-	value, sequence, found, err := f.get(key)
-	return value, entry.Version{Sequence: sequence}, found, t.check("read", err)
+	value, version, found, err := f.get(key)
+	return value, version, found, t.check("read", err)
 }
 
 // check reports damage, and names what was done in the error.
@@ -120,6 +127,13 @@ func (t *Table) Applied() (at entry.Position, hash uint64) {
 	return t.applied, t.hash
 }
 
+// Logged returns the logged time of the last entry applied.
+func (t *Table) Logged() entry.LoggedTime {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.logged
+}
+
 // Apply applies committed entries, in order, without gaps. They are readable
 // when it returns. It panics on a gap: the caller has lost count, and what it
 // would do next can only make it worse.
@@ -131,9 +145,10 @@ func (t *Table) Apply(entries []*entry.Entry) {
 		if e.Sequence != t.applied.Sequence+1 {
 			panic(fmt.Sprintf("storage: %s: entry %d applied after %d", t.id, e.Sequence, t.applied.Sequence))
 		}
-		t.applied = e.Position
+		t.applied, t.logged = e.Position, max(t.logged, e.Logged)
 		t.hash = nextHash(t.hash, e)
 		t.requests.apply(e)
+		grown += t.rememberKeyed(e)
 		if e.Kind == entry.Marker {
 			continue
 		}
@@ -144,6 +159,9 @@ func (t *Table) Apply(entries []*entry.Entry) {
 		// strings), so the table keeps no memory of the entry before.
 		t.active[sharedKey(e)] = e
 		grown += tableCost(e)
+		if e.Expires != 0 {
+			heap.Push(&t.endings, e)
+		}
 	}
 	t.bytes += grown
 	if !t.gone {
@@ -153,7 +171,7 @@ func (t *Table) Apply(entries []*entry.Entry) {
 
 // nextHash extends a partition's rolling hash by an entry.
 func nextHash(hash uint64, e *entry.Entry) uint64 {
-	var b [88]byte
+	var b [120]byte
 	binary.LittleEndian.PutUint64(b[0:], hash)
 	binary.LittleEndian.PutUint64(b[8:], e.Sequence)
 	binary.LittleEndian.PutUint64(b[16:], uint64(e.Epoch))
@@ -166,6 +184,13 @@ func nextHash(hash uint64, e *entry.Entry) uint64 {
 	b[72] = byte(e.Kind)
 	if e.Existed {
 		b[73] = 1
+	}
+	binary.LittleEndian.PutUint64(b[80:], uint64(e.Logged))
+	binary.LittleEndian.PutUint64(b[88:], uint64(e.Expires))
+	if i := e.Idempotency; i != nil {
+		b[74] = 1
+		copy(b[96:], i.ID[:])
+		binary.LittleEndian.PutUint64(b[112:], binary.LittleEndian.Uint64(i.Fingerprint[:]))
 	}
 	return xxhash.Sum64(b[:])
 }
@@ -182,19 +207,24 @@ func (t *Table) freeze(force bool) (change, bool) {
 	}
 	t.frozen, t.active = t.active, map[string]*entry.Entry{}
 	t.frozenBytes, t.bytes = t.bytes, 0
+	t.frozenKeyed, t.keyed = t.keyed, nil
+	t.frozenEndings, t.endings = t.endings, nil
 	return change{
-		meta:     fileMeta{partition: t.id, generation: t.generation, applied: t.applied, hash: t.hash},
+		meta:     fileMeta{partition: t.id, generation: t.generation, applied: t.applied, logged: t.logged, hash: t.hash},
 		entries:  t.frozen,
 		requests: t.requests.takeDirty(),
+		keyed:    t.frozenKeyed,
 	}, true
 }
 
 // thaw ends a flush that has reached the disk. It reports whether the table was
 // retired meanwhile: then the file, if the flush made it, is the caller's.
-func (t *Table) thaw(f *file, flushed entry.Position) (gone bool) {
+func (t *Table) thaw(f *file, c *change) (gone bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.file, t.flushed = f, flushed
+	t.file, t.flushed = f, c.meta.applied
+	t.inFile = fileEndings{round: t.inFile.round + 1, next: c.nextExpiry}
+	t.frozenKeyed, t.frozenEndings = nil, nil
 	if !t.gone {
 		t.total.Add(-t.frozenBytes)
 	}
@@ -220,4 +250,14 @@ func (t *Table) retire() *file {
 		t.total.Add(-t.bytes - t.frozenBytes)
 	}
 	return t.file
+}
+
+// load makes the table that of a file, whose meta record is given.
+func (t *Table) load(f *file, m *fileMeta) (err error) {
+	t.applied, t.flushed, t.logged, t.hash, t.file = m.applied, m.applied, m.logged, m.hash, f
+	if t.requests, err = f.loadRequests(); err != nil {
+		return err
+	}
+	t.inFile.next, err = f.nextExpiry()
+	return err
 }

@@ -37,7 +37,7 @@ func AppendAnswer(dst []byte, a *replica.Answer) []byte {
 func DecodeAnswer(b []byte) (replica.Answer, error) {
 	d := newDecoder("answer", b)
 	a := replica.Answer{Outcome: replica.Outcome(d.byte("outcome"))}
-	if a.Outcome < replica.Done || a.Outcome > replica.DiskFull {
+	if a.Outcome < replica.Done || a.Outcome > replica.LastOutcome {
 		d.fail("outcome")
 	}
 	flags := d.flags(answerExisted | answerSequence | answerValue | answerConfiguration)

@@ -72,12 +72,29 @@ func drawRequest(t *rapid.T) (id entry.RequestID, lowestOpen uint64) {
 	return id, lowestOpen
 }
 
+func maybeIdempotency(t *rapid.T) *entry.Idempotency {
+	if rapid.Bool().Draw(t, "keyed") {
+		return nil
+	}
+	return &entry.Idempotency{
+		ID:          entry.IdempotencyID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "ID")),
+		Fingerprint: entry.Fingerprint(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "fingerprint")),
+	}
+}
+
 func drawEntry(t *rapid.T) *entry.Entry {
 	e := &entry.Entry{
 		Position: drawPosition(t), Kind: rapid.SampledFrom([]entry.Kind{entry.Marker, entry.Put, entry.Delete}).Draw(t, "kind"),
 		Existed: rapid.Bool().Draw(t, "existed"), Key: drawBytes(t, 20), Value: drawBytes(t, 300),
 	}
 	e.Request, e.LowestOpen = drawRequest(t)
+	e.Logged = entry.LoggedTime(rapid.Uint64().Draw(t, "logged"))
+	if e.Kind == entry.Put {
+		e.Expires = entry.LoggedTime(rapid.Uint64().Draw(t, "expires"))
+	}
+	if e.Kind != entry.Marker {
+		e.Idempotency = maybeIdempotency(t)
+	}
 	return e
 }
 
@@ -128,12 +145,13 @@ func drawOperation(t *rapid.T) replica.Operation {
 		},
 	}
 	op.Request, op.LowestOpen = drawRequest(t)
+	op.Idempotency, op.TTL = maybeIdempotency(t), drawDuration(t)
 	return op
 }
 
 func drawAnswer(t *rapid.T) replica.Answer {
 	return replica.Answer{
-		Outcome:   replica.Outcome(rapid.IntRange(int(replica.Done), int(replica.DiskFull)).Draw(t, "outcome")),
+		Outcome:   replica.Outcome(rapid.IntRange(int(replica.Done), int(replica.LastOutcome)).Draw(t, "outcome")),
 		Partition: drawPartition(t), Epoch: drawEpoch(t), Lineage: rapid.Uint32().Draw(t, "lineage"),
 		Result: entry.Result{Sequence: rapid.Uint64().Draw(t, "sequence"), Existed: rapid.Bool().Draw(t, "existed")},
 		Value:  drawBytes(t, 300), Configuration: maybeConfiguration(t),

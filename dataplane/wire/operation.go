@@ -17,6 +17,8 @@ const (
 	hasIfMatchAny
 	hasIfNoneMatch
 	hasIfNoneMatchStar
+	hasIdempotency
+	hasTTL
 
 	smallestETag = 4 + 1
 )
@@ -28,7 +30,8 @@ func AppendOperation(dst []byte, op *replica.Operation, remaining time.Duration)
 	c := &op.Condition
 	flags := flag(!op.Request.IsZero() || op.LowestOpen != 0, hasRequest) |
 		flag(len(c.IfMatch) > 0, hasIfMatch) | flag(c.IfMatchAny, hasIfMatchAny) |
-		flag(len(c.IfNoneMatch) > 0, hasIfNoneMatch) | flag(c.IfNoneMatchStar, hasIfNoneMatchStar)
+		flag(len(c.IfNoneMatch) > 0, hasIfNoneMatch) | flag(c.IfNoneMatchStar, hasIfNoneMatchStar) |
+		flag(op.Idempotency != nil, hasIdempotency) | flag(op.TTL > 0, hasTTL)
 	dst = append(dst, byte(op.Action), flags)
 	dst = binary.AppendUvarint(dst, uint64(op.Partition))
 	dst = binary.AppendUvarint(dst, uint64(op.Epoch))
@@ -44,6 +47,12 @@ func AppendOperation(dst []byte, op *replica.Operation, remaining time.Duration)
 	}
 	if flags&hasIfNoneMatch != 0 {
 		dst = appendETags(dst, c.IfNoneMatch)
+	}
+	if i := op.Idempotency; i != nil {
+		dst = append(append(dst, i.ID[:]...), i.Fingerprint[:]...)
+	}
+	if op.TTL > 0 {
+		dst = appendDuration(dst, op.TTL)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(op.Key)))
 	dst = binary.AppendUvarint(dst, uint64(len(op.Value)))
@@ -69,7 +78,7 @@ func DecodeOperation(b []byte, now replica.Time) (replica.Operation, error) {
 	if op.Action < replica.Get || op.Action > replica.Delete {
 		d.fail("action")
 	}
-	flags := d.flags(hasRequest | hasIfMatch | hasIfMatchAny | hasIfNoneMatch | hasIfNoneMatchStar)
+	flags := d.flags(hasRequest | hasIfMatch | hasIfMatchAny | hasIfNoneMatch | hasIfNoneMatchStar | hasIdempotency | hasTTL)
 	op.Partition, op.Epoch = d.partition(), d.epoch()
 	op.Deadline = deadline(now, d.duration("deadline"))
 	if flags&hasRequest != 0 {
@@ -88,6 +97,16 @@ func DecodeOperation(b []byte, now replica.Time) (replica.Operation, error) {
 	}
 	if flags&hasIfNoneMatch != 0 {
 		c.IfNoneMatch = d.etags("if-none-match")
+	}
+	if flags&hasIdempotency != 0 {
+		op.Idempotency = new(entry.Idempotency)
+		copy(op.Idempotency.ID[:], d.bytes(16, "idempotency"))
+		copy(op.Idempotency.Fingerprint[:], d.bytes(16, "idempotency"))
+	}
+	if flags&hasTTL != 0 {
+		if op.TTL = d.duration("ttl"); op.TTL == 0 {
+			d.fail("ttl")
+		}
 	}
 	keySize, valueSize := d.uvarint("key length"), d.uvarint("value length")
 	key, value := d.bytes(keySize, "key"), d.bytes(valueSize, "value")
