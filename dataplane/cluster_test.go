@@ -344,3 +344,97 @@ func TestNodeThatCannotGoOn(t *testing.T) {
 		t.Errorf("ready: %v, want the reason", err)
 	}
 }
+
+// TestARepeatedWriteIsAppliedOnce repeats writes with their Idempotency-Key at
+// every node: at once, after a fail-over, and after a restart of all.
+func TestARepeatedWriteIsAppliedOnce(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, 4)
+	all := []partition.NodeID{"n1", "n2", "n3"}
+	put := func(at partition.NodeID, key, name, value string) (int, string) {
+		c.mu.Lock()
+		n := c.nodes[at]
+		c.mu.Unlock()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+n.HTTPAddr()+"/v1/kv/"+key, strings.NewReader(value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Idempotency-Key", name)
+		response, err := c.client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close() //nolint:errcheck // read from only
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, response.Header.Get("ETag")
+	}
+	tags := map[string]string{}
+	for i := range 12 {
+		key := fmt.Sprintf("key-%d", i)
+		status, tag := put(all[i%3], key, "create "+key, "first")
+		if status != http.StatusCreated {
+			t.Fatalf("put %s: %d", key, status)
+		}
+		tags[key] = tag
+		if status, _ := c.do("n1", http.MethodPut, key, []byte("second")); status != http.StatusOK {
+			t.Fatalf("put %s again: %d", key, status)
+		}
+	}
+	again := func(when string, at ...partition.NodeID) {
+		t.Helper()
+		for key, tag := range tags {
+			for _, id := range at {
+				if status, got := put(id, key, "create "+key, "first"); status != http.StatusCreated || got != tag {
+					t.Fatalf("%s, %s repeated at %s: %d %s, first it was 201 %s", when, key, id, status, got, tag)
+				}
+				if status, _ := put(id, key, "create "+key, "other"); status != http.StatusUnprocessableEntity {
+					t.Fatalf("%s, the key of %s with another value at %s: %d", when, key, id, status)
+				}
+				if _, got := c.do(id, http.MethodGet, key, nil); got != "second" {
+					t.Fatalf("%s, %s is %q", when, key, got)
+				}
+			}
+		}
+	}
+	again("at once", all...)
+	c.kill("n2")
+	c.fail("n2")
+	again("without n2", "n1", "n3")
+	c.wipe("n2")
+	c.start("n2")
+	eventually(t, "n2 in sync again, from snapshots", c.whole)
+	for _, id := range all {
+		c.kill(id)
+	}
+	for _, id := range all {
+		c.start(id)
+	}
+	again("after a restart", all...)
+}
+
+// TestAValueEnds waits for the end of values, of which one is read meanwhile at
+// every node, and another by nobody.
+func TestAValueEnds(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, 4)
+	for _, key := range []string{"read", "forgotten"} {
+		if status, body := c.do("n1", http.MethodPut, key+"?ttl=300ms", []byte("v")); status != http.StatusCreated {
+			t.Fatalf("put: %d %s", status, body)
+		}
+	}
+	for _, id := range []partition.NodeID{"n1", "n2", "n3"} {
+		eventually(t, "the end at "+string(id), func() bool {
+			status, _ := c.do(id, http.MethodGet, "read", nil)
+			return status == http.StatusNotFound
+		})
+	}
+	at := partition.Of([]byte("forgotten"), 4)
+	for _, n := range c.nodes {
+		eventually(t, "no copy left", func() bool {
+			_, _, found, err := n.slots[at].Load().table.Get([]byte("forgotten"))
+			return err == nil && !found
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 	"unicode/utf8"
 
 	"github.com/holdfast-io/holdfast/dataplane/client"
@@ -113,14 +114,19 @@ func (c *getCommand) Run(ctx context.Context, t *terminal) error {
 type conditionFlags struct {
 	IfMatch  []string `help:"Only if the key's value has this ETag; repeatable. * is any value." placeholder:"ETAG" env:"-"`
 	IfAbsent bool     `help:"Only if the key has no value." env:"-"`
+	// IdempotencyKey makes the command itself safe to repeat.
+	IdempotencyKey string `help:"Name of this write: the same again within 10 minutes is applied once." placeholder:"NAME" env:"-"`
 }
 
-func (f conditionFlags) options() ([]client.Option, error) {
+func (f conditionFlags) options() (options []client.Option, err error) {
+	if f.IdempotencyKey != "" {
+		options = append(options, client.IdempotencyKey(f.IdempotencyKey))
+	}
 	switch {
 	case f.IfAbsent && len(f.IfMatch) > 0:
 		return nil, usage(errors.New("--if-absent and --if-match exclude one another"))
 	case f.IfAbsent:
-		return []client.Option{client.IfAbsent()}, nil
+		options = append(options, client.IfAbsent())
 	case len(f.IfMatch) > 0:
 		tags := make([]string, len(f.IfMatch))
 		for i, tag := range f.IfMatch {
@@ -128,16 +134,17 @@ func (f conditionFlags) options() ([]client.Option, error) {
 				tags[i] = `"` + tag + `"` // a shell eats the quotes
 			}
 		}
-		return []client.Option{client.IfMatch(tags...)}, nil
+		options = append(options, client.IfMatch(tags...))
 	}
-	return nil, nil
+	return options, nil
 }
 
 type putCommand struct {
 	dataFlags
 	conditionFlags
-	Key   string  `arg:"" help:"The key."`
-	Value *string `arg:"" optional:"" help:"The value; without it, or as -, it is read from standard input."`
+	TTL   time.Duration `name:"ttl" help:"The value ends after that long, 1ms to 10 years; 0 is never." placeholder:"DURATION" env:"-"`
+	Key   string        `arg:"" help:"The key."`
+	Value *string       `arg:"" optional:"" help:"The value; without it, or as -, it is read from standard input."`
 }
 
 // Run sets the key.
@@ -145,6 +152,9 @@ func (c *putCommand) Run(ctx context.Context, t *terminal) error {
 	conditions, err := c.conditionFlags.options()
 	if err != nil {
 		return err
+	}
+	if c.TTL != 0 {
+		conditions = append(conditions, client.TTL(c.TTL))
 	}
 	var value []byte
 	if c.Value != nil && *c.Value != "-" {

@@ -1,7 +1,7 @@
 // Package client is the Go client of Holdfast's HTTP interface, used by the
 // command line and by anybody's program. It sends each request to any server,
-// which routes it; it asks another server where that is safe, and never sends a
-// write a second time that may have been applied.
+// which routes it, and asks another where that does not answer for good. A write
+// has an Idempotency-Key, so that it is applied once however often it is sent.
 package client
 
 import (

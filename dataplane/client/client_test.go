@@ -121,9 +121,11 @@ func TestOutcomes(t *testing.T) {
 		{"disk full", problem(507, "disk-full"), nil, nil, true},
 		{"unavailable", problem(503, "unavailable"), nil, nil, true},
 		{"overloaded", problem(429, "overloaded"), nil, nil, true},
-		{"outcome unknown", problem(504, "outcome-unknown"), nil, client.ErrOutcomeUnknown, true},
-		{"a proxy's page", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, nil, client.ErrOutcomeUnknown, true},
-		{"cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, client.ErrOutcomeUnknown, true},
+		{"outcome unknown", problem(504, "outcome-unknown"), nil, nil, true},
+		{"a proxy's page", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, nil, nil, true},
+		{"cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, nil, true},
+		{"in progress", problem(409, "in-progress"), nil, nil, true},
+		{"key reused", problem(422, "idempotency-key-reused"), client.ErrNotApplied, client.ErrNotApplied, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -144,6 +146,66 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("write asked another server: %v", got)
 			}
 		})
+	}
+}
+
+// A write of unknown outcome goes out again under the same Idempotency-Key, and
+// only success is believed then: what a later attempt is told says nothing of the
+// first, which may still be on its way.
+func TestOnlySuccessIsBelievedAfterAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		then http.HandlerFunc
+		want error
+	}{
+		{"applied", func(http.ResponseWriter, *http.Request) {}, nil},
+		{"precondition", problem(412, "precondition-failed"), client.ErrOutcomeUnknown},
+		{"too large", problem(413, "value-too-large"), client.ErrOutcomeUnknown},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			keys := make(chan string, 2)
+			seen := func(then http.HandlerFunc) http.HandlerFunc {
+				return func(w http.ResponseWriter, r *http.Request) {
+					keys <- r.Header.Get("Idempotency-Key")
+					then(w, r)
+				}
+			}
+			first, _ := serve(t, seen(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+			second, _ := serve(t, seen(test.then))
+			if _, err := newClient(t, first, second).Put(t.Context(), "k", []byte("v")); !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+			if a, b := <-keys, <-keys; a != b || len(a) < 16 {
+				t.Errorf("keys %q and %q", a, b)
+			}
+		})
+	}
+}
+
+func TestEveryWriteHasAKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	keys := make(chan string, 4)
+	url, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) { keys <- r.Header.Get("Idempotency-Key") })
+	c := newClient(t, url)
+	put := func(options ...client.Option) string {
+		if _, err := c.Put(t.Context(), "k", []byte("v"), options...); err != nil {
+			t.Fatal(err)
+		}
+		return <-keys
+	}
+	if a, b := put(), put(); a == b {
+		t.Errorf("two writes have the key %q", a)
+	}
+	if got := put(client.IdempotencyKey("mine")); got != "mine" {
+		t.Errorf("key %q", got)
+	}
+	if _, err := c.Get(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-keys; got != "" {
+		t.Errorf("a read has the key %q", got)
 	}
 }
 

@@ -1,9 +1,11 @@
 package client
 
 import (
+	"crypto/rand"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Option changes one operation.
@@ -22,6 +24,22 @@ func IfExists() Option { return IfMatch("*") }
 func IfAbsent() Option {
 	return func(c *call) { c.header.Set("If-None-Match", "*") }
 }
+
+// TTL makes a put's value end after a while: 1 ms to 10 years, in whole
+// milliseconds. A put without it has none.
+func TTL(d time.Duration) Option {
+	return func(c *call) { c.query.Set("ttl", d.String()) }
+}
+
+// IdempotencyKey names a write, 1 to 255 printable ASCII characters: the same
+// write again, with the same name within 10 minutes, is applied once, and gives
+// the first answer. Without it, every write gets a random one, so that this
+// client's own retries apply once.
+func IdempotencyKey(key string) Option {
+	return func(c *call) { c.header.Set(idempotencyHeader, key) }
+}
+
+const idempotencyHeader = "Idempotency-Key"
 
 // Stale lets a read be answered with whatever a replica has.
 func Stale() Option {
@@ -53,6 +71,9 @@ func newCall(operation, method, key string, body []byte, options []Option) *call
 		header: http.Header{}, query: url.Values{}, write: method != http.MethodGet && method != http.MethodHead}
 	for _, o := range options {
 		o(c)
+	}
+	if c.write && c.header.Get(idempotencyHeader) == "" {
+		c.header.Set(idempotencyHeader, rand.Text())
 	}
 	return c
 }

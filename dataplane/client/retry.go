@@ -11,13 +11,14 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// readPatience is how long one server may take over a read while there are
-// others to ask: it may have been stopped.
-const readPatience = 2 * time.Second
+// patience is how long one server may take while there are others to ask: it may
+// have been stopped. It grows with each attempt.
+const patience = 2 * time.Second
 
 // do carries out the call: at one server after another, until one has answered
-// for good, or the deadline ends it. A write goes out again only where the last
-// attempt was certainly not applied, and never will be.
+// for good, or the deadline ends it. A write may go out again though an earlier
+// attempt has an unknown outcome, for all have one Idempotency-Key; only success
+// is believed then.
 func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
@@ -28,7 +29,7 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 	}
 	pause := &backoff.ExponentialBackOff{InitialInterval: 10 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 500 * time.Millisecond}
 	pause.Reset()
-	var last error
+	var last, doubt error
 	met := false // anybody, so far
 	for attempts := 1; ; attempts++ {
 		server := c.servers[(first+attempts-1)%len(c.servers)]
@@ -39,8 +40,12 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		if err == nil {
 			return a, nil
 		}
+		err = doubted(doubt, err)
+		if errors.Is(err, ErrOutcomeUnknown) {
+			doubt = err
+		}
 		met = met || !errors.Is(err, errUnsent)
-		again := errors.Is(err, ErrNotApplied) && worthAnother(err) &&
+		again := (errors.Is(err, ErrNotApplied) || errors.Is(err, ErrOutcomeUnknown)) && worthAnother(err) &&
 			(met || !c.failFast || attempts < len(c.servers))
 		if !again || ctx.Err() != nil {
 			return a, prefer(ctx, last, err)
@@ -70,13 +75,32 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 	}
 }
 
+// doubted is what an attempt's failure means after one of unknown outcome: that
+// may still be on its way to be applied, whatever the later one was told.
+func doubted(doubt, err error) error {
+	var e *Error
+	if doubt == nil || !errors.As(err, &e) || errors.Is(err, ErrOutcomeUnknown) {
+		return err
+	}
+	unknown := *e
+	unknown.Kind, unknown.Cause = ErrOutcomeUnknown, doubt
+	return &unknown
+}
+
 // asked is how long an overloaded server, or one whose disk is nearly full, asks
 // to be left alone, and a little longer, so that not everybody comes back at
 // once. Another server would say the same: it is the partition's replicas that
 // have no room, as a rule.
 func asked(err error) time.Duration {
 	var e *Error
-	if !errors.As(err, &e) || e.Status != http.StatusTooManyRequests && e.Status != http.StatusInsufficientStorage {
+	if !errors.As(err, &e) {
+		return 0
+	}
+	switch e.Status {
+	case http.StatusConflict:
+		return e.RetryAfter / 10 // the first attempt is about to end
+	case http.StatusTooManyRequests, http.StatusInsufficientStorage:
+	default:
 		return 0
 	}
 	return e.RetryAfter + rand.N(e.RetryAfter/4+1)
@@ -103,9 +127,9 @@ func prefer(ctx context.Context, last, err error) error {
 
 // once makes one attempt and says what its end means.
 func (c *Client) once(ctx context.Context, server string, k *call, number int) (*answer, error) {
-	if !k.write && len(c.servers) > 1 {
+	if len(c.servers) > 1 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, readPatience*time.Duration(number))
+		ctx, cancel = context.WithTimeout(ctx, patience*time.Duration(number))
 		defer cancel()
 	}
 	a, err := c.attempt(ctx, server, k)
@@ -146,7 +170,7 @@ func worthAnother(err error) bool {
 		return false
 	}
 	switch e.Status {
-	case 0, http.StatusRequestTimeout, http.StatusTooManyRequests,
+	case 0, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests,
 		http.StatusInsufficientStorage,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
