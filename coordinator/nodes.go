@@ -104,7 +104,7 @@ func (c *Coordinator) giveOrder(command state.Command) {
 			return
 		}
 		c.metrics.failovers.Inc()
-		c.log.Warn("node suspected", "node", v.Node, "incarnation", v.Incarnation, "partitions", len(v.Changes))
+		c.log.Warn("node removed from its partitions", "node", v.Node, "incarnation", v.Incarnation, "partitions", len(v.Changes), "reason", v.Changes[0].Reason)
 		c.logVerdicts(v.Changes, result)
 	case state.Changes:
 		if err == nil {

@@ -142,6 +142,8 @@ func (b *backend) Ready() error {
 		return ErrClosed
 	case !b.ready.Load():
 		return errJoining
+	case b.leaving.Load():
+		return errLeaving
 	}
 	if m := b.Map(); !m.Placed() {
 		return fmt.Errorf("%w: waits for %d nodes, has %d", errPlacing, m.Settings.ExpectNodes, len(m.Nodes))

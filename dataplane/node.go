@@ -41,6 +41,8 @@ type Node struct {
 	slots     slots
 	executors []*executor
 	ready     atomic.Bool
+	leaving   atomic.Bool   // Leave has begun
+	released  atomic.Bool   // its grants are back: the heartbeats may say that it leaves
 	started   chan struct{} // closed with the first ready
 
 	ctx     context.Context // ends when the node closes
@@ -113,12 +115,14 @@ func (n *Node) shut() error {
 			faults = append(faults, fmt.Errorf("%s: %w", what, err))
 		}
 	}
-	if n.ready.Swap(false) {
+	if n.ready.Load() {
 		n.cfg.Logger.Info("node ends", slog.String("node", string(n.cfg.NodeID)))
 	}
+	n.leaving.Store(true) // it is not ready any more, and still serves
 	if n.gateway != nil {
 		note("gateway", n.gateway.Close())
 	}
+	n.ready.Store(false)
 	n.cancel()
 	if j := n.joined.joined.Load(); j != nil {
 		note("leave coordinators", j.client.Close())

@@ -13,7 +13,7 @@ func (n *Node) report() client.Report {
 	if !n.ready.Load() {
 		return r
 	}
-	r.MapVersion = n.actedOn()
+	r.MapVersion, r.Leaving = n.actedOn(), n.released.Load()
 	t := now()
 	for _, e := range n.executors {
 		s := e.summary.Load()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane"
 	"github.com/holdfast-io/holdfast/dataplane/gateway"
@@ -23,6 +24,8 @@ type nodeCommand struct {
 	InboxMemory  size `default:"64MiB" help:"Memory, for each executor, for operations that wait for their partition; beyond it clients get 429."`
 	DiskReserve  size `default:"512MiB" help:"Disk space that is kept free: below it PUTs get 507."`
 	DiskResume   size `help:"Free disk space from which on PUTs are taken again. Default: 5/4 of the reserve."`
+
+	LeaveTimeout time.Duration `default:"10s" help:"How long a node that is told to end waits for others to take over; 0: not at all."`
 
 	addressFlags
 	logFlags
@@ -65,6 +68,11 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	<-ctx.Done()
+	if told.Err() != nil {
+		leaving, cancel := context.WithTimeout(context.Background(), c.LeaveTimeout)
+		node.Leave(leaving)
+		cancel()
+	}
 	err = node.Close()
 	if told.Err() != nil {
 		return err

@@ -74,24 +74,25 @@ func plan(m *partition.Map, health map[partition.NodeID]Health) []state.Command 
 	return commands
 }
 
-// partition removes all suspected replicas of a partition in one change, but
-// only where a live one leads what remains: the primary, or, where that is
-// suspected or missing, the live one that leads the fewest others.
+// partition removes all suspected replicas of a partition in one change, and
+// those that leave, but only where a live one leads what remains: the primary,
+// or, where that goes or is missing, the live one that leads the fewest others.
 func (p *planner) partition(c *partition.Configuration) {
-	failed := p.firstSuspected(c)
+	goes := p.going(c)
+	failed := first(c, goes)
 	if failed == "" && c.Primary != "" || len(c.Replicas) == 0 {
 		return
 	}
 	primary := c.Primary
-	if primary == "" || p.health[primary].State == Suspected {
-		primary = p.fewestPrimaries(c.Replicas)
+	if primary == "" || goes[primary] {
+		primary = p.successor(c.Replicas, goes)
 	}
-	if primary == "" || p.health[primary].State != Live {
+	if s := p.health[primary].State; primary == "" || s != Live && s != Leaving {
 		return
 	}
 	change := partition.Change{Partition: c.ID, Epoch: c.Epoch, Primary: primary}
 	for _, r := range c.Replicas {
-		if p.health[r.Node].State != Suspected {
+		if !goes[r.Node] {
 			change.Replicas = append(change.Replicas, r)
 		}
 	}
@@ -107,14 +108,35 @@ func (p *planner) partition(c *partition.Configuration) {
 	p.add(failed, change)
 }
 
-// firstSuspected returns the node whose failure a change of the partition
-// belongs to: its primary if that is suspected, else the first that is.
-func (p *planner) firstSuspected(c *partition.Configuration) partition.NodeID {
-	if c.Primary != "" && p.health[c.Primary].State == Suspected {
+// going returns the replicas to remove: all that are suspected, and of those that
+// leave as many as min-in-sync allows. A replica that leaves still commits writes;
+// without it nothing would be committed.
+func (p *planner) going(c *partition.Configuration) map[partition.NodeID]bool {
+	var goes map[partition.NodeID]bool
+	left := len(c.Replicas)
+	for _, state := range [2]State{Suspected, Leaving} {
+		for _, r := range c.Replicas {
+			if p.health[r.Node].State != state || state == Leaving && left-1 < max(1, p.m.Settings.MinInSync) {
+				continue
+			}
+			if goes == nil {
+				goes = map[partition.NodeID]bool{}
+			}
+			goes[r.Node] = true
+			left--
+		}
+	}
+	return goes
+}
+
+// first returns the node that a change of the partition belongs to: its primary
+// if that goes, else the first that does.
+func first(c *partition.Configuration, goes map[partition.NodeID]bool) partition.NodeID {
+	if goes[c.Primary] {
 		return c.Primary
 	}
 	for _, r := range c.Replicas {
-		if p.health[r.Node].State == Suspected {
+		if goes[r.Node] {
 			return r.Node
 		}
 	}
@@ -130,8 +152,22 @@ func (p *planner) add(failed partition.NodeID, change partition.Change) {
 		}
 		p.fails[failed] = f
 	}
-	change.Reason = fmt.Sprintf("%s is suspected: %s", failed, p.health[failed].Reason)
+	change.Reason = fmt.Sprintf("%s is %s: %s", failed, p.health[failed].State, p.health[failed].Reason)
 	f.Changes = append(f.Changes, change)
+}
+
+// successor returns the replica that is to lead those that do not go: a live one,
+// or, where the whole cluster ends, one that leaves and has to stay.
+func (p *planner) successor(replicas []partition.Replica, goes map[partition.NodeID]bool) partition.NodeID {
+	if live := p.fewestPrimaries(replicas); live != "" {
+		return live
+	}
+	for _, r := range replicas {
+		if p.health[r.Node].State == Leaving && !goes[r.Node] {
+			return r.Node
+		}
+	}
+	return ""
 }
 
 // fewestPrimaries returns the live replica that leads the fewest partitions of

@@ -15,6 +15,9 @@ type Report struct {
 	// NotServing are the partitions that the node is primary of and does not
 	// serve.
 	NotServing []NotServing `json:"not_serving,omitempty"`
+	// Leaving: the node is about to end in good order. It has taken its read
+	// grants back, and waits for others to be primary in its place.
+	Leaving bool `json:"leaving,omitempty"`
 	// Learners is the progress of the copies being brought up to date there.
 	Learners []Learner `json:"learners,omitempty"`
 	Load     Load      `json:"load"`

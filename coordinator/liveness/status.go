@@ -19,10 +19,12 @@ const (
 	Live
 	// Suspected: silent for too long, or alive but useless.
 	Suspected
+	// Leaving: heard from, and about to end.
+	Leaving
 )
 
 // String returns the state's name in lower case.
-func (s State) String() string { return [...]string{"unclear", "live", "suspected"}[s] }
+func (s State) String() string { return [...]string{"unclear", "live", "suspected", "leaving"}[s] }
 
 // Health is a node's state, and why, in words.
 type Health struct {
@@ -92,6 +94,9 @@ func (d *Detector) hears(now time.Duration, in *partition.Node) Health {
 	// A boot cannot act on a map that is older than its own registration.
 	if since, behind := d.behindSince(b.report.MapVersion); behind && b.last-max(since, n.since) > d.config.Suspicion {
 		return Health{Suspected, fmt.Sprintf("behind the map for over %v", d.config.Suspicion)}
+	}
+	if b.report.Leaving {
+		return Health{Leaving, "it ends in good order"}
 	}
 	return Health{Live, "heard from"}
 }

@@ -34,6 +34,7 @@ func encodeReport(e *encoder, r *Report) {
 		e.uint(l.Have)
 		e.uint(l.Want)
 	})
+	e.bool(r.Leaving)
 	e.uint(r.Load.Operations)
 	e.uint(r.Load.Bytes)
 	e.uint(r.Load.Free)
@@ -52,6 +53,7 @@ func decodeReport(d *decoder) Report {
 				Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Have: d.uint(), Want: d.uint(),
 			}
 		}),
-		Load: liveness.Load{Operations: d.uint(), Bytes: d.uint(), Free: d.uint()},
+		Leaving: d.bool(),
+		Load:    liveness.Load{Operations: d.uint(), Bytes: d.uint(), Free: d.uint()},
 	}
 }

@@ -33,6 +33,7 @@ func messages() []Message {
 	return []Message{
 		Heartbeat{Report: Report{
 			MapVersion: 4, OldestFsync: time.Second, Load: liveness.Load{Operations: 1, Bytes: 2, Free: 3},
+			Leaving:    true,
 			NotServing: []liveness.NotServing{{Partition: 1, Epoch: 2, For: time.Minute}},
 			Learners:   []liveness.Learner{{Partition: 3, Epoch: 4, Have: 5, Want: 6}},
 		}},

@@ -26,6 +26,7 @@ type Gateway struct {
 	bodies    *semaphore.Weighted
 	exchanges sync.Pool // of *exchange
 	self      []string  // the Holdfast-Node header
+	leaving   atomic.Bool
 	names     atomic.Pointer[[][]string]
 }
 
@@ -55,6 +56,10 @@ func New(o Options) (*Gateway, error) {
 	g.server = newServer(g)
 	return g, nil
 }
+
+// Leave makes every answer on a key close its connection from now on, so that
+// clients go to another node before this one ends.
+func (g *Gateway) Leave() { g.leaving.Store(true) }
 
 // Handler returns the interface without the server around it: header and idle
 // timeouts are then the caller's.

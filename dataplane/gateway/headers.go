@@ -11,6 +11,7 @@ import (
 const (
 	headerAllow         = "Allow"
 	headerCacheControl  = "Cache-Control"
+	headerConnection    = "Connection"
 	headerContentLength = "Content-Length"
 	headerContentType   = "Content-Type"
 	headerRetryAfter    = "Retry-After"
@@ -42,6 +43,9 @@ var (
 	textType    = []string{"text/plain; charset=utf-8"}
 	bytesType   = []string{"application/octet-stream"}
 	zeroLength  = []string{"0"}
+
+	closeConnection = []string{"close"}
+
 	oneSecond   = []string{"1"}
 	yes         = []string{"true"}
 	no          = []string{"false"}

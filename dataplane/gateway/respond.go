@@ -97,6 +97,9 @@ func (c *call) headers(a *replica.Answer) http.Header {
 	h := c.w.Header()
 	h[headerCacheControl] = noStore
 	h[headerNode] = c.g.self
+	if c.g.leaving.Load() {
+		h[headerConnection] = closeConnection
+	}
 	if c.m == nil { // then the key has no partition yet
 		h[headerRole] = roleNone
 		return h

@@ -80,7 +80,7 @@ func (g *Group) SnapshotInstalled(now Time, meta SnapshotMeta, state State) {
 	r.void, r.replacing = false, false
 	r.uncount(r.applied + 1)
 	r.log.reset(meta.Applied)
-	r.logged.see(meta.Logged, g.now)
+	r.logged = loggedClock{last: meta.Logged, at: g.now} // what the old copy had may have been ahead
 	r.durable, r.committed, r.applied, r.flushed, r.kept = at, at, at, at, at
 	r.follower = follower{}
 	// What the old copy wrote last may be synced only now.

@@ -48,8 +48,12 @@ func (r *replica) message(from Peer, m *Message) {
 
 // follows reports whether the sender is the primary that this replica follows.
 func (r *replica) follows(from Peer) bool {
-	return (r.role == Secondary || r.role == Learner) && r.conf.Primary == from.Node
+	return (r.role == Secondary || r.role == Learner) && !r.silent() && r.conf.Primary == from.Node
 }
+
+// silent reports whether this is a learner of a node that leaves: if it answered,
+// it would be added again.
+func (r *replica) silent() bool { return r.role == Learner && r.g.leaving }
 
 // onProbe tells the primary where this log ends (T1, K1).
 func (r *replica) onProbe(from Peer) {
@@ -137,7 +141,7 @@ func (r *replica) applyFollowed() {
 // flushAck acknowledges what is on disk, has been compared, and whose epoch is
 // adopted on disk (W2).
 func (r *replica) flushAck() {
-	if !r.ackDue || r.void || r.adoptedDurable < r.conf.Epoch || r.conf.Primary == "" {
+	if !r.ackDue || r.void || r.adoptedDurable < r.conf.Epoch || r.conf.Primary == "" || r.silent() {
 		return
 	}
 	r.ackDue = false

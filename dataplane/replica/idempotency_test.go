@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // keyedPut is a write with an Idempotency-Key, as another client attempt, or
@@ -106,6 +107,27 @@ func TestLoggedTimeGoesOnWithTheNextPrimary(t *testing.T) { // Q5
 	marker := c.nodes["n2"].g.replicas[0].log.at(3)
 	if grown := marker.Logged - last; grown < 3000 || grown > 6000 {
 		t.Fatalf("logged time has grown by %d ms in more than 3 s", grown)
+	}
+}
+
+// An entry that was never committed is ahead of those that replace it, made by a
+// primary that had lost some time in a restart. Time goes on from the latter.
+func TestLoggedTimeFollowsTheLogThatReplaces(t *testing.T) { // Q5, T2
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	r := c.nodes["n3"].g.replicas[0]
+	began := r.logged.last
+	add := func(epoch partition.Epoch, logged entry.LoggedTime) {
+		e := &entry.Entry{Kind: entry.Put, Key: []byte("k"), Logged: logged}
+		e.Sequence, e.Epoch = 2, epoch
+		r.appendEntry(e)
+	}
+	add(1, began+60_000)
+	r.replaceFrom(2)
+	add(2, began+10)
+	if got := r.loggedNow(); got != began+10 {
+		t.Fatalf("logged time %d, not %d as the newest entry says", got, began+10)
 	}
 }
 

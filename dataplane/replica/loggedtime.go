@@ -28,8 +28,8 @@ func (c *loggedClock) take(now Time) entry.LoggedTime {
 	return t
 }
 
-// see takes the time of an entry that came, or was found. It never goes back,
-// also where entries are replaced.
+// see takes the time of an entry that came, or was found: along one log it never
+// goes back.
 func (c *loggedClock) see(t entry.LoggedTime, now Time) {
 	if t > c.last {
 		c.last, c.at = t, now

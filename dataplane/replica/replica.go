@@ -244,6 +244,7 @@ func (r *replica) appendEntry(e *entry.Entry) {
 // next replaces them on disk.
 func (r *replica) replaceFrom(sequence uint64) {
 	r.uncount(max(sequence, r.applied+1))
+	r.logged = loggedClock{at: r.g.now} // the next entry says: those dropped may have been ahead of it
 	r.log.truncate(sequence - 1)
 	r.durable = min(r.durable, sequence-1)
 	r.kept = min(r.kept, sequence-1)

@@ -30,6 +30,7 @@ const (
 	allCrash
 	movePrimary
 	falseSuspicion
+	leave
 	lostCopy
 	disaster
 	shortage
@@ -166,6 +167,8 @@ func (w *world) fault() {
 		w.disaster()
 	case lostCopy:
 		w.loseCopy(n)
+	case leave:
+		n.leave()
 	case movePrimary, falseSuspicion:
 		w.meddle(kind == falseSuspicion)
 	}

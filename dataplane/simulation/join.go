@@ -128,7 +128,7 @@ func (p *process) heartbeat() {
 }
 
 func (p *process) report() liveness.Report {
-	r := liveness.Report{OldestFsync: p.n.disk.pendingFor()}
+	r := liveness.Report{OldestFsync: p.n.disk.pendingFor(), Leaving: p.released}
 	if p.m != nil {
 		r.MapVersion = p.m.Version
 	}

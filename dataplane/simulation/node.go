@@ -45,6 +45,9 @@ type process struct {
 	requests []*request
 	waiting  []*request // for a newer map
 	counter  uint64
+
+	leaving  bool
+	released bool // no read grants of its own are out: its heartbeats say that it leaves
 }
 
 // owned is a copy that the process found on its disk.
