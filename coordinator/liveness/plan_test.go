@@ -94,6 +94,60 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// Nodes that leave are taken out in one change, as far as min-in-sync allows, and
+// what they led goes to others; the rest goes on.
+func TestPlanForNodesThatLeave(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name       string
+		partitions []string
+		leaving    []partition.NodeID
+		silent     []partition.NodeID
+		want       []string
+	}{
+		{"one of three", []string{"n1 n2 n3", "n2 n1 n3", "n4 n2 n3"}, []partition.NodeID{"n1"}, nil,
+			[]string{"fail n1: 0 n3 [n2 n3], 1 n2 [n2 n3]"}},
+		{"below min-in-sync it stays", []string{"n1 n2"}, []partition.NodeID{"n1"}, nil, nil},
+		{"a failure leaves no room for it", []string{"n1 n2 n3"}, []partition.NodeID{"n1"}, []partition.NodeID{"n3"},
+			[]string{"fail n3: 0 n1 [n1 n2]"}},
+		{"the whole cluster", []string{"n1 n2 n3"}, []partition.NodeID{"n1", "n2", "n3", "n4"}, nil,
+			[]string{"fail n1: 0 n2 [n2 n3]"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWatch(t, 4, 2, test.partitions...)
+			w.beats()
+			w.tick()
+			for _, id := range test.silent {
+				w.silent[id] = true
+			}
+			w.run(1100 * ms)
+			for _, id := range test.leaving {
+				w.report[id] = Report{Leaving: true}
+			}
+			w.wants(300*ms, test.want...)
+			for _, c := range w.tick() {
+				w.apply(c)
+			}
+			w.quiet(5 * time.Second)
+		})
+	}
+}
+
+// A node that has just booted is made primary only where there is no other.
+func TestANewBootLeadsLast(t *testing.T) {
+	t.Parallel()
+	w := newWatch(t, 3, 2, "n1 n2 n3")
+	w.run(time.Minute)
+	n, _ := w.m.Map().Node("n2")
+	again := *n
+	again.Incarnation++
+	w.apply(state.Register{Node: again})
+	w.run(500 * ms)
+	w.report["n1"] = Report{Leaving: true}
+	w.wants(300*ms, "fail n1: 0 n3 [n2 n3]")
+}
+
 // loseN1 replaces n1's disk while nobody else is known to be alive.
 func loseN1(w *watch) {
 	n, _ := w.m.Map().Node("n1")

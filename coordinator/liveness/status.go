@@ -58,9 +58,15 @@ func (d *Detector) Settled(now time.Duration, m *partition.Map, newcomer *partit
 	live := d.Live(now, m)
 	return slices.DeleteFunc(live, func(id partition.NodeID) bool {
 		in, _ := m.Node(id)
-		n := d.nodes[id]
-		return in.PeerAddr != newcomer.PeerAddr && n.since > 0 && now-n.since < d.config.Settle
+		return in.PeerAddr != newcomer.PeerAddr && !d.settled(now, id)
 	})
+}
+
+// settled reports whether a node of the map has been there, in this boot, for
+// longer than a boot wait takes.
+func (d *Detector) settled(now time.Duration, id partition.NodeID) bool {
+	n := d.nodes[id]
+	return n.since == 0 || now-n.since >= d.config.Settle
 }
 
 // survey judges all nodes of the map. What a node does not serve is looked at

@@ -27,6 +27,7 @@ type answered struct {
 	from     Peer
 	id       uint64
 	shortage Shortage // as that answer says
+	leaving  bool
 }
 
 // heard is what came of one boot's beacons: the highest, and when the latest
@@ -35,6 +36,8 @@ type heard struct {
 	from    Peer
 	highest uint64
 	answers []answerSent
+	left    uint64 // the first that was answered with Leaving
+	known   bool   // and that answer has arrived
 }
 
 type answerSent struct {
@@ -94,8 +97,11 @@ func (g *Group) sendBeacons() {
 
 // onBeacon gives promises, and names what is not promised (L1, L2).
 func (g *Group) onBeacon(from Peer, b *Beacon) {
-	reply := &Answering{ID: b.ID, Shortage: g.shortage}
+	reply := &Answering{ID: b.ID, Shortage: g.shortage, Leaving: g.leaving}
 	h := g.beacons.heardOf(from)
+	if g.leaving {
+		h.leaves(b)
+	}
 	newest := b.ID > h.highest // of grants only what is newest counts
 	h.highest = max(h.highest, b.ID)
 	since, known := h.answeredAt(b.Answers)
@@ -119,12 +125,22 @@ func (g *Group) onBeacon(from Peer, b *Beacon) {
 			continue
 		}
 		r.promise(from.Node, length)
-		if newest {
+		if newest && !g.leaving {
 			r.granted(from, c, since, known)
 		}
 	}
 	h.answer(b.ID, g.now)
 	g.send(from.Node, Message{Kind: BeaconReply, Reply: reply})
+}
+
+// leaves notes an answer that says that this node ends, and whether such a one
+// has arrived.
+func (h *heard) leaves(b *Beacon) {
+	if h.left == 0 {
+		h.left = b.ID
+	} else if b.Answers >= h.left {
+		h.known = true
+	}
 }
 
 // heardOf returns what came of the beacons of one boot of a node. Another boot
@@ -193,7 +209,10 @@ func (g *Group) onBeaconReply(from Peer, a *Answering) {
 	}
 	sent := g.beacons.sent[from.Node][at]
 	if last := g.beacons.answered[from.Node]; last.from != from || last.id < sent.id {
-		g.beacons.answered[from.Node] = answered{from: from, id: sent.id, shortage: a.Shortage}
+		g.beacons.answered[from.Node] = answered{from: from, id: sent.id, shortage: a.Shortage, leaving: a.Leaving || last.from == from && last.leaving}
+	}
+	if a.Leaving {
+		g.declined(from.Node)
 	}
 	refused := map[partition.ID]bool{}
 	for _, refusal := range a.Refused {

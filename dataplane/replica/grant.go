@@ -49,7 +49,7 @@ func (r *replica) grant(m *member, beacon uint64) time.Duration {
 }
 
 func (r *replica) mayGrant(m *member) bool {
-	if r.role != Serving || !m.inSync || m.phase != following || m.match < r.marker || r.g.leaving || !r.g.connections[m.node].up {
+	if r.role != Serving || !m.inSync || m.phase != following || m.match < r.marker || r.g.leaving || r.g.beacons.answered[m.node].leaving || !r.g.connections[m.node].up {
 		return false
 	}
 	if r.change == nil {

@@ -89,6 +89,9 @@ type Answering struct {
 	ID       uint64
 	Refused  []Refusal
 	Shortage Shortage // of the node that answers
+	// Leaving: the node ends. It has given up every read grant, and takes no
+	// more in this boot (L4, L6).
+	Leaving bool
 }
 
 // Refusal names a partition that a beacon claimed and the answer does not

@@ -11,6 +11,9 @@ const (
 	claimConfiguration = 1 << iota
 	claimGrant
 
+	// answeringLeaves stands beside the shortages.
+	answeringLeaves = 0x80
+
 	smallestClaim   = 3 // partition, flags, epoch
 	smallestRefusal = 2 // partition, flags
 )
@@ -62,7 +65,7 @@ func (d *decoder) beacon() *replica.Beacon {
 
 func appendAnswering(dst []byte, a *replica.Answering) []byte {
 	dst = binary.AppendUvarint(dst, a.ID)
-	dst = append(dst, byte(a.Shortage))
+	dst = append(dst, byte(a.Shortage)|flag(a.Leaving, answeringLeaves))
 	dst = binary.AppendUvarint(dst, uint64(len(a.Refused)))
 	for i := range a.Refused {
 		r := &a.Refused[i]
@@ -77,7 +80,8 @@ func appendAnswering(dst []byte, a *replica.Answering) []byte {
 
 func (d *decoder) answering() *replica.Answering {
 	a := &replica.Answering{ID: d.uvarint("beacon ID")}
-	a.Shortage = replica.Shortage(d.flags(byte(replica.AllShortages)))
+	flags := d.flags(byte(replica.AllShortages) | answeringLeaves)
+	a.Shortage, a.Leaving = replica.Shortage(flags)&replica.AllShortages, flags&answeringLeaves != 0
 	if n := d.count(smallestRefusal, "refusals"); n > 0 {
 		a.Refused = make([]replica.Refusal, n)
 	}

@@ -122,7 +122,7 @@ func drawMessage(t *rapid.T) replica.Message {
 		}
 	case replica.BeaconReply:
 		m.Reply = &replica.Answering{
-			ID: rapid.Uint64().Draw(t, "ID"), Shortage: replica.Shortage(rapid.IntRange(0, int(replica.AllShortages)).Draw(t, "shortage")),
+			ID: rapid.Uint64().Draw(t, "ID"), Shortage: replica.Shortage(rapid.IntRange(0, int(replica.AllShortages)).Draw(t, "shortage")), Leaving: rapid.Bool().Draw(t, "leaving"),
 			Refused: drawList(t, 5, func(t *rapid.T) replica.Refusal {
 				return replica.Refusal{Partition: drawPartition(t), Configuration: maybeConfiguration(t)}
 			}),
