@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/holdfast-io/holdfast/dataplane"
 	"github.com/holdfast-io/holdfast/dataplane/gateway"
@@ -57,6 +58,11 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 		return usage(err)
 	}
 	limitMemory(&config)
+	tuning, tuned := context.WithCancel(ctx)
+	var garbage sync.WaitGroup
+	garbage.Go(func() { tuneGarbage(tuning) })
+	defer garbage.Wait()
+	defer tuned()
 	node, err := dataplane.Start(ctx, config)
 	if err != nil {
 		if told.Err() != nil {
