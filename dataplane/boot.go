@@ -268,7 +268,7 @@ func (n *Node) newExecutor() *executor {
 
 // shortage is what this node lacks for more writes.
 func (n *Node) shortage() (s replica.Shortage) {
-	if n.storage.MemoryFull() {
+	if n.storage.MemoryFull() || n.windows() > n.mostWindows() {
 		s |= replica.ShortOfMemory
 	}
 	if n.storage.DiskFull() {
@@ -277,11 +277,29 @@ func (n *Node) shortage() (s replica.Shortage) {
 	return s
 }
 
+// windowShare is which part of LogRetention is kept in memory for replicas that
+// come back. What is not flushed is there anyway, and can be as much again.
+const windowShare = 4
+
+// windows is how much of all logs is in memory, in bytes.
+func (n *Node) windows() (sum int64) {
+	for _, e := range n.executors {
+		sum += e.summary.Load().window
+	}
+	return sum
+}
+
+// mostWindows bounds what is kept for a learner in progress (K1): more than what
+// is there without one. Where writes outrun it, they wait for it.
+func (n *Node) mostWindows() int64 {
+	return 3 * max(n.cfg.MemoryTable, n.cfg.LogRetention, 64<<20)
+}
+
 func (n *Node) groupConfig(number int, s partition.Settings, booted replica.Time, held time.Duration) replica.Config {
 	return replica.Config{
 		Self: n.self, MinInSync: s.MinInSync, ReplicationFactor: s.ReplicationFactor,
 		Timings: n.cfg.Timings, Booted: booted, HeldPromise: held,
-		LogRetention: int(n.cfg.LogRetention / Lanes),
+		LogRetention: int(n.cfg.LogRetention / windowShare / Lanes),
 		Owns:         func(id partition.ID) bool { return laneOf(id) == number },
 		Open: func(id partition.ID, lineage uint32) replica.State {
 			table := n.storage.OpenPartition(id, lineage)

@@ -115,6 +115,7 @@ func newMetrics(r *registration) *metrics {
 
 // gauges shows what the executors publish of their replicas.
 func (n *Node) gauges(r *registration) {
+	r.gauge("replication_window_bytes", "Bytes of the partitions' logs in memory.", func() float64 { return float64(n.windows()) })
 	r.gauge("operations_waiting_bytes", "Memory of operations taken and not answered.", func() float64 {
 		waiting := int64(0)
 		for _, e := range n.executors {

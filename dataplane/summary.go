@@ -8,6 +8,7 @@ import (
 // summary is what an executor publishes of its replicas, for heartbeats and
 // metrics: immutable, made anew a few times a second.
 type summary struct {
+	window                                  int64 // bytes of logs in memory
 	serving, secondary, learner, notServing int
 	lag                                     uint64
 	idle                                    []idle
@@ -44,6 +45,7 @@ func (e *executor) summarize() {
 }
 
 func (s *summary) add(status *replica.Status) {
+	s.window += int64(status.Window)
 	switch {
 	case status.Role == replica.Serving:
 		s.serving++

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane"
@@ -60,6 +61,11 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 		return usage(err)
 	}
 	limitMemory(&config)
+	tuning, tuned := context.WithCancel(ctx)
+	var garbage sync.WaitGroup
+	garbage.Go(func() { tuneGarbage(tuning) })
+	defer garbage.Wait()
+	defer tuned()
 	node, err := dataplane.Start(ctx, config)
 	if err != nil {
 		if told.Err() != nil {

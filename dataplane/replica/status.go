@@ -18,6 +18,7 @@ type Status struct {
 	Durable         uint64
 	Committed       uint64
 	Applied         uint64
+	Window          int // bytes of the log in memory
 	Queued          int // operations that wait for the primary to be ready
 	Unacknowledged  int // operations that wait for their entry to commit
 	Learners        []Progress
@@ -58,6 +59,7 @@ func (r *replica) status() Status {
 		Serving: r.role == Serving, Void: r.void,
 		Base: r.log.base.Sequence, Last: r.log.last().Sequence, Durable: r.durable,
 		Committed: r.committed, Applied: r.applied,
+		Window: r.log.bytes(r.log.base.Sequence, r.log.last().Sequence),
 		Queued: len(r.queue), Unacknowledged: len(r.waiters),
 	}
 	if r.role >= Waiting && r.role < Serving && r.inBoth() >= r.g.cfg.MinInSync {

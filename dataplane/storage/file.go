@@ -86,6 +86,9 @@ type file struct {
 
 	mu        sync.Mutex
 	snapshots map[*Snapshot]struct{}
+
+	mapping sync.Mutex // guards closed, and the addresses that the file is mapped to
+	closed  bool
 }
 
 // openFile opens a bbolt file, and makes it if there is none.
@@ -290,6 +293,9 @@ func (f *file) Close() error {
 	for s := range open {
 		s.end()
 	}
+	f.mapping.Lock()
+	f.closed = true
+	f.mapping.Unlock()
 	return f.db.Close()
 }
 

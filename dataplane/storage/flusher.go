@@ -25,6 +25,7 @@ const (
 type flusher struct {
 	e       *Engine
 	settled chan flushedNote
+	mapped  mapped
 	rest    time.Time // no flush before
 	stuck   bool      // that nothing lets the log be cut has been said
 
@@ -62,6 +63,7 @@ func (f *flusher) run() {
 			f.settle(n)
 		case now := <-tick.C:
 			f.e.writer.quiet(now)
+			f.mapped.look(f.e, now)
 			if err := f.relieveAll(); err != nil {
 				f.e.fail(err)
 				return
@@ -91,7 +93,7 @@ func (f *flusher) relieveAll() error {
 // relieve flushes the partition that gains most, if one is due, and sets when
 // the next may follow.
 func (f *flusher) relieve() (flushed bool, err error) {
-	memory := float64(f.e.tableBytes.Load()) / float64(f.e.options.MemoryTable)
+	memory := float64(f.e.retention.held.Load()) / float64(f.e.options.MemoryTable)
 	log := float64(f.e.retention.bytes()) / float64(f.e.options.LogRetention)
 	pressure := max(memory, log)
 	if pressure < lazy {

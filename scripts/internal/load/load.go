@@ -26,6 +26,7 @@ type Config struct {
 	Keys        int  // requests go to that many keys
 	InOrder     bool // every key in turn rather than at random: fills the store
 	KeyPrefix   string
+	FirstKey    int           // number of the first of the keys
 	ValueSize   int           // bytes
 	Timeout     time.Duration // of one request; default 15 s
 	Threads     int           // default 2

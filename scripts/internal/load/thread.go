@@ -178,7 +178,7 @@ func (t *thread) next(i int, now time.Time) {
 		index = (number - 1) % uint64(t.Keys)
 	}
 	c := &t.conns[i]
-	t.key = strconv.AppendUint(append(t.key[:0], t.KeyPrefix...), index, 10)
+	t.key = strconv.AppendUint(append(t.key[:0], t.KeyPrefix...), uint64(t.FirstKey)+index, 10)
 	c.read = t.Reads > 0 && (t.Reads >= 1 || t.random.Float64() < t.Reads)
 	if c.read {
 		c.buf = t.Dialect.Get(c.buf[:0], c.target, t.key)
