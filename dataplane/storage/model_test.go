@@ -166,7 +166,7 @@ func (m *machine) apply(rt *rapid.T) {
 // expired finds every value that has an end, once after each flush.
 func (m *machine) expired(rt *rapid.T) {
 	id, p := m.partition(rt)
-	if rapid.Bool().Draw(rt, "flush") {
+	if _, unflushed := p.table.size(); unflushed && rapid.Bool().Draw(rt, "flush") {
 		m.must(rt, m.e.flush(id, true))
 	} else {
 		m.restart(rt)
