@@ -1,8 +1,6 @@
 package replica
 
 import (
-	"slices"
-
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -330,56 +328,4 @@ func (r *replica) send(to partition.NodeID, m Message) {
 		m.Epoch = r.conf.Epoch
 	}
 	r.g.send(to, m)
-}
-
-func (r *replica) tick() {
-	switch r.role {
-	case Waiting:
-		r.tryTakeOver()
-	case Comparing:
-		r.compare()
-		r.considerChange()
-	case Committing, Serving:
-		r.unbar()
-		r.watchMembers()
-		r.considerChange()
-	case Idle, Secondary, Learner:
-		r.tryRelease()
-	}
-	r.expire()
-}
-
-// expire answers operations whose deadline has passed.
-func (r *replica) expire() {
-	now := r.g.now
-	r.queue = slices.DeleteFunc(r.queue, func(op Operation) bool {
-		if now < op.Deadline {
-			return false
-		}
-		r.answer(Answer{Tag: op.Tag, Outcome: TimedOut})
-		return true
-	})
-	r.waiters = slices.DeleteFunc(r.waiters, func(w waiter) bool {
-		if now < w.op.Deadline {
-			return false
-		}
-		out := Unknown
-		if w.refusal {
-			out = TimedOut // judged, never logged
-		}
-		r.answer(Answer{Tag: w.op.Tag, Outcome: out})
-		return true
-	})
-}
-
-// flush sends what the replica owes the others: entries as a primary,
-// acknowledgements as a follower.
-func (r *replica) flush() {
-	switch r.role {
-	case Secondary, Learner:
-		r.flushAck()
-	case Comparing, Committing, Serving:
-		r.flushMembers()
-	case Idle, Waiting:
-	}
 }
