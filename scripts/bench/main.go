@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,7 +47,26 @@ type plan struct {
 	warmUp      time.Duration
 	keys        int
 	valueSize   int
-	put, get    bool
+	operations  []string // PUT, GET, MIX
+}
+
+// operationNames are what may be measured: MIX is half PUTs, half GETs.
+var operationNames = []string{"PUT", "GET", "MIX"}
+
+// operationsOf reads the list of -operations; the order is always the same.
+func operationsOf(text string) (out []string, err error) {
+	asked := strings.Split(strings.ToUpper(text), ",")
+	for _, name := range asked {
+		if !slices.Contains(operationNames, name) {
+			return nil, fmt.Errorf("operations %q: want some of put, get, mix", text)
+		}
+	}
+	for _, name := range operationNames {
+		if slices.Contains(asked, name) {
+			out = append(out, name)
+		}
+	}
+	return out, nil
 }
 
 func run(ctx context.Context, args []string) error {
@@ -58,7 +78,13 @@ func run(ctx context.Context, args []string) error {
 	flags.DurationVar(&p.warmUp, "warm-up", time.Second, "before each measurement, not counted")
 	flags.IntVar(&p.keys, "keys", 100_000, "random keys")
 	flags.IntVar(&p.valueSize, "value-size", 100, "bytes")
-	operations := flags.String("operations", "put,get", "put, get or both")
+	operations := flags.String("operations", "put,get", "some of put, get and mix, which is half of each")
+	nodes := flags.Int("nodes", 3, "Holdfast's nodes")
+	tables := flags.Bool("tables", false, "measure Holdfast alone, as -table-keys, -table-nodes and -table-values change one after another")
+	var of grid
+	flags.StringVar(&of.keys, "table-keys", "100000,1000000", "with -tables: numbers of keys")
+	flags.StringVar(&of.nodes, "table-nodes", "3,5,9", "with -tables: numbers of nodes")
+	flags.StringVar(&of.values, "table-values", "100,1024,8192,65536", "with -tables: bytes of a value")
 	systems := flags.String("systems", "holdfast,etcd,handler", "what to measure")
 	dir := flags.String("dir", "", "where the data goes; default a temporary directory")
 	nodeFlags := flags.String("node-flags", "", "more flags for Holdfast's nodes, separated by spaces")
@@ -74,9 +100,9 @@ func run(ctx context.Context, args []string) error {
 		}
 		p.connections = append(p.connections, n)
 	}
-	p.put, p.get = strings.Contains(*operations, "put"), strings.Contains(*operations, "get")
-	if !p.put && !p.get {
-		return fmt.Errorf("operations %q: want put, get or both", *operations)
+	var err error
+	if p.operations, err = operationsOf(*operations); err != nil {
+		return err
 	}
 	if *dir == "" {
 		made, err := os.MkdirTemp("", "holdfast-bench-")
@@ -89,7 +115,10 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 
-	started, err := startSystems(ctx, strings.Split(*systems, ","), *dir, strings.Fields(*nodeFlags))
+	if *tables {
+		return measureTables(ctx, os.Stdout, p, of, *dir, strings.Fields(*nodeFlags))
+	}
+	started, err := startSystems(ctx, strings.Split(*systems, ","), *dir, *nodes, strings.Fields(*nodeFlags))
 	defer func() {
 		for _, s := range started {
 			s.close()

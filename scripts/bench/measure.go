@@ -55,10 +55,7 @@ func measureAll(ctx context.Context, p plan, systems []*system) ([]*figure, erro
 		}
 	}
 	var figures []*figure
-	for _, operation := range []string{"PUT", "GET"} {
-		if operation == "PUT" && !p.put || operation == "GET" && !p.get {
-			continue
-		}
+	for _, operation := range p.operations {
 		for _, connections := range p.connections {
 			row := make([]*figure, len(systems))
 			for i, s := range systems {
@@ -98,9 +95,7 @@ func awake(ctx context.Context, s *system, f func() error) error {
 func measure(ctx context.Context, p plan, s *system, f *figure) error {
 	c := load.Config{Targets: s.targets, Dialect: s.dialect, Connections: f.Connections, Keys: p.keys, KeyPrefix: "key-",
 		ValueSize: p.valueSize, Duration: p.warmUp, Seed: uint64(time.Now().UnixNano())}
-	if f.Operation == "GET" {
-		c.Reads = 1
-	}
+	c.Reads = map[string]float64{"GET": 1, "MIX": 0.5}[f.Operation]
 	if p.warmUp > 0 {
 		if _, err := load.Run(ctx, c); err != nil {
 			return err

@@ -55,14 +55,14 @@ func (s *system) resume() error {
 
 // startSystems starts all, each whole before the next. What it returns is to be
 // closed also if there is an error.
-func startSystems(ctx context.Context, names []string, dir string, nodeFlags []string) ([]*system, error) {
+func startSystems(ctx context.Context, names []string, dir string, nodes int, nodeFlags []string) ([]*system, error) {
 	var out []*system
 	for _, name := range names {
 		var s *system
 		var err error
 		switch name {
 		case "holdfast":
-			s, err = newHoldfast(filepath.Join(dir, name), nodeFlags)
+			s, err = newHoldfast(filepath.Join(dir, name), nodes, nodeFlags)
 		case "etcd":
 			s, err = newEtcd(ctx, filepath.Join(dir, name))
 			if errors.Is(err, errNoEtcd) {
@@ -96,12 +96,12 @@ func startSystems(ctx context.Context, names []string, dir string, nodeFlags []s
 	return out, nil
 }
 
-func newHoldfast(dir string, nodeFlags []string) (*system, error) {
+func newHoldfast(dir string, nodes int, nodeFlags []string) (*system, error) {
 	binary, err := cluster.Binary()
 	if err != nil {
 		return nil, err
 	}
-	c, err := cluster.New(cluster.Options{Binary: binary, Dir: dir, NodeFlags: nodeFlags})
+	c, err := cluster.New(cluster.Options{Binary: binary, Dir: dir, Nodes: nodes, NodeFlags: nodeFlags})
 	if err != nil {
 		return nil, err
 	}
