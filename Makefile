@@ -11,7 +11,7 @@ LDFLAGS   := -X main.version=$(VERSION)
 LINTER_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' .ci/go.mod)
 LINTER         := bin/tools/golangci-lint-$(LINTER_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: build run test unit-test simulation-test process-test bench chaos simulate lint fmt clean
+.PHONY: build run test unit-test simulation-test process-test bench memory chaos simulate lint fmt clean
 
 build: ## bin/holdfast
 	@mkdir -p bin
@@ -36,6 +36,9 @@ process-test: build
 
 bench: build ## beside etcd and a bare HTTP handler, in one run
 	@go run ./scripts/bench $(BENCH)
+
+memory: build ## what a node holds under writes, and how soon it is back in sync after kill -9
+	@go run ./scripts/memory $(MEMORY)
 
 chaos: build ## kill, pause, restart and wipe processes under load; is the history linearizable?
 	@scripts/chaos.sh $(CHAOS)
