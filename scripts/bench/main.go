@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string) error {
 	var of grid
 	flags.StringVar(&of.keys, "table-keys", "100000,1000000", "with -tables: numbers of keys")
 	flags.StringVar(&of.nodes, "table-nodes", "3,5,9", "with -tables: numbers of nodes")
-	flags.StringVar(&of.values, "table-values", "100,1024,8192,65536", "with -tables: bytes of a value")
+	flags.StringVar(&of.values, "table-values", "100,1024,8192", "with -tables: bytes of a value; many connections with larger ones meet 429, for the log is quicker than the files: 65536 with -connections 8")
 	systems := flags.String("systems", "holdfast,etcd,handler", "what to measure")
 	dir := flags.String("dir", "", "where the data goes; default a temporary directory")
 	nodeFlags := flags.String("node-flags", "", "more flags for Holdfast's nodes, separated by spaces")

@@ -36,6 +36,9 @@ func (f *figure) rate() float64 {
 	return sorted[len(sorted)/2]
 }
 
+// fillBytes bounds what is under way while the systems are filled.
+const fillBytes = 512 << 10
+
 // measureAll returns what it has also where it ends early.
 func measureAll(ctx context.Context, p plan, systems []*system) ([]*figure, error) {
 	for _, s := range systems {
@@ -43,7 +46,7 @@ func measureAll(ctx context.Context, p plan, systems []*system) ([]*figure, erro
 			continue
 		}
 		err := awake(ctx, s, func() error {
-			r, err := load.Run(ctx, load.Config{Targets: s.targets, Dialect: s.dialect, Connections: 64, Count: uint64(p.keys),
+			r, err := load.Run(ctx, load.Config{Targets: s.targets, Dialect: s.dialect, Connections: min(64, max(1, fillBytes/p.valueSize)), Count: uint64(p.keys),
 				Keys: p.keys, InOrder: true, KeyPrefix: "key-", ValueSize: p.valueSize})
 			if err == nil && r.Failed() > 0 {
 				err = fmt.Errorf("requests failed: %v", r.Errors)
