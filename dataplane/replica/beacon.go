@@ -36,6 +36,7 @@ type heard struct {
 	from    Peer
 	highest uint64
 	answers []answerSent
+	evicted uint64 // the highest that is remembered no more: a duplicate of it would count anew
 	left    uint64 // the first that was answered with Leaving
 	known   bool   // and that answer has arrived
 }
@@ -156,10 +157,11 @@ func (b *beacons) heardOf(from Peer) *heard {
 
 // answer notes when a beacon is answered; the first time counts.
 func (h *heard) answer(id uint64, at Time) {
-	if _, again := h.answeredAt(id); again {
+	if _, again := h.answeredAt(id); again || id <= h.evicted {
 		return
 	}
 	if len(h.answers) >= sentKept {
+		h.evicted = max(h.evicted, h.answers[len(h.answers)-sentKept].id)
 		h.answers = slices.Delete(h.answers, 0, len(h.answers)-sentKept+1)
 	}
 	h.answers = append(h.answers, answerSent{id: id, at: at})

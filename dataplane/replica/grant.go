@@ -49,7 +49,11 @@ func (r *replica) grant(m *member, beacon uint64) time.Duration {
 }
 
 func (r *replica) mayGrant(m *member) bool {
-	if r.role != Serving || !m.inSync || m.phase != following || m.match < r.marker || r.g.leaving || r.g.beacons.answered[m.node].leaving || !r.g.connections[m.node].up {
+	// What it lacks would look clean there, so it must have everything committed,
+	// in the boot that the grant goes to.
+	whole := m.phase == following && m.match >= max(r.marker, r.committed) && m.session == r.g.sessions[m.node].Incarnation
+	leaves := r.g.leaving || r.g.beacons.answered[m.node].leaving
+	if r.role != Serving || !m.inSync || !whole || leaves || !r.g.connections[m.node].up {
 		return false
 	}
 	if r.change == nil {
@@ -87,6 +91,7 @@ func (r *replica) voided(node partition.NodeID) {
 func (r *replica) handedBack(node partition.NodeID, beacon uint64) {
 	if g, ok := r.grants[node]; ok && g.beacon < beacon {
 		delete(r.grants, node)
+		r.bar()
 	}
 }
 
@@ -119,13 +124,13 @@ func (r *replica) bar() {
 // countsAll reports whether every node of the map is one whose acknowledgement
 // is waited for: then nobody else can hold a grant.
 func (r *replica) countsAll() bool {
-	n := 1
-	for _, m := range r.members {
-		if r.counts(m) {
-			n++
+	for i := range r.g.current.Nodes {
+		id := r.g.current.Nodes[i].ID
+		if m := r.member(id); id != r.self() && (m == nil || !r.counts(m)) {
+			return false
 		}
 	}
-	return n == len(r.g.current.Nodes)
+	return true
 }
 
 // unbar goes on where the last grant has run out that kept commits waiting.

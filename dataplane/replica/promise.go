@@ -57,7 +57,7 @@ func (r *replica) owe() {
 // gave to this node, once every read grant it gave has run out or come back. The
 // release names the epoch that takes over.
 func (r *replica) tryRelease() {
-	if !r.release.owed || r.conf.Primary == "" || r.g.now < r.release.next || r.g.bootWait() || r.g.now < r.grantsEnd() {
+	if !r.release.owed || r.conf.Primary == "" || r.g.now < r.release.next || r.g.bootWait() || r.g.now < max(r.grantsEnd(), r.unknownUntil) {
 		return
 	}
 	r.send(r.conf.Primary, Message{Kind: Release, Configuration: r.conf})

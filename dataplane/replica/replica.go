@@ -56,9 +56,10 @@ type replica struct {
 	// are, or will be, acknowledged, and primaries may count on them.
 	kept uint64
 
-	promises []promise
-	release  release
-	grants   map[partition.NodeID]given
+	promises     []promise
+	release      release
+	grants       map[partition.NodeID]given
+	unknownUntil Time // when grants may last that this node cannot know of (L6); outlives the office, as grants do
 
 	unapplied *Unapplied // of log beyond applied, for readers
 
@@ -80,15 +81,14 @@ type primary struct {
 	since  Time // the take-over began, or the map named this node
 	term   Time // leases from beacons sent before it do not count
 	marker uint64
-	// barred is until when read grants keep this primary from committing, and
-	// unknownUntil until when grants may last that it cannot know of (L6).
-	barred, unknownUntil Time
-	heldBack             bool      // a commit waits for that
-	members              []*member // everybody else that the map lists, sorted by node
-	change               *change
-	removals             map[partition.NodeID][]Time
-	fetching             partition.NodeID
-	fetched              Time
+	// barred is until when read grants keep this primary from committing (C3).
+	barred   Time
+	heldBack bool      // a commit waits for that
+	members  []*member // everybody else that the map lists, sorted by node
+	change   *change
+	removals map[partition.NodeID][]Time
+	fetching partition.NodeID
+	fetched  Time
 
 	prepared map[string]*entry.Entry          // newest entry beyond committed, by key
 	requests map[entry.RequestID]*entry.Entry // entries beyond committed, by request
@@ -151,6 +151,8 @@ func (r *replica) adopt(c *partition.Configuration) {
 			r.becomeWaiting(old)
 		case r.role != Waiting:
 			r.becomeWaiting(old)
+		case !r.succeeds(old):
+			r.unknownUntil = r.g.now.Add(r.g.cfg.Timings.Promise)
 		}
 	default:
 		wasPrimary := r.isPrimary()
@@ -211,7 +213,11 @@ func (r *replica) stepDown() {
 
 // synced is told that this replica's records up to these are on disk.
 func (r *replica) synced(last entry.Position, adopted partition.Epoch) {
-	r.adoptedDurable = max(r.adoptedDurable, adopted)
+	if adopted > r.adoptedDurable {
+		r.adoptedDurable = adopted
+		// Only now may it claim the partition in this epoch.
+		r.g.beacons.due = r.g.beacons.due || r.isPrimary()
+	}
 	// Entries that were replaced meanwhile are not the log's any more.
 	if last.Sequence > r.durable && r.log.has(last) {
 		r.durable = last.Sequence

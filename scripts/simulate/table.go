@@ -72,7 +72,7 @@ var rules = []rule{
 	{"L5 no wait after a start", []edit{{replicaDir + "promise.go",
 		"return g.now < g.cfg.Booted.Add(g.cfg.HeldPromise)", "return false"}}},
 	{"L4 a release before grants run out", []edit{{replicaDir + "promise.go",
-		" || r.g.now < r.grantsEnd()", ""}}},
+		" || r.g.now < max(r.grantsEnd(), r.unknownUntil)", ""}}},
 	{"L6 grants from their arrival", []edit{{replicaDir + "grant.go",
 		"r.grantUntil = since.Add(", "r.grantUntil = r.g.now.Add("}}},
 	{"L6 grants that outlast the lease", []edit{{replicaDir + "grant.go",
