@@ -266,6 +266,11 @@ func (n *Node) newExecutor() *executor {
 	return e
 }
 
+// expiryBatch is a lane's share of a rate, for each tick: one at least.
+func expiryBatch(rate int) int {
+	return max(1, int(time.Duration(rate)*tickInterval/(Lanes*time.Second)))
+}
+
 // shortage is what this node lacks for more writes.
 func (n *Node) shortage() (s replica.Shortage) {
 	if n.storage.MemoryFull() || n.windows() > n.mostWindows() {
@@ -300,6 +305,7 @@ func (n *Node) groupConfig(number int, s partition.Settings, booted replica.Time
 		Self: n.self, MinInSync: s.MinInSync, ReplicationFactor: s.ReplicationFactor,
 		Timings: n.cfg.Timings, Booted: booted, HeldPromise: held,
 		LogRetention: int(n.cfg.LogRetention / windowShare / Lanes),
+		ExpiryBatch:  expiryBatch(n.cfg.ExpiryRate),
 		Owns:         func(id partition.ID) bool { return laneOf(id) == number },
 		Open: func(id partition.ID, lineage uint32) replica.State {
 			table := n.storage.OpenPartition(id, lineage)

@@ -31,6 +31,7 @@ const (
 	DefaultRetention   = 256 << 20
 	DefaultInboxBytes  = 64 << 20
 	DefaultDiskReserve = 512 << 20
+	DefaultExpiryRate  = 4000
 )
 
 // Config is what a node is started with. Zero fields take their defaults.
@@ -57,6 +58,9 @@ type Config struct {
 	// DiskReserve is how much of the disk is kept free, in bytes: below it PUTs
 	// are refused, until more than DiskResume is free; default 5/4 of the reserve.
 	DiskReserve, DiskResume int64
+	// ExpiryRate is how many values with a TTL are removed a second, at most,
+	// once they have ended and nobody has read them.
+	ExpiryRate int
 	// FreeSpace returns what is free on the disk of a directory, in bytes; nil
 	// asks the file system.
 	FreeSpace func(dir string) (int64, error)
@@ -92,6 +96,7 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.InboxBytes, DefaultInboxBytes)
 	setDefault(&c.DiskReserve, DefaultDiskReserve)
 	setDefault(&c.DiskResume, c.DiskReserve+c.DiskReserve/4)
+	setDefault(&c.ExpiryRate, DefaultExpiryRate)
 	c.Limits = c.Limits.WithDefaults()
 	// One for two processors: fewer executors do more at a time, and the rest of
 	// a node takes several times the processor time that they do.
@@ -139,6 +144,7 @@ func (c Config) Validate() error {
 		checkAdvertised("peer-addr", c.PeerAddr, "advertise-peer-addr", c.AdvertisePeerAddr))
 	fault(c.MemoryTable < 0, "memory-table: %d is negative", c.MemoryTable)
 	fault(c.LogRetention < 0, "log-retention: %d is negative", c.LogRetention)
+	fault(c.ExpiryRate < 0, "expiry-rate: %d is negative", c.ExpiryRate)
 	fault(c.DiskReserve < 0, "disk-reserve: %d is negative", c.DiskReserve)
 	fault(c.DiskResume < c.DiskReserve, "disk-resume: %d is below disk-reserve, %d", c.DiskResume, c.DiskReserve)
 	if err := c.Limits.Validate(); err != nil {

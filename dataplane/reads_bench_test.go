@@ -6,7 +6,6 @@ import (
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
-	"github.com/holdfast-io/holdfast/dataplane/storage"
 )
 
 // BenchmarkRead is a read past the executor, at the primary and at a secondary,
@@ -14,15 +13,7 @@ import (
 // is one hash and one atomic load. A value in the file costs a bbolt lookup
 // more (storage.BenchmarkGetFile).
 func BenchmarkRead(b *testing.B) {
-	engine, err := storage.Open(storage.Options{Dir: b.TempDir(), NodeID: "n1"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() {
-		if err := engine.Close(); err != nil {
-			b.Error(err)
-		}
-	}()
+	engine := openStorage(b)
 	table := engine.OpenPartition(0, 7)
 	const keys = 1000
 	var names [keys][]byte

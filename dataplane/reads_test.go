@@ -10,17 +10,24 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-func TestReadsPastTheExecutor(t *testing.T) {
-	t.Parallel()
+// openStorage opens a new store, until the test ends.
+func openStorage(t testing.TB) *storage.Engine {
+	t.Helper()
 	engine, err := storage.Open(storage.Options{Dir: t.TempDir(), NodeID: "n1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := engine.Close(); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return engine
+}
+
+func TestReadsPastTheExecutor(t *testing.T) {
+	t.Parallel()
+	engine := openStorage(t)
 	old, current := engine.OpenPartition(0, 7), engine.OpenPartition(0, 7)
 	current.Apply([]*entry.Entry{{Position: entry.Position{Sequence: 1, Epoch: 3}, Kind: entry.Put, Key: []byte("k"), Value: []byte("v")}})
 	at := func() replica.Time { return 100 }
@@ -96,15 +103,7 @@ func TestReaderThatStoodStill(t *testing.T) {
 // TestReadsAtASecondary takes every way that a read at a secondary may go (R1).
 func TestReadsAtASecondary(t *testing.T) {
 	t.Parallel()
-	engine, err := storage.Open(storage.Options{Dir: t.TempDir(), NodeID: "n1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	engine := openStorage(t)
 	put := func(sequence uint64, key string) *entry.Entry {
 		return &entry.Entry{Position: entry.Position{Sequence: sequence, Epoch: 3}, Kind: entry.Put, Key: []byte(key), Value: []byte("v")}
 	}
@@ -153,6 +152,12 @@ func TestReadsAtASecondary(t *testing.T) {
 	}
 	if got := read("k"); got != readLocal {
 		t.Errorf("a clean key beside a dirty one: %d", got)
+	}
+	ends := put(2, "ends")
+	ends.Expires = 1
+	table.Apply([]*entry.Entry{ends})
+	if got := read("ends"); got != readTTL {
+		t.Errorf("a value with a TTL: %d", got)
 	}
 	at = at.Add(500 * time.Millisecond)
 	if got := read("k"); got != readElsewhere {

@@ -26,6 +26,7 @@ type nodeCommand struct {
 	DiskReserve  size `default:"512MiB" help:"Disk space that is kept free: below it PUTs get 507."`
 	DiskResume   size `help:"Free disk space from which on PUTs are taken again. Default: 5/4 of the reserve."`
 
+	ExpiryRate   int           `default:"4000" help:"How many values that have ended, and that nobody reads, are removed a second."`
 	LeaveTimeout time.Duration `default:"10s" help:"How long a node that is told to end waits for others to take over; 0: not at all."`
 
 	addressFlags
@@ -53,7 +54,7 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 		Coordinators: c.Coordinators, Zone: c.Zone,
 		MemoryTable: int64(c.MemoryTable), LogRetention: int64(c.LogRetention),
 		InboxBytes: int64(c.InboxMemory), Limits: gateway.Limits{Bodies: int64(c.BodyMemory)},
-		DiskReserve: int64(c.DiskReserve), DiskResume: int64(c.DiskResume),
+		DiskReserve: int64(c.DiskReserve), DiskResume: int64(c.DiskResume), ExpiryRate: c.ExpiryRate,
 		Registerer: registry, Gatherer: registry, Logger: c.logger(t.err),
 		Failed: func(err error) { fail(err) },
 	}.WithDefaults()

@@ -100,6 +100,9 @@ func TestOperationsSayWhatTheyAsk(t *testing.T) {
 	if _, err = c.Put(t.Context(), "k", nil, client.IfAbsent()); err != nil || saw.ContentLength != 0 || saw.Header.Get("If-None-Match") != "*" {
 		t.Errorf("empty put: %v, length %d, %v", err, saw.ContentLength, saw.Header)
 	}
+	if _, err = c.Put(t.Context(), "k", []byte("v"), client.TTL(90*time.Second)); err != nil || saw.URL.Query().Get("ttl") != "1m30s" {
+		t.Errorf("put with a TTL: %v, %s", err, saw.URL)
+	}
 	if d, err := c.Delete(t.Context(), "k", client.IfExists()); err != nil || !d.Existed || saw.Header.Get("If-Match") != "*" {
 		t.Errorf("delete: %+v, %v", d, err)
 	}

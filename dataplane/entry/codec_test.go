@@ -16,6 +16,9 @@ func examples() []Entry {
 			Request: RequestID{Origin: 0xfeedfacecafebeef, Boot: 3, Counter: 99}, LowestOpen: 90},
 		{Position: Position{math.MaxUint64, math.MaxUint64}, Kind: Delete, Key: bytes.Repeat([]byte{0xff}, 1024),
 			Request: RequestID{Origin: 1, Boot: math.MaxUint64, Counter: math.MaxUint64}, LowestOpen: math.MaxUint64},
+		{Position: Position{4, 7}, Kind: Put, Key: []byte("k"), Value: []byte("v"), Logged: 1 << 40, Expires: 1<<40 + 1},
+		{Position: Position{5, 7}, Kind: Delete, Existed: true, Key: []byte("k"), Logged: math.MaxUint64,
+			Idempotency: &Idempotency{ID: IdempotencyID{1, 15: 2}, Fingerprint: Fingerprint{3, 15: 4}}},
 		{Position: Position{300, 2}, Kind: Put, Key: []byte("big"), Value: bytes.Repeat([]byte("x"), 70000)},
 	}
 }
