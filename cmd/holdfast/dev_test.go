@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,12 +34,33 @@ func (s *screen) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// freePorts returns the first of some ports in a row that nothing listens on, below
+// those that systems hand out for outgoing connections.
+func freePorts(t *testing.T) (first int) {
+	t.Helper()
+	for range 200 {
+		first = 10000 + rand.IntN(20000)
+		free := true
+		for port := first; port < first+20 && free; port++ {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			if free = err == nil; free {
+				l.Close()
+			}
+		}
+		if free {
+			return first
+		}
+	}
+	t.Fatal("no 20 free ports in a row")
+	return 0
+}
+
 // A whole cluster with one node runs in this process, keeps its data in its
 // directory, and ends cleanly.
 func TestDevClusterOfOneNodeComesBackWithItsData(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "dev")
-	c := &devCommand{Nodes: 1, DataDir: dir, Port: 20000 + rand.IntN(10000)}
+	c := &devCommand{Nodes: 1, DataDir: dir, Port: freePorts(t)}
 	start := func() (server string, end func()) {
 		ctx, cancel := context.WithCancel(t.Context())
 		out := &screen{until: "Ctrl-C ends it.", shown: make(chan struct{})}
@@ -80,7 +103,7 @@ func TestDevEndsWhileItStarts(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	c := &devCommand{Nodes: 3, Port: 20000 + rand.IntN(10000)}
+	c := &devCommand{Nodes: 3, Port: freePorts(t)}
 	if err := c.Run(ctx, &terminal{out: &bytes.Buffer{}, err: &bytes.Buffer{}}); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
