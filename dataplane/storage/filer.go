@@ -28,7 +28,7 @@ type segmentFiler struct {
 }
 
 func newSegmentFiler(dir string, meta types.MetaStore) *segmentFiler {
-	return &segmentFiler{Filer: segment.NewFiler(dir, fs.New()), dir: dir, meta: meta}
+	return &segmentFiler{Filer: segment.NewFiler(dir, logFiles{fs.New()}), dir: dir, meta: meta}
 }
 
 // Create implements types.SegmentFiler.
