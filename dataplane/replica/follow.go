@@ -1,9 +1,5 @@
 package replica
 
-import (
-	"github.com/holdfast-io/holdfast/dataplane/entry"
-)
-
 // message handles one message about this partition.
 func (r *replica) message(from Peer, m *Message) {
 	if m.Configuration != nil && m.Configuration.ID == r.id {
@@ -60,6 +56,7 @@ func (r *replica) onProbe(from Peer) {
 	if !r.follows(from) {
 		return
 	}
+	r.acked = false
 	r.send(from.Node, Message{
 		Kind: ProbeReply, Last: r.log.last(), First: r.log.base.Sequence + 1,
 		Committed: r.committed, Mismatch: r.void,
@@ -102,6 +99,7 @@ func (r *replica) onAppend(from Peer, m *Message) {
 		}
 		hint, _ := r.log.position(seq)
 		r.kept = min(r.kept, seq)
+		r.acked = false
 		r.send(from.Node, Message{Kind: Reject, Previous: m.Previous, Last: hint})
 		return
 	}
@@ -126,8 +124,14 @@ func (r *replica) onAppend(from Peer, m *Message) {
 	r.kept = max(r.kept, compared)
 	r.heard = max(r.heard, m.Committed)
 	r.applyFollowed()
-	r.ackDue = true
-	r.mark()
+	switch {
+	case m.Configuration != nil || !r.acked || r.agreed <= r.durable && len(m.Entries) > 0:
+		r.oweAck(ackNow)
+	case len(m.Entries) > 0:
+		r.oweAck(ackSynced)
+	default:
+		r.oweAck(ackLater)
+	}
 }
 
 // applyFollowed applies what the primary has committed, as far as this log has
@@ -136,18 +140,4 @@ func (r *replica) applyFollowed() {
 	if r.state != nil && !r.void {
 		r.applyTo(min(r.heard, r.agreed, r.durable))
 	}
-}
-
-// flushAck acknowledges what is on disk, has been compared, and whose epoch is
-// adopted on disk (W2).
-func (r *replica) flushAck() {
-	if !r.ackDue || r.void || r.adoptedDurable < r.conf.Epoch || r.conf.Primary == "" || r.silent() {
-		return
-	}
-	r.ackDue = false
-	r.send(r.conf.Primary, Message{
-		Kind:      Ack,
-		Last:      entry.Position{Sequence: min(r.agreed, r.durable), Epoch: r.conf.Epoch},
-		Committed: r.committed,
-	})
 }

@@ -71,7 +71,9 @@ type replica struct {
 type follower struct {
 	agreed uint64 // the log up to here is the primary's, as compared in this epoch
 	heard  uint64 // what the primary has committed, as heard in this epoch
-	ackDue bool
+	owed   owed
+	owedAt Time // since when
+	acked  bool // since the primary last asked where the logs agree
 	// grantUntil is when the read grant of this epoch's primary runs out (L6).
 	grantUntil Time
 }
@@ -224,7 +226,7 @@ func (r *replica) synced(last entry.Position, adopted partition.Epoch) {
 	}
 	switch r.role {
 	case Secondary, Learner:
-		r.ackDue = true
+		r.oweAck(ackNow)
 		r.applyFollowed()
 	case Waiting:
 		r.tryTakeOver()

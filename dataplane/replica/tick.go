@@ -14,8 +14,11 @@ func (r *replica) tick() {
 		r.unbar()
 		r.watchMembers()
 		r.considerChange()
-	case Idle, Secondary, Learner:
+	case Idle:
 		r.tryRelease()
+	case Secondary, Learner:
+		r.tryRelease()
+		r.tickAck()
 	}
 	r.expire()
 }
