@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,6 +90,7 @@ func (e *executor) run(stop <-chan struct{}) {
 		case <-ticker.C:
 			tick = true
 		case <-e.inbox.wake:
+			runtime.Gosched() // who is about to add to it goes first: more at a time
 		}
 		b = e.inbox.take(b)
 		e.step(&b, tick)

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,14 +20,14 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, write: l.write}, nil
+	return &conn{lazyReads: newLazyReads(c), write: l.write}, nil
 }
 
 // conn is a client's connection. The answers that net/http gives by itself, to
 // what is not HTTP or has too long a header, are plain text; conn gives them
 // the form of all other errors.
 type conn struct {
-	net.Conn
+	*lazyReads
 	used  atomic.Bool   // a request has begun to arrive
 	write time.Duration // without progress, until the client is given up
 	until time.Time     // the write deadline that is set
@@ -41,7 +40,7 @@ type conn struct {
 var plainError = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.lazyReads.Read(b)
 	if n > 0 && !c.used.Load() {
 		c.used.Store(true)
 	}
@@ -69,14 +68,6 @@ func (c *conn) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return len(b), nil
-}
-
-// CloseWrite lets net/http end an answer before it has read the whole request.
-func (c *conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
 }
 
 // problemOf returns the problem for a status that net/http answered.

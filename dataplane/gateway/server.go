@@ -116,7 +116,7 @@ func (s *server) closeUnused() {
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		if c, ok := c.(*conn); ok && !c.used.Load() {
-			c.Close() // it is only given up
+			_ = c.Close() // it is only given up
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,13 @@ func (w *logWriter) run() {
 		w.oldest = time.Time{}
 		for len(w.queue) == 0 && !w.closing {
 			w.wake.Wait()
+		}
+		if len(w.queue) > 0 {
+			// A turn for those who are about to append: a sync for more of them
+			// takes no longer. Where nobody is, it costs 0.1 us.
+			w.mu.Unlock()
+			runtime.Gosched()
+			w.mu.Lock()
 		}
 		batch := w.queue
 		w.queue = spare[:0]
