@@ -19,9 +19,9 @@ const (
 // rules are those whose absence loses a write, serves an old value, applies
 // something twice, or blocks a partition. See DESIGN.md beside each file.
 var rules = []rule{
-	{"W2 acknowledged before the fsync", []edit{{replicaDir + "follow.go",
+	{"W2 acknowledged before the fsync", []edit{{replicaDir + "acknowledge.go",
 		"Sequence: min(r.agreed, r.durable), Epoch", "Sequence: r.agreed, Epoch"}}},
-	{"W2 acknowledged before comparison", []edit{{replicaDir + "follow.go",
+	{"W2 acknowledged before comparison", []edit{{replicaDir + "acknowledge.go",
 		"Sequence: min(r.agreed, r.durable), Epoch", "Sequence: r.durable, Epoch"}}},
 	{"W3 own fsync not waited for", []edit{{replicaDir + "takeover.go",
 		"upTo := r.durable\n", "upTo := r.log.last().Sequence\n"}}},
