@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -86,10 +87,11 @@ func TestFirstAcknowledgementAfterAProbeIsNotPutOff(t *testing.T) {
 	c.pass(time.Second)
 	r := c.nodes["n2"].g.replicas[0]
 	from := c.nodes["n1"].self
-	last := c.status("n2").Last
+	last := r.log.last()
+	beyond := entry.Position{Sequence: last.Sequence + 1, Epoch: last.Epoch}
 	for name, message := range map[string]*Message{
 		"probe":  {Kind: Probe, Epoch: r.conf.Epoch},
-		"reject": {Kind: Append, Epoch: r.conf.Epoch, Previous: last.next()},
+		"reject": {Kind: Append, Epoch: r.conf.Epoch, Previous: beyond},
 	} {
 		c.nodes["n2"].g.Message(c.now, from, message)
 		c.nodes["n2"].g.Message(c.now, from, &Message{Kind: Append, Epoch: r.conf.Epoch, Previous: last})
