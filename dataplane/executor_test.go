@@ -41,6 +41,8 @@ func (s memoryState) NextExpiry() entry.LoggedTime { return 0 }
 
 func (s memoryState) Expired(entry.LoggedTime, int) ([][]byte, error) { return nil, nil }
 
+func (memoryState) Hash() uint64 { return 0 }
+
 func (s memoryState) Apply(entries []*entry.Entry) {
 	for _, e := range entries {
 		switch e.Kind {

@@ -10,7 +10,7 @@ import (
 
 // metrics are what the node itself counts; storage and gateway have their own.
 type metrics struct {
-	sent, received [replica.BeaconReply + 1]prometheus.Counter // by replica.MessageKind
+	sent, received [replica.Kinds]prometheus.Counter // by replica.MessageKind
 	records        prometheus.Counter
 	unsent         prometheus.Counter
 	dropped        prometheus.Counter
@@ -25,6 +25,7 @@ var kindNames = [...]string{
 	replica.Probe: "probe", replica.ProbeReply: "probe_reply", replica.Fetch: "fetch", replica.FetchReply: "fetch_reply",
 	replica.Append: "append", replica.Ack: "ack", replica.Reject: "reject", replica.Refuse: "refuse", replica.Release: "release",
 	replica.BeaconMessage: "beacon", replica.BeaconReply: "beacon_reply",
+	replica.HashCheck: "hash_check", replica.HashReply: "hash_reply", replica.Expel: "expel",
 }
 
 // Why an operation is refused for want of room.

@@ -29,6 +29,9 @@ type State interface {
 	// Apply applies committed entries, in order, without gaps. They are
 	// readable when it returns.
 	Apply(entries []*entry.Entry)
+	// Hash returns the rolling hash of all entries applied: the same on every
+	// replica that applied the same.
+	Hash() uint64
 }
 
 // Timings are the protocol's durations, by the node's own clock. Clock rates
@@ -42,6 +45,7 @@ type Timings struct {
 	Resend         time.Duration // nothing heard of what was sent for that long: send again
 	Propose        time.Duration // between repetitions of a proposed change
 	Readmit        time.Duration // a learner removed twice in a minute waits that long, doubled each time (K3)
+	HashCheck      time.Duration // between comparisons of the hashes of a partition's replicas
 }
 
 // DefaultTimings returns the timings of a cluster on a local network.
@@ -50,6 +54,7 @@ func DefaultTimings() Timings {
 		Lease: time.Second, Promise: 1250 * time.Millisecond, Beacon: 250 * time.Millisecond,
 		SlowSecondary: time.Second, ConnectionGone: 500 * time.Millisecond,
 		Resend: 300 * time.Millisecond, Propose: 250 * time.Millisecond, Readmit: 5 * time.Second,
+		HashCheck: time.Minute,
 	}
 }
 
@@ -117,6 +122,7 @@ type Output struct {
 	Answers   []Answer
 	Proposals []partition.Change // to the coordinators; lost ones are proposed again
 	Snapshots []SnapshotOrder
+	Findings  []Finding // of checks: Expelled is to be acted on, the others to be told
 }
 
 func (c *Config) setDefaults() {

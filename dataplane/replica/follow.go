@@ -38,6 +38,12 @@ func (r *replica) message(from Peer, m *Message) {
 		r.onReject(from, m)
 	case Release:
 		r.onRelease(from)
+	case HashCheck:
+		r.onHashCheck(from, m)
+	case HashReply:
+		r.onHashReply(from, m)
+	case Expel:
+		r.onExpel(from, m)
 	case Refuse, BeaconMessage, BeaconReply:
 	}
 }

@@ -224,7 +224,7 @@ func (g *Group) Drain(out *Output) {
 	}
 	*out, g.out = g.out, Output{
 		Records: out.Records[:0], Messages: out.Messages[:0], Answers: out.Answers[:0],
-		Proposals: out.Proposals[:0], Snapshots: out.Snapshots[:0],
+		Proposals: out.Proposals[:0], Snapshots: out.Snapshots[:0], Findings: out.Findings[:0],
 	}
 }
 

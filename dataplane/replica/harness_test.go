@@ -46,6 +46,7 @@ type testNode struct {
 	down    bool
 	mapless bool // gets no maps but those that messages carry
 	out     Output
+	found   []Finding
 }
 
 // testState is a partition's state in memory.
@@ -55,6 +56,7 @@ type testState struct {
 	keyed    map[entry.IdempotencyID]entry.Remembered
 	applied  entry.Position
 	logged   entry.LoggedTime
+	hash     uint64
 }
 
 func newTestState() *testState {
@@ -107,6 +109,8 @@ func (s *testState) Request(id entry.RequestID) (entry.Result, bool, bool) {
 	r, ok := s.requests[id]
 	return r, ok, false
 }
+
+func (s *testState) Hash() uint64 { return s.hash }
 
 func (s *testState) Apply(entries []*entry.Entry) {
 	for _, e := range entries {
@@ -220,6 +224,7 @@ func (c *cluster) settle() {
 				c.answers[tag] = a.Settle(c.now)
 			}
 			c.asked = append(c.asked, n.out.Proposals...)
+			n.found = append(n.found, n.out.Findings...)
 			c.orders = append(c.orders, n.out.Snapshots...)
 			if c.accept {
 				for _, p := range n.out.Proposals {

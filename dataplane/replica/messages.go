@@ -42,7 +42,16 @@ const (
 	// about many partitions, and travel on a connection of their own.
 	BeaconMessage
 	BeaconReply
+	// HashCheck asks a replica for the rolling hash of its state at Last,
+	// HashReply has it, and Expel says that it is not that of the others.
+	HashCheck
+	HashReply
+	Expel
+	lastKind = Expel
 )
+
+// Kinds is how many kinds of message there are, with zero, which is none.
+const Kinds = int(lastKind) + 1
 
 // Message is what replicas of different nodes say to each other. All messages
 // but beacons are about one partition, in one epoch. A message may get lost,
@@ -59,6 +68,7 @@ type Message struct {
 	First         uint64 // ProbeReply: sequence of the first entry still in the log window
 	Committed     uint64
 	Mismatch      bool
+	Hash          uint64 // HashReply
 	Entries       []*entry.Entry
 
 	Beacon *Beacon

@@ -72,8 +72,9 @@ type follower struct {
 	agreed uint64 // the log up to here is the primary's, as compared in this epoch
 	heard  uint64 // what the primary has committed, as heard in this epoch
 	owed   owed
-	owedAt Time // since when
-	acked  bool // since the primary last asked where the logs agree
+	owedAt Time           // since when
+	acked  bool           // since the primary last asked where the logs agree
+	hashAt entry.Position // the primary asks for the state's hash there
 	// grantUntil is when the read grant of this epoch's primary runs out (L6).
 	grantUntil Time
 }
@@ -88,6 +89,7 @@ type primary struct {
 	heldBack bool      // a commit waits for that
 	members  []*member // everybody else that the map lists, sorted by node
 	change   *change
+	check    hashCheck
 	removals map[partition.NodeID][]Time
 	fetching partition.NodeID
 	fetched  Time
@@ -259,14 +261,23 @@ func (r *replica) replaceFrom(sequence uint64) {
 // applyTo applies committed entries up to sequence.
 func (r *replica) applyTo(sequence uint64) {
 	r.committed = max(r.committed, sequence)
-	if r.committed > r.applied {
-		entries := r.log.between(r.applied, r.committed)
-		r.state.Apply(entries)
-		for _, e := range entries {
-			r.unapplied.remove(e) // only now that it is readable
-		}
-		r.applied = r.committed
+	if at := r.hashWanted(); r.applied < at && at < r.committed {
+		r.apply(at) // the hash there is asked for
 	}
+	r.apply(r.committed)
+}
+
+func (r *replica) apply(sequence uint64) {
+	if sequence <= r.applied {
+		return
+	}
+	entries := r.log.between(r.applied, sequence)
+	r.state.Apply(entries)
+	for _, e := range entries {
+		r.unapplied.remove(e) // only now that it is readable
+	}
+	r.applied = sequence
+	r.hashReached()
 }
 
 // uncount takes the log's entries from sequence on, none of them applied, out of

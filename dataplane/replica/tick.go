@@ -14,6 +14,9 @@ func (r *replica) tick() {
 		r.unbar()
 		r.watchMembers()
 		r.considerChange()
+		if r.role == Serving {
+			r.checkHashes()
+		}
 	case Idle:
 		r.tryRelease()
 	case Secondary, Learner:

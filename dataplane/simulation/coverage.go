@@ -35,6 +35,7 @@ const (
 	faultLeave
 	faultLostCopy
 	faultShortage
+	faultDivergence
 	faultDisaster
 	sent
 	sentProbes
@@ -102,13 +103,16 @@ const (
 	answeredKeyReused
 	expiredValues
 	handedOver
+	hashesEqual
+	hashesDiffer
+	copiesExpelled
 	repaired
 	counters
 )
 
 var counterNames = [counters]string{
 	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "splits", "connections reset",
-	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "nodes told to leave", "lost copies", "nodes short of memory or disk", "in-sync copies all lost",
+	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "nodes told to leave", "lost copies", "nodes short of memory or disk", "copies that differ", "in-sync copies all lost",
 	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
 	"messages lost", "messages lost to cuts", "messages repeated", "beacons lost", "beacons late", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
@@ -118,7 +122,7 @@ var counterNames = [counters]string{
 	"calls", "forwarded", "reads past the executor", "reads at a secondary", "reads of dirty keys", "reads past the executor refused",
 	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired", "answers of a shortage",
 	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration",
-	"calls that repeat another", "idempotency keys reused by mistake", "answers given again", "answers 409", "answers 422", "values expired", "nodes that left in good order", "schedules repaired whole",
+	"calls that repeat another", "idempotency keys reused by mistake", "answers given again", "answers 409", "answers 422", "values expired", "nodes that left in good order", "hash checks", "hash checks that found a difference", "copies expelled", "schedules repaired whole",
 }
 
 // Coverage counts what schedules met.
@@ -205,7 +209,8 @@ func (c *Coverage) message(m *replica.Message) {
 		c[sentRefusals]++
 	case replica.Release:
 		c[sentReleases]++
-	case replica.ProbeReply, replica.Append, replica.Ack, replica.BeaconMessage, replica.BeaconReply:
+	case replica.ProbeReply, replica.Append, replica.Ack, replica.BeaconMessage, replica.BeaconReply,
+		replica.HashCheck, replica.HashReply, replica.Expel:
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 	lostCopy
 	disaster
 	shortage
+	divergence
 	faultKinds
 )
 
@@ -167,6 +168,8 @@ func (w *world) fault() {
 		w.disaster()
 	case lostCopy:
 		w.loseCopy(n)
+	case divergence:
+		w.diverge(n)
 	case leave:
 		n.leave()
 	case movePrimary, falseSuspicion:

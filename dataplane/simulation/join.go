@@ -134,7 +134,7 @@ func (p *process) report() liveness.Report {
 	}
 	now := p.now()
 	p.group.Statuses(func(s replica.Status) {
-		if s.Void && !p.n.w.profile.unsafe { // nothing here damages a disk
+		if s.Void && !p.n.w.profile.unsafe && p.n.disk.copies[s.Partition].twist == 0 { // nothing else damages a copy
 			w := p.n.w
 			w.fail("%s takes its copy for useless: %s", p.n.id, w.describePartition(s.Partition))
 		}

@@ -206,6 +206,9 @@ func (p *process) drain() {
 	for _, o := range out.Snapshots {
 		p.sendSnapshot(o)
 	}
+	for _, f := range out.Findings {
+		p.found(f)
+	}
 	w.checkServing(p)
 }
 
@@ -355,6 +358,7 @@ var kindNames = map[replica.MessageKind]string{
 	replica.Probe: "probe", replica.ProbeReply: "probe reply", replica.Fetch: "fetch", replica.FetchReply: "fetch reply",
 	replica.Append: "append", replica.Ack: "ack", replica.Reject: "reject", replica.Refuse: "refuse", replica.Release: "release",
 	replica.BeaconMessage: "beacon", replica.BeaconReply: "beacon reply",
+	replica.HashCheck: "hash check", replica.HashReply: "hash reply", replica.Expel: "expel",
 }
 
 var entryNames = map[entry.Kind]string{entry.Marker: "marker", entry.Put: "put", entry.Delete: "delete"}

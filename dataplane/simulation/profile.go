@@ -108,4 +108,5 @@ func (w *world) drawProfile() {
 		w.settings.ExpectNodes = rf
 	}
 	w.timings = replica.DefaultTimings()
+	w.timings.HashCheck = time.Duration(oneOf(1, 3) * float64(time.Second))
 }

@@ -79,6 +79,7 @@ func (p *process) install(meta replica.SnapshotMeta, image *table) {
 	p.n.disk.installed(meta.Partition)
 	c.file = image
 	c.log = nil
+	c.twist = 0
 	c.agrees = min(c.agrees, meta.Applied.Sequence)
 	w.coverage[snapshotInstalled]++
 	w.logf("%s has a snapshot of %s at %d/%d", p.n.id, meta.Partition, meta.Applied.Sequence, meta.Applied.Epoch)

@@ -57,6 +57,9 @@ type remembered struct {
 
 var _ replica.State = (*table)(nil)
 
+// Hash implements replica.State.
+func (t *table) Hash() uint64 { return t.hash ^ t.owner.n.disk.copies[t.id].twist }
+
 // clone copies the table for another owner, or none.
 func (t *table) clone(owner *process) *table {
 	c := *t

@@ -127,6 +127,12 @@ func (t *Table) Applied() (at entry.Position, hash uint64) {
 	return t.applied, t.hash
 }
 
+// Hash implements replica.State.
+func (t *Table) Hash() uint64 {
+	_, hash := t.Applied()
+	return hash
+}
+
 // Logged returns the logged time of the last entry applied.
 func (t *Table) Logged() entry.LoggedTime {
 	t.mu.RLock()

@@ -104,7 +104,7 @@ func drawDuration(t *rapid.T) time.Duration {
 
 func drawMessage(t *rapid.T) replica.Message {
 	m := replica.Message{
-		Kind:      replica.MessageKind(rapid.IntRange(int(replica.Probe), int(replica.BeaconReply)).Draw(t, "kind")),
+		Kind:      replica.MessageKind(rapid.IntRange(int(replica.Probe), replica.Kinds-1).Draw(t, "kind")),
 		Partition: drawPartition(t), Epoch: drawEpoch(t), Configuration: maybeConfiguration(t),
 		First: rapid.Uint64().Draw(t, "first"), Committed: rapid.Uint64().Draw(t, "committed"),
 		Mismatch: rapid.Bool().Draw(t, "mismatch"), Entries: drawList(t, 5, drawEntry),
@@ -113,6 +113,8 @@ func drawMessage(t *rapid.T) replica.Message {
 		m.Previous, m.Last = drawPosition(t), drawPosition(t)
 	}
 	switch m.Kind {
+	case replica.HashReply:
+		m.Hash = rapid.Uint64().Draw(t, "hash")
 	case replica.BeaconMessage:
 		m.Beacon = &replica.Beacon{
 			ID: rapid.Uint64().Draw(t, "ID"), Lease: drawDuration(t), Answers: rapid.Uint64().Draw(t, "answers"),

@@ -55,6 +55,9 @@ func AppendMessage(dst []byte, m *replica.Message) []byte {
 	if flags&hasEntries != 0 {
 		dst = appendEntries(dst, m.Entries)
 	}
+	if m.Kind == replica.HashReply {
+		dst = binary.LittleEndian.AppendUint64(dst, m.Hash)
+	}
 	switch {
 	case beacon:
 		dst = appendBeacon(dst, m.Beacon)
@@ -83,7 +86,7 @@ func appendEntries(dst []byte, entries []*entry.Entry) []byte {
 func DecodeMessage(b []byte) (m replica.Message, rest []byte, err error) {
 	d := newDecoder("message", b)
 	m.Kind = replica.MessageKind(d.byte("kind"))
-	if m.Kind < replica.Probe || m.Kind > replica.BeaconReply {
+	if m.Kind < replica.Probe || int(m.Kind) >= replica.Kinds {
 		d.fail("kind")
 	}
 	flags := d.flags(0xff)
@@ -106,6 +109,9 @@ func DecodeMessage(b []byte) (m replica.Message, rest []byte, err error) {
 	m.Mismatch = flags&hasMismatch != 0
 	if flags&hasEntries != 0 {
 		m.Entries = d.entries()
+	}
+	if m.Kind == replica.HashReply {
+		m.Hash = d.uint64("hash")
 	}
 	if flags&hasBeacon != 0 {
 		switch m.Kind {

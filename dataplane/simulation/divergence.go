@@ -1,0 +1,70 @@
+package simulation
+
+import (
+	"slices"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// diverge gives a copy a rolling hash that is not the others', as if it had
+// applied something else. What it holds stays right, so that the checker can
+// tell whether getting rid of it loses anything. One copy of a partition at a
+// time, and only where another disk holds everything.
+func (w *world) diverge(n *node) {
+	id := w.pick(w.settings.Partitions)
+	if !n.up || !n.disk.copies[id].exists || !w.mayWipe(n) {
+		return
+	}
+	for _, other := range w.nodes {
+		if other.disk.copies[id].twist != 0 {
+			return
+		}
+	}
+	w.coverage[faultDivergence]++
+	n.disk.copies[id].twist = w.random.Uint64() | 1
+	w.logf("%s has a copy of %s that differs", n.id, partition.ID(id))
+}
+
+// found acts on what a check of the hashes came to, as the node's driver does: a
+// copy that is expelled is put aside, and the node starts again without it.
+func (p *process) found(f replica.Finding) {
+	w, n := p.n.w, p.n
+	w.logf("%s finds %d about %s at %d, %d compared, expels %q", n.id, f.Kind, f.Partition, f.Sequence, f.Compared, f.Expels)
+	switch f.Kind {
+	case replica.HashesEqual:
+		w.coverage[hashesEqual]++
+	case replica.HashesDiffer:
+		w.coverage[hashesDiffer]++
+		if !w.differs(f.Partition) {
+			w.fail("%s finds that copies of %s differ, and none does", n.id, f.Partition)
+		}
+	case replica.Expelled:
+		w.coverage[copiesExpelled]++
+		c := &n.disk.copies[f.Partition]
+		if c.twist == 0 {
+			w.fail("%s is made to give up a copy of %s that is right", n.id, f.Partition)
+			return
+		}
+		boot := n.boot
+		w.after(w.between(0, 200*time.Millisecond), func() {
+			if !n.up || n.boot != boot {
+				return // it has fallen meanwhile; the mark on disk says the same at its next start
+			}
+			n.crash(false)
+			w.wiped = append(w.wiped, &disk{w: w, copies: slices.Clone(n.disk.copies)})
+			n.disk.copies[f.Partition] = diskCopy{lost: true}
+			w.restart(n, w.between(10*time.Millisecond, time.Second))
+		})
+	}
+}
+
+// differs reports whether some copy of the partition has, or lately had, another
+// hash.
+func (w *world) differs(id partition.ID) bool {
+	if slices.ContainsFunc(w.nodes, func(n *node) bool { return n.disk.copies[id].twist != 0 }) {
+		return true
+	}
+	return slices.ContainsFunc(w.wiped, func(d *disk) bool { return d.copies[id].twist != 0 })
+}
