@@ -27,7 +27,7 @@ func start(ctx context.Context, c Config, join func(context.Context, client.Conf
 		return nil, fmt.Errorf("node configuration: %w", err)
 	}
 	n := &Node{
-		cfg: c, joined: &membership{}, started: make(chan struct{}), stop: make(chan struct{}), done: make(chan struct{}),
+		cfg: c, joined: &membership{}, started: make(chan struct{}), again: make(chan struct{}), suspects: make(suspects, 16), stop: make(chan struct{}), done: make(chan struct{}),
 		registered: &registration{to: c.Registerer},
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -56,10 +56,8 @@ func (n *Node) openStorage(context.Context) error {
 		MemoryTable: n.cfg.MemoryTable, LogRetention: n.cfg.LogRetention,
 		ReserveDisk: n.cfg.DiskReserve, ResumeDisk: n.cfg.DiskResume, FreeSpace: n.cfg.FreeSpace,
 		Logger: n.cfg.Logger, Registerer: n.cfg.Registerer,
-		Failed: n.fail,
-		Damaged: func(id partition.ID, err error) {
-			n.cfg.Logger.Error("a partition's file is damaged", slog.String("partition", id.String()), slog.Any("err", err))
-		},
+		Failed:  n.fail,
+		Damaged: n.damaged, ScrubRate: n.cfg.ScrubRate,
 	})
 	if err != nil {
 		return fmt.Errorf("open %s: %w", n.cfg.DataDir, err)
@@ -246,6 +244,7 @@ func (n *Node) startReplicas(context.Context) error {
 	for _, e := range n.executors {
 		n.running.Go(func() { e.run(n.stop) })
 	}
+	n.running.Go(n.putAside)
 	// From here on hellos are accepted, and maps acted on.
 	n.joined.joined.Store(&joined{id: j.client.ClusterID(), client: j.client})
 	n.joined.start(n.follow)
@@ -259,7 +258,7 @@ func (n *Node) startReplicas(context.Context) error {
 func (n *Node) newExecutor() *executor {
 	e := newExecutor(n.cfg.InboxBytes, &outlet{
 		write: n.storage.Append, peers: n.peers, metrics: n.metrics,
-		propose: n.joined.joined.Load().client.Propose, snapshots: n.sending.order,
+		propose: n.joined.joined.Load().client.Propose, snapshots: n.sending.order, findings: n.found,
 		frames: map[partition.NodeID]*frames{},
 	})
 	e.install, e.shortage = n.slots.install, n.shortage

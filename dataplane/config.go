@@ -32,6 +32,7 @@ const (
 	DefaultInboxBytes  = 64 << 20
 	DefaultDiskReserve = 512 << 20
 	DefaultExpiryRate  = 4000
+	DefaultScrubRate   = 2 << 20
 )
 
 // Config is what a node is started with. Zero fields take their defaults.
@@ -61,6 +62,9 @@ type Config struct {
 	// ExpiryRate is how many values with a TTL are removed a second, at most,
 	// once they have ended and nobody has read them.
 	ExpiryRate int
+	// ScrubRate is how many bytes a second of what is stored are read and checked
+	// for their own sake; below zero: none.
+	ScrubRate int64
 	// FreeSpace returns what is free on the disk of a directory, in bytes; nil
 	// asks the file system.
 	FreeSpace func(dir string) (int64, error)
@@ -97,6 +101,7 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.DiskReserve, DefaultDiskReserve)
 	setDefault(&c.DiskResume, c.DiskReserve+c.DiskReserve/4)
 	setDefault(&c.ExpiryRate, DefaultExpiryRate)
+	setDefault(&c.ScrubRate, DefaultScrubRate)
 	c.Limits = c.Limits.WithDefaults()
 	// One for two processors: fewer executors do more at a time, and the rest of
 	// a node takes several times the processor time that they do.

@@ -170,7 +170,7 @@ func (e *executor) drain() {
 			e.answer(t, &l.output.Answers[i])
 		}
 		e.answered.Add(uint64(len(l.output.Answers)))
-		e.out.rest(l.output.Proposals, l.output.Snapshots)
+		e.out.rest(&l.output)
 		clear(l.output.Messages)
 		clear(l.output.Answers)
 	}

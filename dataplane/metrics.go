@@ -18,7 +18,9 @@ type metrics struct {
 	forwarded      prometheus.Counter
 	takeOvers      prometheus.Counter
 	reads          [readResults]prometheus.Counter // of this node's own clients
-	snapshots      *prometheus.CounterVec          // direction, outcome
+	hashChecks     [hashResults]prometheus.Counter
+	setAside       prometheus.Counter
+	snapshots      *prometheus.CounterVec // direction, outcome
 }
 
 var kindNames = [...]string{
@@ -38,6 +40,15 @@ const (
 )
 
 var refusalNames = [refusals]string{"inbox", "link", "memory", "disk"}
+
+// What comparisons of rolling hashes come to.
+const (
+	hashesEqual = iota
+	hashesDiffer
+	hashResults
+)
+
+var hashResultNames = [hashResults]string{"equal", "different"}
 
 // registration collects what a node registers, to take it back when it closes.
 type registration struct {
@@ -85,6 +96,7 @@ func newMetrics(r *registration) *metrics {
 		dropped:   r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
 		forwarded: r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
 		takeOvers: r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
+		setAside:  r.counter("copies_set_aside_total", "Copies put aside because they did not hold what they should; they are made anew."),
 		snapshots: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "holdfast", Name: "snapshots_total", Help: "Partition snapshots, by direction and outcome.",
 		}, []string{"direction", "outcome"}),
@@ -99,6 +111,14 @@ func newMetrics(r *registration) *metrics {
 	r.add(reads)
 	for result, way := range [readResults]string{readLocal: "local", readDirty: "dirty", readTTL: "ttl", readElsewhere: "forwarded"} {
 		m.reads[result] = reads.WithLabelValues(way)
+	}
+	checks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "holdfast", Name: "hash_checks_total",
+		Help: "Comparisons of the rolling hashes of a partition's replicas by their primary, by result: equal, or different.",
+	}, []string{"result"})
+	r.add(checks)
+	for result, name := range hashResultNames {
+		m.hashChecks[result] = checks.WithLabelValues(name)
 	}
 	for cause, name := range refusalNames {
 		m.refused[cause] = refused.WithLabelValues(name)

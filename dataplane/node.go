@@ -44,6 +44,8 @@ type Node struct {
 	leaving   atomic.Bool   // Leave has begun
 	released  atomic.Bool   // its grants are back: the heartbeats may say that it leaves
 	started   chan struct{} // closed with the first ready
+	suspects  suspects
+	again     chan struct{}
 
 	ctx     context.Context // ends when the node closes
 	cancel  context.CancelFunc

@@ -32,6 +32,7 @@ type outlet struct {
 	peers     *peers
 	propose   func(partition.Change)
 	snapshots func(replica.SnapshotOrder)
+	findings  func(replica.Finding)
 	metrics   *metrics
 
 	frames map[partition.NodeID]*frames
@@ -113,11 +114,14 @@ func (o *outlet) transmit(to partition.NodeID, c class, rank transport.Rank, fra
 }
 
 // rest carries out what is neither a record nor a message nor an answer.
-func (o *outlet) rest(proposals []partition.Change, snapshots []replica.SnapshotOrder) {
-	for _, p := range proposals {
+func (o *outlet) rest(of *replica.Output) {
+	for _, f := range of.Findings {
+		o.findings(f)
+	}
+	for _, p := range of.Proposals {
 		o.propose(p)
 	}
-	for _, s := range snapshots {
+	for _, s := range of.Snapshots {
 		o.snapshots(s)
 	}
 }

@@ -61,6 +61,9 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) (err error) {
 	return err
 }
 
+// devLeave is how long a node hands over before it starts again of itself.
+const devLeave = 10 * time.Second
+
 // devCluster is the processes of a cluster, as parts of this one.
 type devCluster struct {
 	plan   *devPlan
@@ -69,7 +72,7 @@ type devCluster struct {
 	fail   context.CancelCauseFunc
 
 	coordinators []*coordinator.Coordinator
-	nodes        []*dataplane.Node
+	nodes        []*keptNode
 }
 
 func (d *devCluster) start(ctx context.Context) error {
@@ -93,16 +96,16 @@ func (d *devCluster) start(ctx context.Context) error {
 		d.coordinators = append(d.coordinators, running)
 	}
 	// A node's start waits for the others: all of them start at the same time.
-	nodes, errs := make([]*dataplane.Node, len(d.plan.Nodes)), make([]error, len(d.plan.Nodes))
+	nodes, errs := make([]*keptNode, len(d.plan.Nodes)), make([]error, len(d.plan.Nodes))
 	var starting sync.WaitGroup
 	for i, one := range d.plan.Nodes {
 		starting.Go(func() {
 			registry := newRegistry()
-			nodes[i], errs[i] = dataplane.Start(ctx, dataplane.Config{
+			nodes[i], errs[i] = keepNode(ctx, dataplane.Config{
 				NodeID: partition.NodeID(one.Name), DataDir: filepath.Join(d.dir, one.Name), HTTPAddr: one.HTTP, PeerAddr: one.Peer,
 				Coordinators: peers, Registerer: registry, Gatherer: registry, Logger: d.logger.With("node", one.Name),
 				Failed: func(err error) { d.fail(fmt.Errorf("node %s: %w", one.Name, err)) },
-			}.WithDefaults())
+			}.WithDefaults(), devLeave)
 			if errs[i] != nil {
 				errs[i] = fmt.Errorf("node %s: %w", one.Name, errs[i])
 			}

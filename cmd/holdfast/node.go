@@ -27,6 +27,7 @@ type nodeCommand struct {
 	DiskResume   size `help:"Free disk space from which on PUTs are taken again. Default: 5/4 of the reserve."`
 
 	ExpiryRate   int           `default:"4000" help:"How many values that have ended, and that nobody reads, are removed a second."`
+	ScrubRate    size          `default:"2MiB" help:"How much of what is stored is read and checked a second, for its own sake."`
 	LeaveTimeout time.Duration `default:"10s" help:"How long a node that is told to end waits for others to take over; 0: not at all."`
 
 	addressFlags
@@ -54,7 +55,7 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 		Coordinators: c.Coordinators, Zone: c.Zone,
 		MemoryTable: int64(c.MemoryTable), LogRetention: int64(c.LogRetention),
 		InboxBytes: int64(c.InboxMemory), Limits: gateway.Limits{Bodies: int64(c.BodyMemory)},
-		DiskReserve: int64(c.DiskReserve), DiskResume: int64(c.DiskResume), ExpiryRate: c.ExpiryRate,
+		DiskReserve: int64(c.DiskReserve), DiskResume: int64(c.DiskResume), ExpiryRate: c.ExpiryRate, ScrubRate: int64(c.ScrubRate),
 		Registerer: registry, Gatherer: registry, Logger: c.logger(t.err),
 		Failed: func(err error) { fail(err) },
 	}.WithDefaults()
@@ -67,7 +68,7 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 	garbage.Go(func() { tuneGarbage(tuning) })
 	defer garbage.Wait()
 	defer tuned()
-	node, err := dataplane.Start(ctx, config)
+	node, err := keepNode(ctx, config, c.LeaveTimeout)
 	if err != nil {
 		if told.Err() != nil {
 			return nil

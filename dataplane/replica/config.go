@@ -129,6 +129,9 @@ func (c *Config) setDefaults() {
 	if c.Timings == (Timings{}) {
 		c.Timings = DefaultTimings()
 	}
+	if c.Timings.HashCheck == 0 {
+		c.Timings.HashCheck = DefaultTimings().HashCheck
+	}
 	if c.MaxAppendBytes == 0 {
 		c.MaxAppendBytes = 1 << 20
 	}

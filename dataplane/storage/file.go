@@ -149,9 +149,9 @@ func (f *file) view(read func(tx *bbolt.Tx) error) error {
 // lookup returns the version of a key's value.
 func (f *file) lookup(key []byte) (version entry.Version, found bool, err error) {
 	err = f.view(func(tx *bbolt.Tx) error {
-		stored := tx.Bucket(dataBucket).Get(key)
-		if stored == nil {
-			return nil
+		stored, err := find(tx, key)
+		if stored == nil || err != nil {
+			return err
 		}
 		found = true
 		version, err = storedVersion(key, stored)
@@ -163,9 +163,9 @@ func (f *file) lookup(key []byte) (version entry.Version, found bool, err error)
 // get returns a copy of a key's value too.
 func (f *file) get(key []byte) (value []byte, version entry.Version, found bool, err error) {
 	err = f.view(func(tx *bbolt.Tx) error {
-		stored := tx.Bucket(dataBucket).Get(key)
-		if stored == nil {
-			return nil
+		stored, err := find(tx, key)
+		if stored == nil || err != nil {
+			return err
 		}
 		found = true
 		value, version, err = storedValue(key, stored)
@@ -173,6 +173,36 @@ func (f *file) get(key []byte) (value []byte, version entry.Version, found bool,
 		return err
 	})
 	return value, version, found && err == nil, err
+}
+
+// find returns what is stored under a key, nil if there is nothing. That there
+// is nothing is believed only where the keys on both sides are in order and
+// whole: a key in a page that was damaged would not be found, and neither would
+// those that a search passes by on its way past one. Where a single key of a
+// leaf or a branch is wrong, it is the one on the left or the right, or these
+// are out of order.
+func find(tx *bbolt.Tx, key []byte) ([]byte, error) {
+	c := tx.Bucket(dataBucket).Cursor()
+	k, stored := c.Seek(key)
+	if bytes.Equal(k, key) && k != nil {
+		return stored, nil
+	}
+	before := c.Prev
+	if k == nil {
+		before = c.Last
+	} else if _, err := storedVersion(k, stored); err != nil {
+		return nil, fmt.Errorf("on the way to key %q: %w", key, err)
+	}
+	left, stored := before()
+	if left != nil {
+		if _, err := storedVersion(left, stored); err != nil {
+			return nil, fmt.Errorf("on the way to key %q: %w", key, err)
+		}
+	}
+	if left != nil && bytes.Compare(left, key) >= 0 || k != nil && bytes.Compare(k, key) < 0 {
+		return nil, fmt.Errorf("%w: key %q would stand between %q and %q", ErrDamaged, key, left, k)
+	}
+	return nil, nil
 }
 
 // loadRequests reads the remembered requests.

@@ -218,3 +218,10 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		}
 	}
 }
+
+// stoppedTimer is one that only Reset starts.
+func (f *fixture) stoppedTimer() *time.Timer {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return timer
+}

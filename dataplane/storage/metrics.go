@@ -9,16 +9,18 @@ import (
 
 // metrics are what the engine shows of itself. Sizes are bytes, times seconds.
 type metrics struct {
-	commits    prometheus.Counter
-	records    prometheus.Histogram
-	written    prometheus.Counter
-	fsync      prometheus.Histogram
-	logBytes   prometheus.Gauge
-	flushes    prometheus.Counter
-	flush      prometheus.Histogram
-	flushed    prometheus.Counter
-	collectors []prometheus.Collector
-	from       prometheus.Registerer
+	commits                              prometheus.Counter
+	records                              prometheus.Histogram
+	written                              prometheus.Counter
+	fsync                                prometheus.Histogram
+	logBytes                             prometheus.Gauge
+	flushes                              prometheus.Counter
+	flush                                prometheus.Histogram
+	flushed                              prometheus.Counter
+	scrubBytes, scrubFaults, scrubPasses prometheus.Counter
+	scrubPass                            prometheus.Gauge
+	collectors                           []prometheus.Collector
+	from                                 prometheus.Registerer
 }
 
 func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
@@ -42,7 +44,12 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
 		flush:    histogram("flush_seconds", "Writing and syncing one table to its file.", seconds),
 		flushed:  prometheus.NewCounter(prometheus.CounterOpts(opts("flushed_keys_total", "Keys written to partition files."))),
 	}
+	m.scrubBytes = prometheus.NewCounter(prometheus.CounterOpts(opts("scrubbed_bytes_total", "Bytes of stored values that were read and checked for their own sake.")))
+	m.scrubFaults = prometheus.NewCounter(prometheus.CounterOpts(opts("scrub_faults_total", "Partition files that were found damaged by that.")))
+	m.scrubPasses = prometheus.NewCounter(prometheus.CounterOpts(opts("scrub_passes_total", "Times that all files were checked.")))
+	m.scrubPass = prometheus.NewGauge(prometheus.GaugeOpts(opts("scrub_pass_seconds", "How long the last of these took.")))
 	m.collectors = []prometheus.Collector{
+		m.scrubBytes, m.scrubFaults, m.scrubPasses, m.scrubPass,
 		m.commits, m.records, m.written, m.fsync, m.logBytes, m.flushes, m.flush, m.flushed,
 	}
 	for _, g := range []struct {
@@ -82,6 +89,11 @@ func (m *metrics) flushDone(keys int, took time.Duration) {
 	m.flushes.Inc()
 	m.flushed.Add(float64(keys))
 	m.flush.Observe(took.Seconds())
+}
+
+func (m *metrics) scrubbed(took time.Duration) {
+	m.scrubPasses.Inc()
+	m.scrubPass.Set(took.Seconds())
 }
 
 // unregister lets another engine register in the same place.

@@ -41,6 +41,10 @@ func Open(o Options) (*Engine, error) {
 	e.tasks.Go(e.writer.run)
 	e.tasks.Go(e.flusher.run)
 	e.tasks.Go(func() { e.watchSpace(e.flusher.quit) })
+	if o.ScrubRate > 0 {
+		scrub := scrubber{e: e, rate: o.ScrubRate, quit: e.flusher.quit}
+		e.tasks.Go(scrub.run)
+	}
 	return e, nil
 }
 
@@ -140,6 +144,13 @@ func (e *Engine) settleCopy(c copyFacts, s *slot, l *copyLog, files *foundFiles)
 		e.retention.forget(c.partition)
 		files.keep(c.partition)
 		return nil
+	}
+	reason, err := e.setAside(c)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		return lose(fmt.Errorf("%w: %s", ErrDamaged, reason))
 	}
 	found, err := files.take(e.partitionsDir(), c)
 	if err != nil {

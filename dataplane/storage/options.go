@@ -18,6 +18,7 @@ type Options struct {
 	LogRetention int64 // bytes of log beyond which tables are flushed so that it can be cut; default 256 MiB
 	SegmentSize  int   // bytes of one log file; default 32 MiB
 	ReserveDisk  int64 // bytes of free disk below which DiskFull says so; default 512 MiB
+	ScrubRate    int64 // bytes of stored values checked a second; default 2 MiB; below zero: none
 	ResumeDisk   int64 // bytes of free disk above which it no longer does; default 5/4 of ReserveDisk
 
 	// FreeSpace returns what is free on the disk of a directory, in bytes.
@@ -43,6 +44,7 @@ const (
 	defaultLogRetention = 256 << 20
 	defaultSegmentSize  = 32 << 20
 	defaultReserveDisk  = 512 << 20
+	defaultScrubRate    = 2 << 20
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -74,6 +76,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.ResumeDisk < o.ReserveDisk {
 		faults = append(faults, fmt.Errorf("disk resume of %d bytes is below the reserve of %d", o.ResumeDisk, o.ReserveDisk))
+	}
+	if o.ScrubRate == 0 {
+		o.ScrubRate = defaultScrubRate
 	}
 	if o.FreeSpace == nil {
 		o.FreeSpace = freeSpace

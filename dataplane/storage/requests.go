@@ -136,6 +136,15 @@ func (s *session) encode(origin partition.StoreID) []byte {
 	return seal(b, 0)[8:]
 }
 
+// checkSession checks a stored session.
+func checkSession(key, b []byte) error {
+	if len(key) != 8 {
+		return fmt.Errorf("%w: origin of %d bytes", ErrDamaged, len(key))
+	}
+	_, err := decodeSession(partition.StoreID(binary.BigEndian.Uint64(key)), b)
+	return err
+}
+
 func decodeSession(origin partition.StoreID, b []byte) (*session, error) {
 	what := fmt.Sprintf("remembered requests of store %s", origin)
 	body, err := unseal(append(binary.LittleEndian.AppendUint64(nil, uint64(origin)), b...), what)

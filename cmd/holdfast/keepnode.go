@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane"
+)
+
+// keptNode is a data node that is started again, in this process, when it asks
+// for it.
+type keptNode struct {
+	config dataplane.Config
+	leave  time.Duration // for handing over before it starts again
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	mu   sync.Mutex
+	node *dataplane.Node // nil while it starts again
+}
+
+// keepNode starts a node. ctx bounds its first start; Close ends it.
+func keepNode(ctx context.Context, config dataplane.Config, leave time.Duration) (*keptNode, error) {
+	node, err := dataplane.Start(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	k := &keptNode{config: config, leave: leave, node: node, ended: make(chan struct{})}
+	k.ctx, k.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	go k.keep(node)
+	return k, nil
+}
+
+// keep waits for the node to ask, until the context ends.
+func (k *keptNode) keep(node *dataplane.Node) {
+	defer close(k.ended)
+	for {
+		select {
+		case <-k.ctx.Done():
+			return
+		case <-node.Again():
+		}
+		leaving, cancel := context.WithTimeout(k.ctx, k.leave)
+		node.Leave(leaving)
+		cancel()
+		if k.ctx.Err() != nil {
+			return
+		}
+		k.mu.Lock()
+		k.node = nil
+		k.mu.Unlock()
+		again, err := (*dataplane.Node)(nil), node.Close()
+		if err == nil {
+			again, err = dataplane.Start(k.ctx, k.config)
+		}
+		if k.ctx.Err() == nil && err != nil {
+			k.config.Failed(fmt.Errorf("start again: %w", err))
+		}
+		if err != nil {
+			return
+		}
+		k.mu.Lock()
+		k.node = again
+		k.mu.Unlock()
+		node = again
+	}
+}
+
+// current is the running node, nil while it starts again.
+func (k *keptNode) current() *dataplane.Node {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.node
+}
+
+// Leave hands over what the node does.
+func (k *keptNode) Leave(ctx context.Context) {
+	if node := k.current(); node != nil {
+		node.Leave(ctx)
+	}
+}
+
+// Close ends the node.
+func (k *keptNode) Close() error {
+	k.cancel()
+	<-k.ended
+	if node := k.current(); node != nil {
+		return node.Close()
+	}
+	return nil
+}

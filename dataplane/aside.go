@@ -1,0 +1,94 @@
+package dataplane
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// suspect is a copy of this node's that does not hold what it should.
+type suspect struct {
+	id     partition.ID
+	reason string
+}
+
+// Again is closed when the node should leave, be closed and started again: it
+// has put a copy aside that did not hold what it should, and the next start does
+// without it, so that it is made anew from the other replicas.
+func (n *Node) Again() <-chan struct{} { return n.again }
+
+// found counts and tells what a comparison of rolling hashes came to. It is
+// called on the executors' goroutines.
+func (n *Node) found(f replica.Finding) {
+	about := []any{slog.String("partition", f.Partition.String()), slog.Uint64("sequence", f.Sequence)}
+	switch f.Kind {
+	case replica.HashesEqual:
+		n.metrics.hashChecks[hashesEqual].Inc()
+	case replica.HashesDiffer:
+		n.metrics.hashChecks[hashesDiffer].Inc()
+		if f.Expels == "" {
+			n.cfg.Logger.Error("replicas of a partition differ, and which is right cannot be told or not be helped: compare them, and unsafe-recover from the right one", about...)
+			return
+		}
+		n.cfg.Logger.Error("replicas of a partition differ", append(about, slog.String("expelled", string(f.Expels)))...)
+	case replica.Expelled:
+		n.suspects.add(suspect{f.Partition, fmt.Sprintf("the rolling hash of its entries up to %d is not that of the other replicas", f.Sequence)})
+	}
+}
+
+// damaged is told by storage that a copy's file does not hold what was written.
+func (n *Node) damaged(id partition.ID, err error) {
+	n.cfg.Logger.Error("a partition's file is damaged", slog.String("partition", id.String()), slog.Any("err", err))
+	n.suspects.add(suspect{id, err.Error()})
+}
+
+// suspects are copies that wait to be put aside. Whoever finds one must not
+// wait for the disk.
+type suspects chan suspect
+
+// add does nothing where many wait already: the next check finds it again.
+func (s suspects) add(one suspect) {
+	select {
+	case s <- one:
+	default:
+	}
+}
+
+// putAside puts suspect copies aside until the node closes.
+func (n *Node) putAside() {
+	done := map[partition.ID]bool{}
+	for {
+		var s suspect
+		select {
+		case <-n.stop:
+			return
+		case s = <-n.suspects:
+		}
+		about := []any{slog.String("partition", s.id.String()), slog.String("reason", s.reason)}
+		switch {
+		case done[s.id]:
+			continue
+		case !n.dispensable(s.id):
+			n.cfg.Logger.Error("a copy that does not hold what it should is kept, for too few others are in sync", about...)
+			continue
+		}
+		if err := n.storage.SetAside(s.id, s.reason); err != nil {
+			n.cfg.Logger.Error("a copy could not be put aside", append(about, slog.Any("err", err))...)
+			continue
+		}
+		n.metrics.setAside.Inc()
+		n.cfg.Logger.Warn("a copy is put aside; the node starts again without it", about...)
+		if done[s.id] = true; len(done) == 1 {
+			close(n.again)
+		}
+	}
+}
+
+// dispensable reports whether enough other replicas of the partition are in sync.
+func (n *Node) dispensable(id partition.ID) bool {
+	m := n.joined.latest()
+	c, ok := m.Partition(id)
+	return ok && (!c.InSync(n.cfg.NodeID) || len(c.Replicas)-1 >= max(1, m.Settings.MinInSync))
+}
