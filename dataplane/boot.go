@@ -99,7 +99,7 @@ func (n *Node) serveHTTP(ctx context.Context) error {
 	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Backend: (*backend)(n), Limits: n.cfg.Limits, Logger: n.cfg.Logger,
-		Registerer: n.cfg.Registerer, Gatherer: n.cfg.Gatherer,
+		Registerer: n.registered, Gatherer: n.cfg.Gatherer,
 	})
 	if err != nil {
 		return errors.Join(err, n.http.Close())

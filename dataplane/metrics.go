@@ -50,7 +50,9 @@ const (
 
 var hashResultNames = [hashResults]string{"equal", "different"}
 
-// registration collects what a node registers, to take it back when it closes.
+// registration collects what a node and its parts register, to take it back when
+// it closes: it may start again in the same process. It is a
+// prometheus.Registerer.
 type registration struct {
 	to    prometheus.Registerer
 	done  []prometheus.Collector
@@ -58,14 +60,33 @@ type registration struct {
 }
 
 func (r *registration) add(c prometheus.Collector) {
+	r.fault = errors.Join(r.fault, r.Register(c))
+}
+
+// Register implements prometheus.Registerer.
+func (r *registration) Register(c prometheus.Collector) error {
 	if r.to == nil {
-		return
+		return nil
 	}
 	if err := r.to.Register(c); err != nil {
-		r.fault = errors.Join(r.fault, err)
-		return
+		return err
 	}
 	r.done = append(r.done, c)
+	return nil
+}
+
+// MustRegister implements prometheus.Registerer.
+func (r *registration) MustRegister(all ...prometheus.Collector) {
+	for _, c := range all {
+		if err := r.Register(c); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// Unregister implements prometheus.Registerer.
+func (r *registration) Unregister(c prometheus.Collector) bool {
+	return r.to != nil && r.to.Unregister(c)
 }
 
 func (r *registration) undo() {
