@@ -11,7 +11,7 @@ LDFLAGS   := -X main.version=$(VERSION)
 LINTER_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' .ci/go.mod)
 LINTER         := bin/tools/golangci-lint-$(LINTER_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: build run test unit-test simulation-test process-test bench memory chaos simulate lint fmt clean
+.PHONY: build run test unit-test simulation-test process-test bench memory chaos simulate rules lint fmt clean
 
 build: ## bin/holdfast
 	@mkdir -p bin
@@ -43,8 +43,11 @@ memory: build ## what a node holds under writes, and how soon it is back in sync
 chaos: build ## kill, pause, restart and wipe processes under load; is the history linearizable?
 	@scripts/chaos.sh $(CHAOS)
 
-simulate: ## as many seeds as wanted: make simulate SEEDS=10000
-	@go run ./scripts/simulate $(if $(SEEDS),-seeds $(SEEDS)) $(SIMULATE)
+simulate: ## as many seeds as wanted: make simulate SEEDS=10000, or MINUTES=10
+	@go run ./scripts/simulate $(if $(SEEDS),-seeds $(SEEDS)) $(if $(MINUTES),-minutes $(MINUTES)) $(SIMULATE)
+
+rules: ## leave each rule of the protocol out in turn: is it noticed, and how soon?
+	@go run ./scripts/simulate -rules $(RULES)
 
 lint: $(LINTER)
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

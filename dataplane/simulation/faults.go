@@ -38,36 +38,11 @@ const (
 	faultKinds
 )
 
-// faults lets bursts of faults come until the cluster is to heal.
-func (w *world) faults() {
-	if w.quiet {
-		return
-	}
-	gap := time.Duration(0)
-	for range 1 + w.pick(w.profile.burstSize) {
-		w.after(gap, func() {
-			if !w.quiet {
-				w.fault()
-			}
-		})
-		gap += w.around(w.profile.faultGap)
-	}
-	w.after(gap+w.around(w.profile.burstEvery), w.faults)
-}
-
-func (w *world) drawFault() int {
-	sum := 0.0
-	for _, x := range w.profile.weights {
-		sum += x
-	}
-	x := w.random.Float64() * sum
-	for kind, weight := range w.profile.weights {
-		if x < weight {
-			return kind
-		}
-		x -= weight
-	}
-	return pause
+var faultNames = [faultKinds]string{
+	"a pause", "a long pause", "a crash", "a power loss", "a wiped disk", "a one-way cut", "a two-way cut", "an isolation", "a split",
+	"reset connections", "a delay storm", "a change of the clock's rate", "a slow disk", "a change of leader", "a coordinator outage",
+	"a coordinator crash", "a crash of all nodes", "a primary moved without need", "a false suspicion", "a node that leaves", "a lost copy",
+	"the loss of all in sync", "shortage of memory or disk", "a copy that differs",
 }
 
 // victim is any node, with a liking for primaries, above all for those that are
@@ -97,9 +72,10 @@ func (w *world) duration(longest time.Duration) time.Duration {
 	return w.between(longest/20, longest)
 }
 
-func (w *world) fault() {
+func (w *world) fault(number int) {
 	n := w.victim()
 	kind := w.drawFault()
+	w.happened = append(w.happened, Fault{Number: number, At: time.Duration(w.now), What: faultNames[kind] + ", perhaps at " + string(n.id)})
 	switch kind {
 	case pause, longPause:
 		d := w.duration(900 * time.Millisecond)

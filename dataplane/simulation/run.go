@@ -1,7 +1,10 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,6 +24,8 @@ const (
 type Options struct {
 	Seed  uint64
 	Trace bool // keep the last events as text
+	// Keep are the numbers of the only faults that happen; nil: all of them.
+	Keep []int
 }
 
 // Result is what became of a schedule.
@@ -30,11 +35,22 @@ type Result struct {
 	Hash     uint64   // of everything that happened
 	Trace    []string // the last events, oldest first, where wanted
 	Coverage Coverage
+	Faults   []Fault // those that came, in order
+
+	kept []int
 }
 
 // Replay returns the command that runs the schedule again and shows it.
 func (r *Result) Replay() string {
-	return fmt.Sprintf("go run ./scripts/simulate -seed %d -trace", r.Seed)
+	command := fmt.Sprintf("go run ./scripts/simulate -seed %d -trace", r.Seed)
+	if r.kept == nil {
+		return command
+	}
+	list := make([]string, len(r.kept))
+	for i, n := range r.kept {
+		list[i] = strconv.Itoa(n)
+	}
+	return command + " -faults " + cmp.Or(strings.Join(list, ","), "none")
 }
 
 // Run runs one schedule: a cluster of the product's own state machines, its
@@ -43,7 +59,7 @@ func Run(o Options) Result { return run(o, nil) }
 
 // run is Run with a chance to change what the schedule is like.
 func run(o Options, adjust func(w *world)) Result {
-	w := newWorld(o.Seed, o.Trace, adjust)
+	w := newWorld(o, adjust)
 	w.begin()
 	end := instant(faultsEnd + w.peace + probing + time.Second)
 	for w.failure == "" && w.step(end) {
@@ -51,7 +67,10 @@ func run(o Options, adjust func(w *world)) Result {
 	if w.failure == "" {
 		w.checkEnd()
 	}
-	return Result{Seed: o.Seed, Failure: w.failure, Hash: w.trace.hash, Trace: w.trace.last(), Coverage: w.coverage}
+	return Result{
+		Seed: o.Seed, Failure: w.failure, Hash: w.trace.hash, Trace: w.trace.last(), Coverage: w.coverage,
+		Faults: w.happened, kept: o.Keep,
+	}
 }
 
 func (w *world) begin() {

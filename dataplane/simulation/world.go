@@ -13,6 +13,7 @@ import (
 // known to be true.
 type world struct {
 	*scheduler
+	planned
 	seed     uint64
 	profile  profile
 	settings partition.Settings
@@ -44,9 +45,9 @@ type world struct {
 	failure  string
 }
 
-func newWorld(seed uint64, text bool, adjust func(w *world)) *world {
-	w := &world{scheduler: newScheduler(seed), seed: seed, byRequest: map[entry.RequestID]*call{}}
-	w.trace.text = text
+func newWorld(o Options, adjust func(w *world)) *world {
+	w := &world{scheduler: newScheduler(o.Seed), planned: newPlanned(o.Seed, o.Keep), seed: o.Seed, byRequest: map[entry.RequestID]*call{}}
+	w.trace.text = o.Trace
 	w.drawProfile()
 	w.plan, w.peace = w.faults, settled
 	if adjust != nil {
@@ -67,7 +68,7 @@ func newWorld(seed uint64, text bool, adjust func(w *world)) *world {
 		name := fmt.Appendf(nil, "key-%d", i)
 		w.keys = append(w.keys, key{name: name, partition: partition.Of(name, w.settings.Partitions)})
 	}
-	w.logf("seed %d: %d nodes, %+v, %+v", seed, w.profile.nodes, w.settings, w.profile)
+	w.logf("seed %d: %d nodes, %+v, %+v", o.Seed, w.profile.nodes, w.settings, w.profile)
 	return w
 }
 

@@ -4,6 +4,8 @@
 //	go run ./scripts/simulate -seeds 2000
 //	go run ./scripts/simulate -minutes 10
 //	go run ./scripts/simulate -seed 77 -trace
+//	go run ./scripts/simulate -seed 77 -shrink
+//	go run ./scripts/simulate -rules
 package main
 
 import (
@@ -14,6 +16,8 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"time"
+
+	"github.com/holdfast-io/holdfast/dataplane/simulation"
 )
 
 func main() {
@@ -26,6 +30,8 @@ func main() {
 func run() error {
 	var (
 		one     = flag.Uint64("seed", 0, "run only the schedule of this seed")
+		faults  = flag.String("faults", "", "with -seed: the numbers of the only faults that happen, or none")
+		shrink  = flag.Bool("shrink", false, "with -seed: cut the schedule to the faults that it takes to fail")
 		trace   = flag.Bool("trace", false, "with -seed: print the last events")
 		lines   = flag.Int("lines", 300, "with -trace: how many events")
 		from    = flag.Uint64("from", 0, "first seed; default: drawn from the clock")
@@ -35,6 +41,8 @@ func run() error {
 		workers = flag.Int("workers", runtime.NumCPU(), "schedules at the same time")
 		table   = flag.Bool("rules", false, "break each rule of the protocol in turn, and see how soon it shows")
 		only    = flag.String("rule", "", "with -rules: only those that begin so")
+		raw     = flag.Bool("raw", false, "do not cut failing schedules to what they need")
+		tries   = flag.Int("tries", 5, "with -rules: how often, each with fresh seeds")
 		profile = flag.String("cpuprofile", "", "write a CPU profile there")
 	)
 	flag.Parse()
@@ -51,20 +59,33 @@ func run() error {
 		defer pprof.StopCPUProfile()
 	}
 	if *one != 0 {
-		return replay(*one, *trace, *lines)
+		keep, err := faultList(*faults)
+		if err != nil {
+			return err
+		}
+		o := simulation.Options{Seed: *one, Trace: *trace, Keep: keep}
+		if *shrink {
+			return shrinkOne(o)
+		}
+		return replay(o, *lines)
+	}
+	if *table && *count == 0 {
+		*count = 500
 	}
 	if *count == 0 && *minutes == 0 {
 		*minutes = 1
 	}
 	if *table {
-		return checkRules(*only, max(*count, 2000), *minutes)
+		c := rulesCheck{only: *only, seeds: *count, tries: *tries, result: os.Stdout}
+		return c.run()
 	}
 	if *from == 0 {
 		*from = uint64(time.Now().UnixNano())
 	}
 	s := search{
 		from: *from, count: *count, stop: *stop,
-		until: time.Duration(*minutes * float64(time.Minute)),
+		until:  time.Duration(*minutes * float64(time.Minute)),
+		shrink: !*raw,
 	}
 	return s.run(*workers)
 }

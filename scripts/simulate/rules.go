@@ -4,47 +4,139 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// checkRules builds the simulator once without each rule of the table, leaving
-// the sources alone, and counts the schedules until the rule's absence shows. It
-// tells whether the simulator could notice at all that a rule is broken.
-func checkRules(only string, seeds uint64, minutes float64) error {
-	dir, err := os.MkdirTemp("", "simulate-rules-")
-	if err != nil {
+// rulesCheck is how the table is gone through.
+type rulesCheck struct {
+	only   string // rules that begin so; empty: all
+	seeds  uint64 // most schedules of a try
+	tries  int    // each with fresh seeds
+	dir    string
+	result io.Writer
+}
+
+// run builds the simulator once without each rule of the table, leaving the
+// sources alone, and counts the schedules until the rule's absence shows. So it
+// tells whether the simulator could notice at all that a rule is broken. It
+// writes a table for people.
+func (c *rulesCheck) run() (err error) {
+	if c.dir, err = os.MkdirTemp("", "simulate-rules-"); err != nil {
 		return fmt.Errorf("check rules: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(c.dir)
+	fmt.Fprintf(c.result, "| left out | noticed in | median schedules | scenario |\n|---|---|---|---|\n")
 	unnoticed := 0
-	for _, r := range rules {
-		if only != "" && !strings.HasPrefix(r.name, only) {
+	for _, r := range append([]rule{{name: "(nothing: the control)"}}, rules...) {
+		if !strings.HasPrefix(r.name, c.only) {
 			continue
 		}
-		found, err := r.check(dir, seeds, minutes)
+		found, err := c.check(&r)
 		if err != nil {
 			return fmt.Errorf("check rule %s: %w", r.name, err)
 		}
-		if !strings.HasPrefix(found, "seed") {
+		fmt.Fprintln(c.result, found.row(&r, c.tries))
+		if found.unnoticed(&r, c.tries) {
 			unnoticed++
 		}
-		fmt.Printf("%-34s %s\n", r.name, found)
 	}
 	if unnoticed > 0 {
-		return fmt.Errorf("the absence of %d rules was not noticed", unnoticed)
+		return fmt.Errorf("the absence of %d rules was not noticed, or the control failed", unnoticed)
 	}
 	return nil
 }
 
-// check returns the first failure of schedules without the rule.
-func (r *rule) check(dir string, seeds uint64, minutes float64) (string, error) {
-	program := filepath.Join(dir, "simulate")
-	overlay := filepath.Join(dir, "overlay.json")
+// verdict is what became of a rule that was left out.
+type verdict struct {
+	schedules []int // until it was noticed, for each try that did
+	scenario  bool  // its scenario failed
+	simulated bool  // the simulator has what the rule is about
+}
+
+func (v *verdict) row(r *rule, tries int) string {
+	seeds, median, scenario := "not simulated", "", ""
+	if v.simulated {
+		seeds = fmt.Sprintf("%d of %d", len(v.schedules), tries)
+		if n := len(v.schedules); n > 0 {
+			slices.Sort(v.schedules)
+			median = strconv.Itoa(v.schedules[n/2])
+		}
+	}
+	switch {
+	case r.test.name == "":
+	case v.scenario:
+		scenario = "`" + r.test.name + "`"
+	default:
+		scenario = "`" + r.test.name + "` DOES NOT FAIL"
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s |", r.name, seeds, median, scenario)
+}
+
+// unnoticed reports whether the rule could be left out unseen: every try must
+// notice it, or its scenario.
+func (v *verdict) unnoticed(r *rule, tries int) bool {
+	if len(r.edits) == 0 {
+		return len(v.schedules) > 0
+	}
+	return len(v.schedules) < tries && !v.scenario
+}
+
+func (c *rulesCheck) check(r *rule) (v verdict, err error) {
+	overlay, err := r.overlay(c.dir)
+	if err != nil {
+		return v, err
+	}
+	if r.test.name != "" {
+		out, err := exec.Command("go", "test", "-overlay", overlay, "-run", "^"+r.test.name+"$", "./"+r.test.pkg).CombinedOutput()
+		if v.scenario = err != nil && strings.Contains(string(out), "--- FAIL"); err != nil && !v.scenario {
+			return v, fmt.Errorf("its scenario: %w\n%s", err, out)
+		}
+	}
+	for _, e := range r.edits {
+		v.simulated = v.simulated || !strings.HasPrefix(e.file, storageDir)
+	}
+	if v.simulated = v.simulated || len(r.edits) == 0; !v.simulated {
+		return v, nil
+	}
+	program := filepath.Join(c.dir, "simulate")
+	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", program, "./scripts/simulate").CombinedOutput(); err != nil {
+		return v, fmt.Errorf("build without it: %w\n%s", err, out)
+	}
+	for range c.tries {
+		if n := c.try(program); n > 0 {
+			v.schedules = append(v.schedules, n)
+		}
+	}
+	return v, nil
+}
+
+// try returns how many schedules it took to notice something, 0 if nothing was.
+func (c *rulesCheck) try(program string) int {
+	from := uint64(time.Now().UnixNano())
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	out, _ := exec.CommandContext(ctx, program, "-from", strconv.FormatUint(from, 10),
+		"-seeds", strconv.FormatUint(c.seeds, 10), "-stop", "1", "-raw").Output() // it fails where it finds something
+	first := 0
+	for line := range strings.Lines(string(out)) {
+		var seed uint64
+		if n, _ := fmt.Sscanf(line, "seed %d:", &seed); n == 1 && (first == 0 || int(seed-from)+1 < first) {
+			first = int(seed-from) + 1
+		}
+	}
+	return first
+}
+
+// overlay writes the sources without the rule, and returns the file that tells
+// the compiler of them.
+func (r *rule) overlay(dir string) (string, error) {
 	replace := map[string]string{}
 	for i, e := range r.edits {
 		source, err := filepath.Abs(e.file)
@@ -64,22 +156,8 @@ func (r *rule) check(dir string, seeds uint64, minutes float64) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(overlay, text, 0o600); err != nil {
-		return "", err
-	}
-	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", program, "./scripts/simulate").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build without it: %w\n%s", err, out)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration((minutes+1)*float64(time.Minute)))
-	defer cancel()
-	out, _ := exec.CommandContext(ctx, program, "-from", "1", "-seeds", strconv.FormatUint(seeds, 10),
-		"-minutes", fmt.Sprint(minutes), "-stop", "1").Output() // it fails where it finds something
-	for line := range strings.Lines(string(out)) {
-		if strings.HasPrefix(line, "seed ") {
-			return strings.TrimSpace(line), nil
-		}
-	}
-	return "not noticed: " + lastLine(string(out)), nil
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, text, 0o600)
 }
 
 // apply writes the source with the edit to another file, which has an earlier
@@ -97,9 +175,4 @@ func (e *edit) apply(source, broken string, again bool) error {
 		return fmt.Errorf("%s has the rule's text %d times, want once: the table is out of date: %q", e.file, n, e.old)
 	}
 	return os.WriteFile(broken, []byte(strings.Replace(string(text), e.old, e.new, 1)), 0o600)
-}
-
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return lines[len(lines)-1]
 }

@@ -13,6 +13,7 @@ type search struct {
 	from, count uint64        // count 0: no limit
 	until       time.Duration // 0: no limit
 	stop        int
+	shrink      bool // failing schedules, at once
 
 	mu       sync.Mutex
 	began    time.Time
@@ -61,6 +62,10 @@ func (s *search) report(r simulation.Result) {
 	if r.Failure != "" {
 		s.failures++
 		fmt.Printf("seed %d: %s\n  replay: %s\n", r.Seed, r.Failure, r.Replay())
+		if s.shrink {
+			small, _ := simulation.Shrink(simulation.Options{Seed: r.Seed})
+			fmt.Printf("  %d faults are enough: %s\n", len(small.Faults), small.Replay())
+		}
 	}
 	if time.Since(s.shown) > 10*time.Second {
 		s.shown = time.Now()
@@ -73,17 +78,4 @@ func (s *search) progress() {
 	took := time.Since(s.began)
 	fmt.Printf("%d schedules in %v (%.0f a minute), %d calls, %d writes acknowledged, %d faults, %d failures\n",
 		s.next, took.Round(time.Second), float64(s.next)/took.Minutes(), s.coverage.Calls(), s.coverage.Acknowledged(), s.coverage.Faults(), s.failures)
-}
-
-// replay runs one schedule and shows what happened.
-func replay(seed uint64, trace bool, lines int) error {
-	r := simulation.Run(simulation.Options{Seed: seed, Trace: trace})
-	for _, line := range r.Trace[max(0, len(r.Trace)-lines):] {
-		fmt.Println(line)
-	}
-	fmt.Printf("seed %d, hash %016x\n", seed, r.Hash)
-	if r.Failure != "" {
-		return fmt.Errorf("seed %d: %s", seed, r.Failure)
-	}
-	return nil
 }
