@@ -39,6 +39,7 @@ type diskCopy struct {
 	file    *table         // frozen
 	log     []*entry.Entry // without gaps; may begin before the file's end
 	agrees  uint64         // up to where it is known to hold the committed log
+	marked  bool           // to be lost at the next start
 	twist   uint64         // what its rolling hash is off by: its state stands for a wrong one
 }
 

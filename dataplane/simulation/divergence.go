@@ -8,6 +8,10 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
+// expelling is how much longer it takes until all is well where copies differ:
+// they are found by and by, and their nodes start again.
+const expelling = 5 * time.Second
+
 // diverge gives a copy a rolling hash that is not the others', as if it had
 // applied something else. What it holds stays right, so that the checker can
 // tell whether getting rid of it loses anything. One copy of a partition at a
@@ -47,16 +51,25 @@ func (p *process) found(f replica.Finding) {
 			w.fail("%s is made to give up a copy of %s that is right", n.id, f.Partition)
 			return
 		}
+		c.marked = true
 		boot := n.boot
 		w.after(w.between(0, 200*time.Millisecond), func() {
-			if !n.up || n.boot != boot {
-				return // it has fallen meanwhile; the mark on disk says the same at its next start
+			if n.up && n.boot == boot {
+				n.crash(false)
+				w.restart(n, w.between(10*time.Millisecond, time.Second))
 			}
-			n.crash(false)
-			w.wiped = append(w.wiped, &disk{w: w, copies: slices.Clone(n.disk.copies)})
-			n.disk.copies[f.Partition] = diskCopy{lost: true}
-			w.restart(n, w.between(10*time.Millisecond, time.Second))
 		})
+	}
+}
+
+// putAside makes the copies lost that were marked.
+func (n *node) putAside() {
+	w := n.w
+	for id := range n.disk.copies {
+		if n.disk.copies[id].marked {
+			w.wiped = append(w.wiped, &disk{w: w, copies: slices.Clone(n.disk.copies)})
+			n.disk.copies[id] = diskCopy{lost: true}
+		}
 	}
 }
 

@@ -124,6 +124,7 @@ func (n *node) crash(powerLoss bool) {
 	for _, q := range n.process.requests {
 		q.lostNode()
 	}
+	n.putAside()
 	w.lostPeer(n, powerLoss)
 	w.checkDisks(n)
 }

@@ -29,6 +29,7 @@ type truth struct {
 	chosen  partition.NodeID
 	lineage uint32
 	since   instant
+	asked   instant // when the operator last asked for one
 }
 
 // keyTruth is what happened to one key.

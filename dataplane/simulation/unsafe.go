@@ -8,6 +8,9 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
+// operatorPatience is how long the operator waits for a command to show.
+const operatorPatience = 5 * time.Second
+
 // disaster damages the copies of all that are in sync in a partition which has
 // another copy left, with or without everything.
 func (w *world) disaster() {
@@ -38,8 +41,14 @@ func (w *world) disaster() {
 	}
 }
 
-// recoverUnsafely is the operator's last resort: the copy with the longest log.
+// recoverUnsafely is the operator's last resort: the copy with the longest log. He
+// waits to see what became of it: of two at once, the second would choose again
+// what the first has made void, and nobody here would know what it should hold.
 func (w *world) recoverUnsafely(c *partition.Configuration) {
+	t := w.truth[c.ID]
+	if t.asked != 0 && w.now < t.asked.add(operatorPatience) {
+		return
+	}
 	var best *node
 	at := uint64(0)
 	for _, n := range w.nodes {
@@ -57,6 +66,7 @@ func (w *world) recoverUnsafely(c *partition.Configuration) {
 		}
 	}
 	if best != nil {
+		t.asked = w.now
 		w.raft.propose(state.UnsafeRecover{Partition: c.ID, Node: best.id, Lineage: w.random.Uint32() | 1})
 	}
 }

@@ -50,6 +50,9 @@ func newWorld(o Options, adjust func(w *world)) *world {
 	w.trace.text = o.Trace
 	w.drawProfile()
 	w.plan, w.peace = w.faults, settled
+	if w.profile.weights[divergence] > 0 {
+		w.peace += expelling
+	}
 	if adjust != nil {
 		adjust(w)
 	}
