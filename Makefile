@@ -11,7 +11,7 @@ LDFLAGS   := -X main.version=$(VERSION)
 LINTER_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' .ci/go.mod)
 LINTER         := bin/tools/golangci-lint-$(LINTER_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: build run test unit-test simulation-test process-test bench memory chaos simulate rules lint fmt clean
+.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory chaos simulate rules lint fmt clean
 
 build: ## bin/holdfast
 	@mkdir -p bin
@@ -20,11 +20,15 @@ build: ## bin/holdfast
 run: build ## the demonstration: ten nodes, a thousand keys, a node killed
 	@scripts/demo.sh
 
-test: lint unit-test simulation-test process-test ## everything that must hold before a change lands
+test: lint unit-test fuzz-test simulation-test process-test ## everything that must hold before a change lands
 
 # The race detector needs a C compiler; without one the tests run all the same.
 unit-test:
 	@scripts/test.sh unit
+
+# A few seconds of every fuzz test.
+fuzz-test:
+	@scripts/test.sh fuzz
 
 # A budget of fresh seeds each time; a failure prints the line that replays it.
 simulation-test:

@@ -89,7 +89,7 @@ func loadMember(dir, id string) (*member, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if m.Format != memberFormat {
-		return nil, fmt.Errorf("read %s: format %d is not known to this version, only %d", path, m.Format, memberFormat)
+		return nil, fmt.Errorf("read %s: format %d is not known to this program, only %d; start the version of holdfast that wrote it", path, m.Format, memberFormat)
 	}
 	if m.ID != id {
 		return nil, fmt.Errorf("open %s: the directory belongs to coordinator %q, not to %q", dir, m.ID, id)

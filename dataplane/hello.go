@@ -79,7 +79,7 @@ func decodeHello(b []byte) (h hello, err error) {
 		return h, errHello
 	}
 	if b[0] != helloVersion || b[1] != wire.Version || b[2] != Lanes {
-		return h, fmt.Errorf("%w: hello %d, wire %d, lanes %d; here %d, %d, %d",
+		return h, fmt.Errorf("%w: hello %d, wire %d, lanes %d; here %d, %d, %d: run the same version of holdfast on all nodes",
 			errVersion, b[0], b[1], b[2], helloVersion, wire.Version, Lanes)
 	}
 	d := reader{rest: b[4:]}

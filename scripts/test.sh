@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One stage of the tests: unit, simulation or process. `make test` runs all.
+# One stage of the tests: unit, fuzz, simulation or process. `make test` runs all.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,6 +20,18 @@ case "${1:-}" in
     mapfile -t packages < <(go list ./... | grep -Ev "$alone")
     go test "${race[@]}" -timeout 10m "${packages[@]}"
     ;;
+  fuzz)
+    # A short run of each fuzz test; what it finds is kept in testdata. What it
+    # learns about the code stays in Go's cache, so runs build on one another.
+    grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z]+' . | sort | while IFS=: read -r file _ name; do
+      name=${name#func }
+      if ! out=$(go test -run '^$' -fuzz "^$name\$" -fuzztime "${HOLDFAST_FUZZ_SECONDS:-2}s" "./${file%/*}" 2>&1); then
+        echo "$out"
+        exit 1
+      fi
+      echo "$name: $(grep -oE 'execs: [0-9]+' <<<"$out" | tail -1)"
+    done
+    ;;
   simulation)
     # One goroutine, pure: the race detector has nothing to see there. Fresh
     # seeds every time, so nothing is taken from the test cache.
@@ -30,7 +42,7 @@ case "${1:-}" in
     HOLDFAST_BINARY="$PWD/bin/holdfast" go test -count=1 -timeout 10m ./scripts/processtest
     ;;
   *)
-    echo "usage: $0 unit|simulation|process" >&2
+    echo "usage: $0 unit|fuzz|simulation|process" >&2
     exit 2
     ;;
 esac

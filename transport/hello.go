@@ -75,7 +75,7 @@ func judgeHello(nc net.Conn, in *frameReader, o *Options) (any, error) {
 	}
 	theirs := start[len(magic)]
 	if theirs != version {
-		return nil, refuse(nc, fmt.Sprintf("it speaks version %d of the transport protocol, this is version %d", theirs, version))
+		return nil, refuse(nc, fmt.Sprintf("it speaks version %d of the transport protocol, this is version %d: run the same version of holdfast everywhere", theirs, version))
 	}
 	k, _, body, err := in.next()
 	switch {

@@ -81,7 +81,7 @@ func TestAnotherVersionIsToldSo(t *testing.T) {
 	if _, err := nc.Write(appendFrame([]byte(magic+"\x63"), helloFrame, 0, nil)); err != nil {
 		t.Fatal(err)
 	}
-	want := appendFrame([]byte(preamble), refuseFrame, 0, []byte("it speaks version 99 of the transport protocol, this is version 1"))
+	want := appendFrame([]byte(preamble), refuseFrame, 0, []byte("it speaks version 99 of the transport protocol, this is version 1: run the same version of holdfast everywhere"))
 	if got := expectClosed(t, nc); !bytes.Equal(got, want) {
 		t.Fatalf("got %q", got)
 	}

@@ -52,7 +52,7 @@ func (h Hello) Encode() []byte {
 func DecodeHello(b []byte) (Hello, error) {
 	d := decoder{b: b}
 	if v := d.uint(); d.err == nil && v != Version {
-		return Hello{}, fmt.Errorf("coordinator protocol version %d is not understood here, only %d", v, Version)
+		return Hello{}, fmt.Errorf("coordinator protocol version %d is not understood here, only %d: run the same version of holdfast everywhere", v, Version)
 	}
 	h := Hello{
 		Role: Role(d.byte()), Name: d.string(), ClusterID: d.string(), Application: d.string(),

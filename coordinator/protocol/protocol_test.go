@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,4 +152,14 @@ func FuzzDecodeHello(f *testing.F) {
 			t.Fatalf("%+v came back as %+v, %v", h, again, err)
 		}
 	})
+}
+
+// A peer of another version is told both versions, and what to do.
+func TestOtherVersionIsNamed(t *testing.T) {
+	t.Parallel()
+	raw := Hello{Role: RoleCoordinator, Name: "c1"}.Encode()
+	raw[0]++
+	if _, err := DecodeHello(raw); err == nil || !strings.Contains(err.Error(), "version 3 is not understood here, only 2: run the same version") {
+		t.Errorf("%v", err)
+	}
 }

@@ -64,7 +64,7 @@ func Decode(b []byte) (Command, error) {
 		return nil, fmt.Errorf("decode command of %d bytes: %w", len(b), errTruncated)
 	}
 	if b[0] != commandVersion {
-		return nil, fmt.Errorf("decode command: %w: version %d", ErrUnknown, b[0])
+		return nil, fmt.Errorf("decode command: %w: it has version %d, this program knows %d; start the version of holdfast that wrote it", ErrUnknown, b[0], commandVersion)
 	}
 	r := newReader(b[2:])
 	var c Command

@@ -91,7 +91,7 @@ func Restore(b []byte) (*Machine, error) {
 		return nil, fmt.Errorf("restore snapshot of %d bytes: %w: it does not begin with %s", len(b), ErrUnknown, snapshotMagic)
 	}
 	if v := b[len(snapshotMagic)]; v != snapshotVersion {
-		return nil, fmt.Errorf("restore snapshot: %w: version %d", ErrUnknown, v)
+		return nil, fmt.Errorf("restore snapshot: %w: it has version %d, this program knows %d; start the version of holdfast that wrote it", ErrUnknown, v, snapshotVersion)
 	}
 	r := newReader(b[len(snapshotMagic)+1:])
 	c := &partition.Map{

@@ -81,7 +81,7 @@ func decodeChunk(b []byte, number uint64, take func(*chunkItem) error) error {
 	}
 	r := reader{b: body, what: what}
 	if v := r.byte("version"); r.err == nil && v != chunkVersion {
-		return fmt.Errorf("%s: %w: version %d", what, ErrOtherFormat, v)
+		return fmt.Errorf("%s: %w: it has version %d, this program knows %d; run the same version of holdfast on all nodes", what, ErrOtherFormat, v, chunkVersion)
 	}
 	if n := r.uvarint("number"); r.err == nil && n != number {
 		return fmt.Errorf("%s: %w: it is number %d", what, ErrDamaged, n)

@@ -66,7 +66,8 @@ func decodeFileMeta(b []byte) (fileMeta, error) {
 	}
 	r := reader{b: body, what: what}
 	if v := r.byte("version"); r.err == nil && v != fileMetaVersion {
-		return fileMeta{}, fmt.Errorf("%s: %w: version %d", what, ErrOtherFormat, v)
+		return fileMeta{}, fmt.Errorf("%s: %w: it has version %d, this program knows %d; start the version that wrote it, or start on an empty directory, and the node is filled from the others",
+			what, ErrOtherFormat, v, fileMetaVersion)
 	}
 	m := fileMeta{store: partition.StoreID(r.uint64("store"))}
 	m.partition = r.partition()
