@@ -28,6 +28,7 @@ type nodeCommand struct {
 
 	ExpiryRate   int           `default:"4000" help:"How many values that have ended, and that nobody reads, are removed a second."`
 	ScrubRate    size          `default:"2MiB" help:"How much of what is stored is read and checked a second, for its own sake."`
+	HashCheck    time.Duration `default:"1m" help:"How often the hashes of each partition's replicas are compared."`
 	LeaveTimeout time.Duration `default:"10s" help:"How long a node that is told to end waits for others to take over; 0: not at all."`
 
 	addressFlags
@@ -59,6 +60,7 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 		Registerer: registry, Gatherer: registry, Logger: c.logger(t.err),
 		Failed: func(err error) { fail(err) },
 	}.WithDefaults()
+	config.Timings.HashCheck = c.HashCheck
 	if err := config.Validate(); err != nil {
 		return usage(err)
 	}

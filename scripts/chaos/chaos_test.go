@@ -91,8 +91,8 @@ func TestReportIsForPeople(t *testing.T) {
 		at(5, 6, operation{Kind: get, Outcome: notApplied, Detail: `503 {"code":"unavailable"}`}),
 		at(5, 6, operation{Kind: put, Outcome: notApplied, Detail: "Put: dial tcp 127.0.0.1:1: connect: connection refused"}),
 		at(5, 6, operation{Kind: put, Value: "3", Outcome: unknown})}
-	report(&out, history, []fault{{50 * time.Millisecond, "kill node", "kill -9 n2"}}, 3*time.Second)
-	for _, want := range []string{"2 writes acknowledged", "1 of unknown outcome", "1 503 unavailable", "1 connection refused", "2.1 s (k, at 0.0 s, after kill -9 n2 at 0.1 s)", "2.0 s (put at n3"} {
+	report(&out, history, []*fault{{At: 50 * time.Millisecond, Until: 90 * time.Millisecond, Kind: "kill node", What: "kill -9 n2"}}, 3*time.Second)
+	for _, want := range []string{"2 writes acknowledged", "1 of unknown outcome", "1 503 unavailable", "1 connection refused", "2.1 s  kill node (k, from 0.0 s)", "2.0 s (put at n3"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, &out)
 		}

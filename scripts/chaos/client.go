@@ -23,9 +23,10 @@ type workload struct {
 	nodes   []*cluster.Member
 	start   time.Time
 	history *history
-	keys    int           // at a time
-	change  time.Duration // how long a set of keys is used
-	pause   time.Duration // between a client's operations, on average
+	keys    int                    // at a time
+	change  time.Duration          // how long a set of keys is used
+	pause   time.Duration          // between a client's operations, on average
+	hears   func(node string) bool // whether a node's links are whole
 	values  atomic.Int64
 }
 
@@ -114,13 +115,13 @@ func (c *client) do(o operation) operation {
 }
 
 // choice is where the next request goes. Every second client passes over nodes
-// that are down or paused, as users do who notice; otherwise all clients would
-// soon hang at a paused node, and none would see how the others do.
+// that are down, paused or cut off, as users do who notice; otherwise all clients
+// would soon hang at one of these, and none would see how the others do.
 func (c *client) choice() *cluster.Member {
 	first := c.random.IntN(len(c.nodes))
 	if c.number%2 == 0 {
 		for i := range c.nodes {
-			if m := c.nodes[(first+i)%len(c.nodes)]; m.Running() && !m.Paused() {
+			if m := c.nodes[(first+i)%len(c.nodes)]; m.Running() && !m.Paused() && (c.hears == nil || c.hears(m.Name)) {
 				return m
 			}
 		}

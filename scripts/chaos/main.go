@@ -20,6 +20,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
+	"github.com/holdfast-io/holdfast/scripts/internal/network"
 )
 
 // A run with less than this says nothing.
@@ -40,6 +41,7 @@ type config struct {
 	keep       bool
 	dir        string
 	binary     string
+	network    string
 	check      string
 	patience   time.Duration
 }
@@ -68,6 +70,7 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	flags.BoolVar(&c.keep, "keep", false, "keep data, logs and history also of a good run")
 	flags.StringVar(&c.dir, "dir", "", "for data, logs and history; default a temporary directory")
 	flags.StringVar(&c.binary, "binary", "", "the program; default bin/holdfast")
+	flags.StringVar(&c.network, "network", "auto", "namespaces: each process in a network namespace, so that links can be cut and delayed (root only); none: loopback; auto: what is possible")
 	flags.StringVar(&c.check, "check", "", "only judge the history in this file")
 	flags.DurationVar(&c.patience, "check-timeout", time.Minute, "of the checker, for one key")
 	if err := flags.Parse(args); err != nil {
@@ -106,7 +109,19 @@ func harm(ctx context.Context, c config) (code int, err error) {
 			return 1, err
 		}
 	}
-	running, err := cluster.New(cluster.Options{Binary: c.binary, Dir: c.dir, Nodes: c.nodes, Partitions: c.partitions})
+	net, err := c.join()
+	if err != nil {
+		return 1, err
+	}
+	options := cluster.Options{
+		Binary: c.binary, Dir: c.dir, Nodes: c.nodes, Partitions: c.partitions,
+		NodeFlags: []string{"--hash-check", hashCheck.String()},
+	}
+	if net != nil {
+		options.Place = net.Place
+		defer func() { err = errors.Join(err, net.Close()) }()
+	}
+	running, err := cluster.New(options)
 	if err != nil {
 		return 1, err
 	}
@@ -127,9 +142,10 @@ func harm(ctx context.Context, c config) (code int, err error) {
 		return 1, err
 	}
 	w := &workload{nodes: running.Nodes, start: time.Now(), history: h, keys: c.keys, change: 15 * time.Second, pause: c.pause}
-	n := &nemesis{cluster: running, random: rand.New(rand.NewPCG(c.seed, 0)), start: w.start, wipes: c.wipes,
+	n := &nemesis{cluster: running, random: rand.New(rand.NewPCG(c.seed, 0)), start: w.start, wipes: c.wipes, links: links{net},
 		tell: func(format string, args ...any) { fmt.Printf(format+"\n", args...) }}
 
+	w.hears = n.hears
 	writing, stopWriting := context.WithCancel(ctx)
 	defer stopWriting()
 	var clients sync.WaitGroup
@@ -144,6 +160,9 @@ func harm(ctx context.Context, c config) (code int, err error) {
 	ended := time.Since(w.start)
 	if broken == nil {
 		broken = readAll(ctx, w, c.clients+1)
+	}
+	if broken == nil {
+		broken = sameHashes(ctx, running, c.partitions)
 	}
 	operations, err := h.close()
 	if err != nil {
@@ -166,6 +185,22 @@ func harm(ctx context.Context, c config) (code int, err error) {
 		return 2, ctx.Err()
 	}
 	return 0, ctx.Err()
+}
+
+// join makes the network that was asked for; nil is loopback.
+func (c *config) join() (*network.Network, error) {
+	switch c.network {
+	case "none":
+		return nil, nil
+	case "auto", "namespaces":
+		n, err := network.New()
+		if err != nil && c.network == "auto" {
+			fmt.Printf("links stay whole: %v\n", err)
+			return nil, nil
+		}
+		return n, err
+	}
+	return nil, fmt.Errorf("-network %q: want auto, namespaces or none", c.network)
 }
 
 // readAll reads every key once more, after everything has healed.

@@ -4,16 +4,19 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
 )
 
 // fault is one harm that was done, for the report.
 type fault struct {
-	At   time.Duration
-	Kind string
-	What string
+	At, Until time.Duration // since the run began; everything is repaired at Until
+	Kind      string
+	What      string
 }
 
 // nemesis harms a cluster, one fault after another, and repairs it.
@@ -22,21 +25,49 @@ type nemesis struct {
 	random  *rand.Rand
 	start   time.Time
 	wipes   bool
-	faults  []fault
+	links   links // nil inside: no network that can be harmed
 	tell    func(format string, args ...any)
+
+	mu     sync.Mutex // two faults may be under way
+	faults []*fault
+	deaf   map[string]bool // nodes whose links are harmed
 }
 
-func (n *nemesis) note(kind, what string) {
-	f := fault{time.Since(n.start), kind, what}
+// note begins a fault. What it returns ends it.
+func (n *nemesis) note(kind, what string) (ended func()) {
+	f := &fault{At: time.Since(n.start), Kind: kind, What: what}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.faults = append(n.faults, f)
 	n.tell("%6.1f s  %s", f.At.Seconds(), what)
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		f.Until = time.Since(n.start)
+	}
+}
+
+// hears reports whether a node's links are whole, as far as they are harmed by us.
+func (n *nemesis) hears(node string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.deaf[node]
+}
+
+func (n *nemesis) deafen(nodes ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.deaf = map[string]bool{}
+	for _, name := range nodes {
+		n.deaf[name] = true
+	}
 }
 
 // run harms the cluster until ctx ends, and leaves it with all processes
 // running. An error says that a process ended by itself or would not heal.
 func (n *nemesis) run(ctx context.Context) error {
 	for n.sleep(ctx, 500*time.Millisecond, 2500*time.Millisecond) {
-		if err := n.one(ctx); err != nil {
+		if err := n.next(ctx); err != nil {
 			return err
 		}
 		if err := n.deserters(); err != nil {
@@ -45,6 +76,30 @@ func (n *nemesis) run(ctx context.Context) error {
 	}
 	return n.heal()
 }
+
+// next does a fault of a process, of links, or both at the same time. A lost
+// disk comes alone.
+func (n *nemesis) next(ctx context.Context) error {
+	if n.links.Network == nil {
+		return n.one(ctx, n.random.IntN(100))
+	}
+	switch p := n.random.IntN(100); {
+	case p < 35:
+		n.link(ctx)
+		return nil
+	case p < 50:
+		process := n.random.IntN(leastWipe)
+		var both errgroup.Group
+		both.Go(func() error { return n.one(ctx, process) })
+		n.link(ctx)
+		return both.Wait()
+	default:
+		return n.one(ctx, n.random.IntN(100))
+	}
+}
+
+// leastWipe is from where on one's number means a lost disk.
+const leastWipe = 90
 
 // sleep waits between the bounds; false if ctx ended.
 func (n *nemesis) sleep(ctx context.Context, from, to time.Duration) bool {
@@ -68,41 +123,41 @@ func (n *nemesis) deserters() error {
 	return nil
 }
 
-// one does one fault from beginning to end.
-func (n *nemesis) one(ctx context.Context) error {
+// one does one fault of processes from beginning to end.
+func (n *nemesis) one(ctx context.Context, p int) error {
 	node := n.cluster.Nodes[n.random.IntN(len(n.cluster.Nodes))]
 	coordinator := n.cluster.Coordinators[n.random.IntN(len(n.cluster.Coordinators))]
-	switch p := n.random.IntN(100); {
+	switch {
 	case p < 30:
-		n.note("kill node", "kill -9 "+node.Name)
+		defer n.note("kill node", "kill -9 "+node.Name)()
 		return n.restart(ctx, 4*time.Second, node)
 	case p < 50:
 		return n.pause(ctx, "pause node", node)
 	case p < 60:
-		n.note("kill coordinator", "kill -9 "+coordinator.Name)
+		defer n.note("kill coordinator", "kill -9 "+coordinator.Name)()
 		return n.restart(ctx, 3*time.Second, coordinator)
 	case p < 67:
 		return n.pause(ctx, "pause coordinator", coordinator)
 	case p < 74:
-		n.note("kill coordinators", "kill -9 all coordinators")
+		defer n.note("kill coordinators", "kill -9 all coordinators")()
 		return n.restart(ctx, 3*time.Second, n.cluster.Coordinators...)
 	case p < 80:
 		other := n.cluster.Nodes[n.random.IntN(len(n.cluster.Nodes))]
 		if other == node {
 			return nil
 		}
-		n.note("kill two nodes", "kill -9 "+node.Name+" and "+other.Name)
+		defer n.note("kill two nodes", "kill -9 "+node.Name+" and "+other.Name)()
 		return n.restart(ctx, 3*time.Second, node, other)
 	case p < 86:
-		n.note("restart node", "restart "+node.Name)
+		defer n.note("restart node", "restart "+node.Name)()
 		ending, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 		defer cancel()
 		if err := node.Terminate(ending); err != nil {
 			return err
 		}
 		return node.Start()
-	case p < 90:
-		n.note("kill everything", "kill -9 every process")
+	case p < leastWipe:
+		defer n.note("kill everything", "kill -9 every process")()
 		return n.restart(ctx, time.Second, n.cluster.Members()...)
 	case n.wipes:
 		return n.wipe(ctx, node)
@@ -127,7 +182,7 @@ func (n *nemesis) restart(ctx context.Context, longest time.Duration, members ..
 }
 
 func (n *nemesis) pause(ctx context.Context, kind string, m *cluster.Member) error {
-	n.note(kind, "SIGSTOP "+m.Name)
+	defer n.note(kind, "SIGSTOP "+m.Name)()
 	if err := m.Pause(); err != nil {
 		return err
 	}
@@ -141,7 +196,7 @@ func (n *nemesis) wipe(ctx context.Context, m *cluster.Member) error {
 	if err := n.whole(); err != nil {
 		return err
 	}
-	n.note("wipe node", "kill -9 "+m.Name+", and its disk is wiped")
+	defer n.note("wipe node", "kill -9 "+m.Name+", and its disk is wiped")()
 	if err := m.Kill(); err != nil {
 		return err
 	}

@@ -53,37 +53,8 @@ func reason(detail string) string {
 	return detail
 }
 
-// gap is a time in which a key took no write although some were asked for.
-type gap struct {
-	key      string
-	from, to time.Duration
-}
-
-// longestGap finds the longest time between two acknowledged writes of a key,
-// the beginning and the end of its use left out. A client's own pause is part
-// of it.
-func longestGap(operations []operation) gap {
-	byKey := map[string][]*operation{}
-	for i := range operations {
-		if o := &operations[i]; o.acknowledged() {
-			byKey[o.Key] = append(byKey[o.Key], o)
-		}
-	}
-	var longest gap
-	for _, key := range slices.Sorted(maps.Keys(byKey)) {
-		writes := byKey[key]
-		slices.SortFunc(writes, func(a, b *operation) int { return int(a.Return - b.Return) })
-		for i, o := range writes[1:] {
-			if g := (gap{key, writes[i].Return, o.Return}); g.to-g.from > longest.to-longest.from {
-				longest = g
-			}
-		}
-	}
-	return longest
-}
-
 // report tells a person what happened.
-func report(w io.Writer, operations []operation, faults []fault, took time.Duration) {
+func report(w io.Writer, operations []operation, faults []*fault, took time.Duration) {
 	s := summarize(operations)
 	fmt.Fprintf(w, "\n%d operations in %.0f s: %d writes acknowledged, %d reads, %d conditions that did not hold,\n"+
 		"%d not applied, %d of unknown outcome\n", len(operations), took.Seconds(), s.acknowledged, s.reads, s.tests, s.refused, s.unknown)
@@ -99,26 +70,11 @@ func report(w io.Writer, operations []operation, faults []fault, took time.Durat
 		parts = append(parts, fmt.Sprintf("%s %d", kind, kinds[kind]))
 	}
 	fmt.Fprintf(w, "%d faults: %s\n", len(faults), strings.Join(parts, ", "))
-	if g := longestGap(operations); g.to > 0 {
-		fmt.Fprintf(w, "Longest time between two writes of a key: %.1f s (%s, at %.1f s, %s)\n",
-			(g.to - g.from).Seconds(), g.key, g.from.Seconds(), during(faults, g))
-	}
+	printGaps(w, operations, faults)
 	if s.slowest != nil {
 		fmt.Fprintf(w, "Slowest request that succeeded: %.1f s (%s at %s, at %.1f s)\n",
 			(s.slowest.Return - s.slowest.Call).Seconds(), s.slowest.Kind, s.slowest.Node, s.slowest.Call.Seconds())
 	}
-}
-
-// during names what was done to the cluster at that time.
-func during(faults []fault, g gap) string {
-	text := "before any fault"
-	for _, f := range faults {
-		if f.At > g.to {
-			break
-		}
-		text = fmt.Sprintf("after %s at %.1f s", f.What, f.At.Seconds())
-	}
-	return text
 }
 
 func (v *verdict) print(w io.Writer) {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,9 @@ type Options struct {
 	Partitions       int    // default: the program's
 	CoordinatorFlags []string
 	NodeFlags        []string
+	// Place, if set, gives each process a host of its own, and what its command
+	// line is to begin with. Default: loopback, nothing.
+	Place func(name string) (host string, command []string, err error)
 }
 
 // Member is one process of a cluster with its addresses.
@@ -76,25 +80,36 @@ func New(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	take := func() string {
-		a := addresses[0]
-		addresses = addresses[1:]
-		return a
-	}
 	c := &Cluster{Dir: o.Dir}
+	add := func(name string, node bool) (*Member, error) {
+		m := c.member(name, addresses[0], addresses[1], node)
+		addresses = addresses[2:]
+		if o.Place == nil {
+			return m, nil
+		}
+		host, command, err := o.Place(name)
+		m.HTTP, m.Peer, m.Args = onHost(m.HTTP, host), onHost(m.Peer, host), command
+		return m, err
+	}
 	var initial, peers []string
 	for i := range o.Coordinators {
-		name := "c" + strconv.Itoa(i+1)
-		m := c.member(name, take(), take(), false)
-		initial, peers = append(initial, name+"="+m.Peer), append(peers, m.Peer)
+		m, err := add("c"+strconv.Itoa(i+1), false)
+		if err != nil {
+			return nil, err
+		}
+		initial, peers = append(initial, m.Name+"="+m.Peer), append(peers, m.Peer)
 		c.Coordinators = append(c.Coordinators, m)
 	}
 	for i := range o.Nodes {
-		c.Nodes = append(c.Nodes, c.member("n"+strconv.Itoa(i+1), take(), take(), true))
+		m, err := add("n"+strconv.Itoa(i+1), true)
+		if err != nil {
+			return nil, err
+		}
+		c.Nodes = append(c.Nodes, m)
 	}
 	for _, m := range c.Coordinators {
-		m.Args = []string{o.Binary, "coordinator", "--id", m.Name, "--data-dir", m.Data, "--http-addr", m.HTTP, "--peer-addr", m.Peer,
-			"--initial-cluster", strings.Join(initial, ","), "--expect-nodes", strconv.Itoa(o.Nodes)}
+		m.Args = append(m.Args, o.Binary, "coordinator", "--id", m.Name, "--data-dir", m.Data, "--http-addr", m.HTTP, "--peer-addr", m.Peer,
+			"--initial-cluster", strings.Join(initial, ","), "--expect-nodes", strconv.Itoa(o.Nodes))
 		if o.Nodes < 3 {
 			m.Args = append(m.Args, "--replication-factor", strconv.Itoa(o.Nodes))
 		}
@@ -104,8 +119,8 @@ func New(o Options) (*Cluster, error) {
 		m.Args = append(m.Args, o.CoordinatorFlags...)
 	}
 	for _, m := range c.Nodes {
-		m.Args = []string{o.Binary, "node", "--id", m.Name, "--data-dir", m.Data, "--http-addr", m.HTTP, "--peer-addr", m.Peer,
-			"--coordinators", strings.Join(peers, ",")}
+		m.Args = append(m.Args, o.Binary, "node", "--id", m.Name, "--data-dir", m.Data, "--http-addr", m.HTTP, "--peer-addr", m.Peer,
+			"--coordinators", strings.Join(peers, ","))
 		m.Args = append(m.Args, o.NodeFlags...)
 	}
 	for _, m := range c.Members() {
@@ -114,6 +129,12 @@ func New(o Options) (*Cluster, error) {
 		}
 	}
 	return c, nil
+}
+
+// onHost is the address with another host.
+func onHost(address, host string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(host, port)
 }
 
 func (c *Cluster) member(name, http, peer string, node bool) *Member {

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+)
+
+// aftermath is how long after its end a fault may explain what is still wrong:
+// leases run out, replicas catch up.
+const aftermath = 2500 * time.Millisecond
+
+// gap is a time in which a key took no write, although all keys in use are
+// written to all the time. A client's own pause is part of it.
+type gap struct {
+	key      string
+	from, to time.Duration
+}
+
+func (g gap) length() time.Duration { return g.to - g.from }
+
+// gaps returns the times between two acknowledged writes of a key, the beginning
+// and the end of its use left out.
+func gaps(operations []operation) (out []gap) {
+	byKey := map[string][]*operation{}
+	for i := range operations {
+		if o := &operations[i]; o.acknowledged() {
+			byKey[o.Key] = append(byKey[o.Key], o)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(byKey)) {
+		writes := byKey[key]
+		slices.SortFunc(writes, func(a, b *operation) int { return cmp.Compare(a.Return, b.Return) })
+		for i, o := range writes[1:] {
+			out = append(out, gap{key, writes[i].Return, o.Return})
+		}
+	}
+	return out
+}
+
+// culprits are the faults that were there, or just over, in a gap.
+func culprits(g gap, faults []*fault) (out []*fault) {
+	for _, f := range faults {
+		if f.At < g.to && (f.Until == 0 || f.Until+aftermath > g.from) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// explanation names what explains a gap: a kind of fault, if a single one does.
+func explanation(g gap, faults []*fault) string {
+	switch guilty := culprits(g, faults); len(guilty) {
+	case 0:
+		return "no fault"
+	case 1:
+		return guilty[0].Kind
+	default:
+		return "several faults"
+	}
+}
+
+// printGaps shows the longest unavailability of a key for each kind of fault.
+func printGaps(w io.Writer, operations []operation, faults []*fault) {
+	longest := map[string]gap{}
+	for _, g := range gaps(operations) {
+		if why := explanation(g, faults); g.length() > longest[why].length() {
+			longest[why] = g
+		}
+	}
+	fmt.Fprintln(w, "Longest time without a write of some key, by what explains it:")
+	for _, why := range slices.Sorted(maps.Keys(longest)) {
+		g := longest[why]
+		fmt.Fprintf(w, "%6.1f s  %s (%s, from %.1f s)\n", g.length().Seconds(), why, g.key, g.from.Seconds())
+	}
+}
