@@ -40,6 +40,7 @@ case "${1:-}" in
     ;;
   process)
     HOLDFAST_BINARY="$PWD/bin/holdfast" go test -count=1 -timeout 10m ./scripts/processtest
+    scripts/chaos.sh -duration "${HOLDFAST_CHAOS_DURATION:-25s}" -network "${HOLDFAST_CHAOS_NETWORK:-auto}"
     ;;
   *)
     echo "usage: $0 unit|fuzz|simulation|process" >&2

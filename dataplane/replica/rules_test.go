@@ -104,3 +104,40 @@ func TestALogIsNotCutToWhatIsCommitted(t *testing.T) { // T2
 		}
 	}
 }
+
+func TestAGrantDoesNotCountFromItsArrival(t *testing.T) { // L6
+	t.Parallel()
+	c := granting(t, 3)
+	c.hold = func(_ partition.NodeID, e Envelope) bool { return e.To == "n2" && e.Message.Kind == BeaconMessage }
+	c.pass(300 * time.Millisecond) // a beacon is on its way
+	sent := c.now
+	if len(c.held) == 0 {
+		t.Fatal("no beacon")
+	}
+	c.accept = false
+	c.pass(900 * time.Millisecond)
+	c.nodes["n2"].g.Message(c.now, c.held[0].from, &c.held[0].env.Message)
+	timings := c.nodes["n2"].g.cfg.Timings
+	if until := c.nodes["n2"].view.GrantUntil; until > sent.Add(timings.Lease) {
+		t.Fatalf("a beacon that was late by %v grants reads for %v more", c.now.Sub(sent), until.Sub(c.now))
+	}
+}
+
+func TestAnOlderAnswerHandsNothingBack(t *testing.T) { // L6
+	t.Parallel()
+	c := granting(t, 3)
+	r := c.nodes["n1"].g.replicas[0]
+	was := r.grants["n2"]
+	if was.until <= c.now {
+		t.Fatal("no grant is out")
+	}
+	r.handedBack("n2", was.beacon-1) // of a beacon before that which carried the grant
+	r.handedBack("n2", was.beacon)   // of that one itself
+	if r.grants["n2"] != was {
+		t.Fatal("the grant that is out is forgotten")
+	}
+	r.handedBack("n2", was.beacon+1)
+	if _, out := r.grants["n2"]; out {
+		t.Fatal("the grant that came back still counts")
+	}
+}
