@@ -134,7 +134,7 @@ func TestLocked(t *testing.T) {
 
 func TestAnotherFormatIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, version := range []string{"1", "3"} {
+	for _, version := range []string{"2", "4"} {
 		otherFormat(t, version)
 	}
 }
@@ -148,7 +148,7 @@ func otherFormat(t *testing.T, version string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newer := strings.Replace(string(b), `"format_version": 2`, `"format_version": `+version+`, "unheard_of": true`, 1)
+	newer := strings.Replace(string(b), `"format_version": 3`, `"format_version": `+version+`, "unheard_of": true`, 1)
 	if err := os.WriteFile(path, []byte(newer), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -181,11 +181,15 @@ func (f *file) get(key []byte) (value []byte, version entry.Version, found bool,
 // whole: a key in a page that was damaged would not be found, and neither would
 // those that a search passes by on its way past one. Where a single key of a
 // leaf or a branch is wrong, it is the one on the left or the right, or these
-// are out of order.
+// are out of order. (What bbolt's pages say of where their keys are has no
+// checksum: damage there can hide a key.)
 func find(tx *bbolt.Tx, key []byte) ([]byte, error) {
 	c := tx.Bucket(dataBucket).Cursor()
 	k, stored := c.Seek(key)
 	if bytes.Equal(k, key) && k != nil {
+		if stored == nil { // its page says that it is a bucket
+			return nil, fmt.Errorf("%w: key %q has no value", ErrDamaged, key)
+		}
 		return stored, nil
 	}
 	before := c.Prev

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -27,8 +26,8 @@ type segmentFiler struct {
 	meta types.MetaStore
 }
 
-func newSegmentFiler(dir string, meta types.MetaStore) *segmentFiler {
-	return &segmentFiler{Filer: segment.NewFiler(dir, logFiles{fs.New()}), dir: dir, meta: meta}
+func newSegmentFiler(dir string, files types.VFS, meta types.MetaStore) *segmentFiler {
+	return &segmentFiler{Filer: segment.NewFiler(dir, logFiles{files}), dir: dir, meta: meta}
 }
 
 // Create implements types.SegmentFiler.

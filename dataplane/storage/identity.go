@@ -17,7 +17,7 @@ import (
 
 // formatVersion is that of everything in the directory. It rises when an
 // earlier program could not read, or would misread, what this one writes.
-const formatVersion = 2
+const formatVersion = 3
 
 const storeFile = "store.json"
 
@@ -51,6 +51,21 @@ type storeState struct {
 	// LogEnd is an index that the log is known to have reached: a log that ends
 	// before it has lost records.
 	LogEnd uint64 `json:"log_end"`
+	// Checksum is of all the other fields, as encode writes them with zero here:
+	// a promise or an incarnation that is a little wrong would pass unnoticed.
+	Checksum uint32 `json:"checksum"`
+}
+
+// encode gives the state its checksum.
+func (s storeState) encode() ([]byte, error) {
+	s.Checksum = 0
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	s.Checksum = checksum(b)
+	b, err = json.MarshalIndent(s, "", "  ")
+	return append(b, '\n'), err
 }
 
 func decodeStore(b []byte) (storeState, error) {
@@ -72,6 +87,9 @@ func decodeStore(b []byte) (storeState, error) {
 	}
 	if s.FormatVersion < 1 || s.NodeID == "" || s.StoreID == 0 || s.Incarnation == 0 || s.HeldPromise < 0 {
 		return s, fmt.Errorf("%w: a field is missing", ErrDamaged)
+	}
+	if again, err := s.encode(); err != nil || !bytes.Equal(again, b) {
+		return s, fmt.Errorf("%w: it is not as it was written: wrong checksum", ErrDamaged)
 	}
 	return s, nil
 }
@@ -135,11 +153,11 @@ func (f *identityFile) update(change func(*storeState) error) error {
 	if next == f.now {
 		return nil
 	}
-	b, err := json.MarshalIndent(next, "", "  ")
+	b, err := next.encode()
 	if err != nil {
 		return fmt.Errorf("write store identity: %w", err)
 	}
-	if err := replaceFile(f.path, append(b, '\n')); err != nil {
+	if err := replaceFile(f.path, b); err != nil {
 		return fmt.Errorf("write store identity: %w", err)
 	}
 	f.now = next

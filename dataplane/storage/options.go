@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/holdfast-io/holdfast/partition"
+	"github.com/hashicorp/raft-wal/fs"
+	"github.com/hashicorp/raft-wal/types"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // Options are what an Engine is opened with. Zero values stand for defaults.
@@ -37,6 +40,9 @@ type Options struct {
 	// hold what was written. It must not block. Default: the read's error is
 	// all there is.
 	Damaged func(partition.ID, error)
+
+	// logFiles are the log's files as raft-wal sees them; tests let them fail.
+	logFiles types.VFS
 }
 
 const (
@@ -88,6 +94,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.SegmentSize < 4096 || o.SegmentSize > 1<<30 {
 		faults = append(faults, fmt.Errorf("segment size of %d bytes, want 4 KiB to 1 GiB", o.SegmentSize))
+	}
+	if o.logFiles == nil {
+		o.logFiles = fs.New()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -28,6 +28,7 @@ const damagedLogHelp = "records that were acknowledged may be gone, so this stor
 // segment for a write that was cut short, whatever follows it.
 type sharedLog struct {
 	dir    string
+	files  types.VFS // raft-wal's; what is read and repaired at the start goes past it
 	salt   uint64
 	meta   *metadb.BoltMetaDB
 	wal    *wal.WAL
@@ -39,7 +40,7 @@ type sharedLog struct {
 // Everything given was synced before. known says that the log was there before
 // and had reached logEnd; otherwise it is made. The batch aliases a buffer that
 // is used again.
-func openLog(dir string, known bool, logEnd uint64, segmentSize int, logger *slog.Logger, yield func(index uint64, batch []byte) error) (*sharedLog, error) {
+func openLog(dir string, files types.VFS, known bool, logEnd uint64, segmentSize int, logger *slog.Logger, yield func(index uint64, batch []byte) error) (*sharedLog, error) {
 	metaPath := filepath.Join(dir, metadb.FileName)
 	if _, err := os.Stat(metaPath); known && errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("open log: %s is %w: it is gone; %s", metaPath, ErrDamaged, damagedLogHelp)
@@ -47,7 +48,7 @@ func openLog(dir string, known bool, logEnd uint64, segmentSize int, logger *slo
 	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &sharedLog{dir: dir, meta: &metadb.BoltMetaDB{}, logger: logger}
+	l := &sharedLog{dir: dir, files: files, meta: &metadb.BoltMetaDB{}, logger: logger}
 	if err := l.open(known, logEnd, segmentSize, metaPath, yield); err != nil {
 		return nil, fmt.Errorf("open log: %w", errors.Join(err, l.close()))
 	}
@@ -73,7 +74,7 @@ func (l *sharedLog) open(known bool, logEnd uint64, segmentSize int, metaPath st
 	}
 	var err error
 	l.wal, err = wal.Open(l.dir, wal.WithMetaStore(l.meta),
-		wal.WithSegmentFiler(newSegmentFiler(l.dir, l.meta)), wal.WithSegmentSize(segmentSize),
+		wal.WithSegmentFiler(newSegmentFiler(l.dir, l.files, l.meta)), wal.WithSegmentSize(segmentSize),
 		wal.WithLogger(hclog.New(&hclog.LoggerOptions{Output: walMessages{l.logger}, Level: hclog.Warn, DisableTime: true})))
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ func TestOtherVersionsAreNamed(t *testing.T) {
 	chunk := decodeChunk(other(seal(beginChunk(1, 0), 0)), 1, func(*chunkItem) error { return nil })
 	_, store := decodeStore([]byte(`{"format_version": 99}`))
 	for what, err := range map[string]error{"partition file": meta, "snapshot": chunk, "store.json": store} {
-		if !errors.Is(err, ErrOtherFormat) || !strings.Contains(err.Error(), "version 99, this program knows 2; ") {
+		if !errors.Is(err, ErrOtherFormat) || !strings.Contains(err.Error(), "version 99, this program knows ") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

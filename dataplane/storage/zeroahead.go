@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/types"
 )
 
@@ -24,11 +23,11 @@ var zeroes [zeroAhead]byte
 // make every sync change the file system's own records as well: with zeros
 // written ahead, a sync of 4 KiB took two thirds of the time and half of the
 // system's CPU time (ext4).
-type logFiles struct{ *fs.FS }
+type logFiles struct{ types.VFS }
 
 // Create implements types.VFS.
 func (f logFiles) Create(dir, name string, size uint64) (types.WritableFile, error) {
-	file, err := f.FS.Create(dir, name, size)
+	file, err := f.VFS.Create(dir, name, size)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +40,7 @@ func (f logFiles) OpenWriter(dir, name string) (types.WritableFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := f.FS.OpenWriter(dir, name)
+	file, err := f.VFS.OpenWriter(dir, name)
 	if err != nil {
 		return nil, err
 	}
