@@ -38,6 +38,12 @@ func TestScenarios(t *testing.T) {
 		{"a lost update of the map", only(leaderChange, coordinatorCrash, outage, crash), leaderElected},
 		{"a learner says that it has what it has not", only(slowDisk, powerLoss, wipe), snapshotInstalled},
 		{"old messages come late", only(storm, movePrimary, reset), sentRefusals},
+		{"an acknowledgement before the removal of a replica is committed", only(isolate, cutOneWay, falseSuspicion), replicaRemoved},
+		{"logs are cut to what is known to be committed", only(crash, movePrimary, allCrash), sentFetches},
+		{"secondaries differ after a fail-over", only(crash, longPause, movePrimary), hashesEqual},
+		{"a comparison that fails is put up with", only(reset, crash, slowDisk, movePrimary), sentFetches},
+		{"one damaged copy brings down the others", only(lostCopy, divergence), faultLostCopy},
+		{"requests are passed to and fro while the primary moves", only(movePrimary, storm), primaryMoved},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -184,7 +183,7 @@ func failAt(t *testing.T, failing int, fault error) bool {
 	o := small(t.TempDir())
 	o.ScrubRate = -1
 	o.logFiles = files
-	o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	o.Logger = slog.New(slog.DiscardHandler)
 	var failed atomic.Pointer[error]
 	o.Failed = func(err error) { failed.Store(&err) }
 	e, err := Open(o)

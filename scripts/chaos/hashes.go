@@ -49,13 +49,15 @@ func sameHashes(ctx context.Context, c *cluster.Cluster, partitions int) error {
 	})
 }
 
+var metricsClient = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
 // counters reads the metrics of a node.
 func counters(ctx context.Context, m *cluster.Member) (map[string]float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.HTTP+"/metrics", nil)
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := metricsClient.Do(request)
 	if err != nil {
 		return nil, err
 	}
