@@ -71,7 +71,7 @@ func (n *Node) putAside() {
 		case done[s.id]:
 			continue
 		case !n.dispensable(s.id):
-			n.cfg.Logger.Error("a copy that does not hold what it should is kept, for too few others are in sync", about...)
+			n.cfg.Logger.Error("a copy that does not hold what it should is kept for now, for too few others are in sync, or no coordinator leads", about...)
 			continue
 		}
 		if err := n.storage.SetAside(s.id, s.reason); err != nil {
@@ -86,8 +86,12 @@ func (n *Node) putAside() {
 	}
 }
 
-// dispensable reports whether enough other replicas of the partition are in sync.
+// dispensable reports whether enough other replicas of the partition are in sync,
+// and somebody is there to let this node in again.
 func (n *Node) dispensable(id partition.ID) bool {
+	if leader, _ := (*backend)(n).Coordinators(); leader == "" {
+		return false
+	}
 	m := n.joined.latest()
 	c, ok := m.Partition(id)
 	return ok && (!c.InSync(n.cfg.NodeID) || len(c.Replicas)-1 >= max(1, m.Settings.MinInSync))

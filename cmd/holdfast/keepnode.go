@@ -9,6 +9,10 @@ import (
 	"github.com/holdfast-io/holdfast/dataplane"
 )
 
+// leastLife is how long a node lives at least before it starts again of itself:
+// a disk that damages everything must not make it do nothing else.
+const leastLife = 10 * time.Second
+
 // keptNode is a data node that is started again, in this process, when it asks
 // for it.
 type keptNode struct {
@@ -38,10 +42,16 @@ func keepNode(ctx context.Context, config dataplane.Config, leave time.Duration)
 func (k *keptNode) keep(node *dataplane.Node) {
 	defer close(k.ended)
 	for {
+		lived := time.After(leastLife)
 		select {
 		case <-k.ctx.Done():
 			return
 		case <-node.Again():
+		}
+		select {
+		case <-k.ctx.Done():
+			return
+		case <-lived:
 		}
 		leaving, cancel := context.WithTimeout(k.ctx, k.leave)
 		node.Leave(leaving)
