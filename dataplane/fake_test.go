@@ -109,7 +109,7 @@ func (m *member) Propose(c partition.Change) {
 	}
 }
 
-func (m *member) Cluster() client.Cluster { return client.Cluster{} }
+func (m *member) Cluster() client.Cluster { return client.Cluster{Leader: "c1"} }
 
 func (m *member) Close() error {
 	m.trio.mu.Lock()
