@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +80,13 @@ func TestBytesChangeInALiveNodesFiles(t *testing.T) {
 	eventually(t, 30*time.Second, "the damaged file to be put aside", func() error {
 		_ = right(damaged) // what it answers is right, if it answers
 		_, err := os.Stat(filepath.Join(damaged.Data, "aside", filepath.Base(file)))
+		return err
+	})
+	eventually(t, 30*time.Second, "the node to start again without that copy", func() error {
+		text, err := os.ReadFile(damaged.Log)
+		if err == nil && strings.Count(string(text), `msg="node started"`) < 2 {
+			err = errors.New("it has started once")
+		}
 		return err
 	})
 	whole(t, c)
