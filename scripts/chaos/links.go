@@ -9,9 +9,41 @@ import (
 	"github.com/holdfast-io/holdfast/scripts/internal/network"
 )
 
-// links are the faults of the network between processes: none where it cannot be
-// harmed.
-type links struct{ *network.Network }
+// links can be harmed: network namespaces or proxies.
+type links interface {
+	Cut(from, to string)
+	Delay(from, to string, by time.Duration)
+	HealAll()
+	Close() error
+}
+
+// join makes the network that was asked for, and lets the cluster use it; nil is
+// loopback, whose links cannot be harmed.
+func (c *config) join(o *cluster.Options) (links, error) {
+	proxies := func() (links, error) {
+		p := network.NewProxies()
+		o.Through = p.Through
+		return p, nil
+	}
+	switch c.network {
+	case "none":
+		return nil, nil
+	case "proxy":
+		return proxies()
+	case "auto", "namespaces":
+		n, err := network.New()
+		if err == nil {
+			o.Place = n.Place
+			return n, nil
+		}
+		if c.network == "namespaces" {
+			return nil, err
+		}
+		fmt.Printf("links go through proxies: %v\n", err)
+		return proxies()
+	}
+	return nil, fmt.Errorf("-network %q: want auto, namespaces, proxy or none", c.network)
+}
 
 // lastingLink bounds how long a link is harmed: longer than promises last.
 const lastingLink = 4 * time.Second

@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	flags.BoolVar(&c.keep, "keep", false, "keep data, logs and history also of a good run")
 	flags.StringVar(&c.dir, "dir", "", "for data, logs and history; default a temporary directory")
 	flags.StringVar(&c.binary, "binary", "", "the program; default bin/holdfast")
-	flags.StringVar(&c.network, "network", "auto", "namespaces: each process in a network namespace, so that links can be cut and delayed (root only); none: loopback; auto: what is possible")
+	flags.StringVar(&c.network, "network", "auto", "how links between processes are cut and delayed. namespaces: each process is in a network namespace (root only); proxy: a proxy is before each; none: they are not; auto: namespaces or, where these cannot be made, proxies")
 	flags.StringVar(&c.check, "check", "", "only judge the history in this file")
 	flags.DurationVar(&c.patience, "check-timeout", time.Minute, "of the checker, for one key")
 	if err := flags.Parse(args); err != nil {
@@ -109,16 +109,15 @@ func harm(ctx context.Context, c config) (code int, err error) {
 			return 1, err
 		}
 	}
-	net, err := c.join()
-	if err != nil {
-		return 1, err
-	}
 	options := cluster.Options{
 		Binary: c.binary, Dir: c.dir, Nodes: c.nodes, Partitions: c.partitions,
 		NodeFlags: []string{"--hash-check", hashCheck.String()},
 	}
+	net, err := c.join(&options)
+	if err != nil {
+		return 1, err
+	}
 	if net != nil {
-		options.Place = net.Place
 		defer func() { err = errors.Join(err, net.Close()) }()
 	}
 	running, err := cluster.New(options)
@@ -126,6 +125,11 @@ func harm(ctx context.Context, c config) (code int, err error) {
 		return 1, err
 	}
 	defer running.Close()
+	if p, ok := net.(*network.Proxies); ok {
+		for _, m := range running.Members() {
+			p.Know(m.Name, m.PID)
+		}
+	}
 	if err := running.Start(); err != nil {
 		return 1, err
 	}
@@ -142,7 +146,7 @@ func harm(ctx context.Context, c config) (code int, err error) {
 		return 1, err
 	}
 	w := &workload{nodes: running.Nodes, start: time.Now(), history: h, keys: c.keys, change: 15 * time.Second, pause: c.pause}
-	n := &nemesis{cluster: running, random: rand.New(rand.NewPCG(c.seed, 0)), start: w.start, wipes: c.wipes, links: links{net},
+	n := &nemesis{cluster: running, random: rand.New(rand.NewPCG(c.seed, 0)), start: w.start, wipes: c.wipes, links: net,
 		tell: func(format string, args ...any) { fmt.Printf(format+"\n", args...) }}
 
 	w.hears = n.hears
@@ -185,22 +189,6 @@ func harm(ctx context.Context, c config) (code int, err error) {
 		return 2, ctx.Err()
 	}
 	return 0, ctx.Err()
-}
-
-// join makes the network that was asked for; nil is loopback.
-func (c *config) join() (*network.Network, error) {
-	switch c.network {
-	case "none":
-		return nil, nil
-	case "auto", "namespaces":
-		n, err := network.New()
-		if err != nil && c.network == "auto" {
-			fmt.Printf("links stay whole: %v\n", err)
-			return nil, nil
-		}
-		return n, err
-	}
-	return nil, fmt.Errorf("-network %q: want auto, namespaces or none", c.network)
 }
 
 // readAll reads every key once more, after everything has healed.

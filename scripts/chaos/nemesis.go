@@ -25,7 +25,7 @@ type nemesis struct {
 	random  *rand.Rand
 	start   time.Time
 	wipes   bool
-	links   links // nil inside: no network that can be harmed
+	links   links // nil: none that can be harmed
 	tell    func(format string, args ...any)
 
 	mu     sync.Mutex // two faults may be under way
@@ -80,7 +80,7 @@ func (n *nemesis) run(ctx context.Context) error {
 // next does a fault of a process, of links, or both at the same time. A lost
 // disk comes alone.
 func (n *nemesis) next(ctx context.Context) error {
-	if n.links.Network == nil {
+	if n.links == nil {
 		return n.one(ctx, n.random.IntN(100))
 	}
 	switch p := n.random.IntN(100); {

@@ -90,7 +90,7 @@ var rules = []rule{
 	{"L6 handed back by an older answer", []edit{{replicaDir + "grant.go",
 		"ok && g.beacon < beacon {", "ok && g.beacon > 0 {"}}, scenario{"dataplane/replica", "TestAnOlderAnswerHandsNothingBack"}},
 	{"L6 not void at a higher epoch", []edit{{replicaDir + "replica.go",
-		"	r.follower = follower{}\n	r.change", "	r.follower = follower{grantUntil: r.grantUntil}\n	r.change"}}, scenario{}},
+		"	r.follower = follower{}\n	r.change", "	r.follower = follower{grantUntil: r.grantUntil}\n	r.change"}}, scenario{"dataplane/replica", "TestAHigherEpochVoidsAGrant"}},
 	{"C3 commits while grants are out", []edit{{replicaDir + "takeover.go",
 		"if r.g.now < r.barred {", "if false {"}}, scenario{}},
 	{"R1 dirty keys read", []edit{{replicaDir + "unapplied.go",

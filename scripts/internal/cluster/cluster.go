@@ -30,6 +30,9 @@ type Options struct {
 	// Place, if set, gives each process a host of its own, and what its command
 	// line is to begin with. Default: loopback, nothing.
 	Place func(name string) (host string, command []string, err error)
+	// Through, if set, returns the address at which the other members reach one
+	// that listens at the address given. Default: that one.
+	Through func(name, address string) (string, error)
 }
 
 // Member is one process of a cluster with its addresses.
@@ -37,6 +40,8 @@ type Member struct {
 	*Process
 	HTTP, Peer string // host:port
 	Data       string // its data directory
+	reached    string // peer address for the others
+	told       string // HTTP address for the others
 	Node       bool   // or a coordinator
 }
 
@@ -84,12 +89,21 @@ func New(o Options) (*Cluster, error) {
 	add := func(name string, node bool) (*Member, error) {
 		m := c.member(name, addresses[0], addresses[1], node)
 		addresses = addresses[2:]
-		if o.Place == nil {
+		if o.Place != nil {
+			host, command, err := o.Place(name)
+			if err != nil {
+				return nil, err
+			}
+			m.HTTP, m.Peer, m.Args = onHost(m.HTTP, host), onHost(m.Peer, host), command
+		}
+		m.reached, m.told = m.Peer, m.HTTP
+		if o.Through == nil {
 			return m, nil
 		}
-		host, command, err := o.Place(name)
-		m.HTTP, m.Peer, m.Args = onHost(m.HTTP, host), onHost(m.Peer, host), command
-		return m, err
+		var errPeer, errHTTP error
+		m.reached, errPeer = o.Through(name, m.Peer)
+		m.told, errHTTP = o.Through(name, m.HTTP)
+		return m, errors.Join(errPeer, errHTTP)
 	}
 	var initial, peers []string
 	for i := range o.Coordinators {
@@ -97,7 +111,7 @@ func New(o Options) (*Cluster, error) {
 		if err != nil {
 			return nil, err
 		}
-		initial, peers = append(initial, m.Name+"="+m.Peer), append(peers, m.Peer)
+		initial, peers = append(initial, m.Name+"="+m.reached), append(peers, m.reached)
 		c.Coordinators = append(c.Coordinators, m)
 	}
 	for i := range o.Nodes {
@@ -124,6 +138,9 @@ func New(o Options) (*Cluster, error) {
 		m.Args = append(m.Args, o.NodeFlags...)
 	}
 	for _, m := range c.Members() {
+		if m.reached != m.Peer {
+			m.Args = append(m.Args, "--advertise-peer-addr", m.reached, "--advertise-http-addr", m.told)
+		}
 		if err := os.MkdirAll(filepath.Dir(m.Log), 0o755); err != nil {
 			return nil, err
 		}
