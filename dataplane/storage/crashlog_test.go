@@ -77,13 +77,20 @@ func checkCrashed(t *testing.T, dir, what string, acked uint64) {
 
 // TestCrashAtEveryOperationOfTheLog crashes before each operation on the log's
 // files in turn: with all that was not synced, with none of it, and with some
-// sectors of it, in any order.
+// sectors of it, in any order; every operation of a short run, some of a long one.
 func TestCrashAtEveryOperationOfTheLog(t *testing.T) {
 	t.Parallel()
-	batches, picked := 24, 1
-	if testing.Short() {
-		picked = 5
+	for name, run := range map[string]struct{ batches, picked int }{"every": {24, 1}, "some of many": {300, 31}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			crashes(t, run.batches, run.picked)
+		})
 	}
+}
+
+// crashes crashes before every picked-th operation.
+func crashes(t *testing.T, batches, picked int) {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
