@@ -215,11 +215,7 @@ func (f *file) loadRequests() (requests, error) {
 	r := newRequests()
 	err := f.view(func(tx *bbolt.Tx) error {
 		return tx.Bucket(requestBucket).ForEach(func(k, v []byte) error {
-			if len(k) != 8 {
-				return fmt.Errorf("%w: origin of %d bytes", ErrDamaged, len(k))
-			}
-			origin := partition.StoreID(binary.BigEndian.Uint64(k))
-			s, err := decodeSession(origin, v)
+			origin, s, err := storedSession(k, v)
 			r.origins[origin] = s
 			return err
 		})

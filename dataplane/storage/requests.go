@@ -136,13 +136,14 @@ func (s *session) encode(origin partition.StoreID) []byte {
 	return seal(b, 0)[8:]
 }
 
-// checkSession checks a stored session.
-func checkSession(key, b []byte) error {
+// storedSession decodes a session and its key.
+func storedSession(key, b []byte) (partition.StoreID, *session, error) {
 	if len(key) != 8 {
-		return fmt.Errorf("%w: origin of %d bytes", ErrDamaged, len(key))
+		return 0, nil, fmt.Errorf("%w: origin of %d bytes", ErrDamaged, len(key))
 	}
-	_, err := decodeSession(partition.StoreID(binary.BigEndian.Uint64(key)), b)
-	return err
+	origin := partition.StoreID(binary.BigEndian.Uint64(key))
+	s, err := decodeSession(origin, b)
+	return origin, s, err
 }
 
 func decodeSession(origin partition.StoreID, b []byte) (*session, error) {

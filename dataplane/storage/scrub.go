@@ -82,7 +82,7 @@ var scrubbed = []struct {
 }{
 	{dataBucket, func(k, v []byte) error { _, _, err := storedValue(k, v); return err }},
 	{keyedBucket, func(k, v []byte) error { _, _, err := decodeKeyed(k, v); return err }},
-	{requestBucket, checkSession},
+	{requestBucket, func(k, v []byte) error { _, _, err := storedSession(k, v); return err }},
 }
 
 // file checks one partition's file. It returns false at the engine's end.
