@@ -41,9 +41,10 @@ type fileMeta struct {
 	logged     entry.LoggedTime // as of applied
 	hash       uint64           // rolling hash of the entries up to applied
 	logEnd     uint64           // an index that the log had reached when this was written
+	content    uint64           // sum of pairSum over all values
 }
 
-const fileMetaVersion = 2
+const fileMetaVersion = 3
 
 func (m *fileMeta) encode() []byte {
 	b := []byte{fileMetaVersion}
@@ -55,6 +56,7 @@ func (m *fileMeta) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(m.logged))
 	b = binary.LittleEndian.AppendUint64(b, m.hash)
 	b = binary.AppendUvarint(b, m.logEnd)
+	b = binary.LittleEndian.AppendUint64(b, m.content)
 	return seal(b, 0)
 }
 
@@ -77,13 +79,15 @@ func decodeFileMeta(b []byte) (fileMeta, error) {
 	m.logged = entry.LoggedTime(r.uvarint("logged time"))
 	m.hash = r.uint64("hash")
 	m.logEnd = r.uvarint("log end")
+	m.content = r.uint64("content")
 	return m, r.end()
 }
 
 // file is a partition's bbolt file, open.
 type file struct {
-	path string // may be renamed under it
-	db   *bbolt.DB
+	path    string // may be renamed under it
+	content uint64 // as in the meta record: whoever writes the file has it
+	db      *bbolt.DB
 
 	mu        sync.Mutex
 	snapshots map[*Snapshot]struct{}
@@ -132,6 +136,7 @@ func openExisting(path string) (f *file, m fileMeta, err error) {
 	if err != nil {
 		return nil, m, join(err, f)
 	}
+	f.content = m.content
 	return f, m, nil
 }
 
@@ -236,14 +241,15 @@ type change struct {
 
 // write carries a change out, whole and synced, or not at all.
 func (f *file) write(c *change) error {
-	return f.update(func(tx *bbolt.Tx) error {
+	c.meta.content = f.content
+	err := f.update(func(tx *bbolt.Tx) error {
 		data, err := tx.CreateBucketIfNotExists(dataBucket)
 		if err != nil {
 			return err
 		}
 		index := openExpiryIndex(tx)
 		for _, k := range c.keys {
-			if err := putEntry(data, &index, c.entries[k]); err != nil {
+			if err := putEntry(data, &index, c.entries[k], &c.meta.content); err != nil {
 				return err
 			}
 		}
@@ -258,11 +264,18 @@ func (f *file) write(c *change) error {
 		}
 		return putMeta(tx, &c.meta)
 	})
+	if err == nil {
+		f.content = c.meta.content
+	}
+	return err
 }
 
-func putEntry(data *bbolt.Bucket, index *expiryIndex, e *entry.Entry) error {
+func putEntry(data *bbolt.Bucket, index *expiryIndex, e *entry.Entry, content *uint64) error {
 	if err := index.replaced(data, e.Key); err != nil {
 		return err
+	}
+	if old := data.Get(e.Key); old != nil {
+		*content -= pairSum(e.Key, old)
 	}
 	if e.Kind == entry.Delete {
 		return data.Delete(e.Key)
@@ -272,6 +285,7 @@ func putEntry(data *bbolt.Bucket, index *expiryIndex, e *entry.Entry) error {
 	if err := data.Put(e.Key, stored); err != nil {
 		return err
 	}
+	*content += pairSum(e.Key, stored)
 	return index.add(e.Key, e.Expires)
 }
 

@@ -233,6 +233,17 @@ func (m *machine) crash(rt *rapid.T) {
 	m.open(rt)
 }
 
+// sums checks that every file's content is what flushes and snapshots took it for.
+func (m *machine) sums(rt *rapid.T) {
+	for _, s := range m.e.allSlots() {
+		f := m.e.fileOf(s)
+		if f == nil {
+			continue
+		}
+		m.must(rt, contentFault(f))
+	}
+}
+
 func (m *machine) open(rt *rapid.T) {
 	var err error
 	m.o.Failed = func(err error) { m.t.Errorf("storage failed: %v", err) }
@@ -242,6 +253,7 @@ func (m *machine) open(rt *rapid.T) {
 	if lost := m.e.Lost(); len(lost) > 0 {
 		rt.Fatalf("lost %v", lost)
 	}
+	m.sums(rt)
 	recovered := m.e.Recovered()
 	if len(recovered) != len(m.models) {
 		rt.Fatalf("%d copies, want %d", len(recovered), len(m.models))

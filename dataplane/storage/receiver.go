@@ -106,6 +106,7 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 			}
 		}
 		r.totals.values++
+		r.file.content += pairSum(i.key, i.stored)
 		r.pending += len(i.key) + len(i.stored)
 		data := r.tx.Bucket(dataBucket)
 		data.FillPercent = 0.9 // keys come sorted
@@ -177,6 +178,7 @@ func (r *Receiver) commit() (*Table, error) {
 	meta := fileMeta{
 		store: r.e.identity.get().StoreID, partition: r.id, lineage: r.want.lineage,
 		generation: r.generation, applied: r.want.applied, logged: r.logged, hash: r.hash, logEnd: r.e.writer.durable.Load(),
+		content: r.file.content,
 	}
 	err := guard(r.path, func() error {
 		if r.tx == nil {

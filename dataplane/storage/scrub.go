@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -89,6 +90,8 @@ var scrubbed = []struct {
 func (s *scrubber) file(id partition.ID) bool {
 	for _, kind := range scrubbed {
 		var after []byte
+		var first fileMeta // before anything of the bucket was read
+		sum := uint64(0)
 		for more := true; more; {
 			_, t, err := s.e.current(id)
 			if err != nil {
@@ -101,8 +104,18 @@ func (s *scrubber) file(id partition.ID) bool {
 				return true
 			}
 			var read int64
-			after, read, err = f.scrub(kind.bucket, after, kind.check)
-			more = after != nil
+			if after == nil {
+				first, err = f.meta()
+			}
+			if err == nil {
+				after, read, err = f.scrub(kind.bucket, after, func(k, v []byte) error {
+					sum += pairSum(k, v)
+					return kind.check(k, v)
+				})
+			}
+			if more = after != nil; err == nil && !more && bytes.Equal(kind.bucket, dataBucket) {
+				err = f.sameContent(&first, sum)
+			}
 			switch {
 			case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
 				return true // replaced meanwhile
@@ -123,6 +136,16 @@ func (s *scrubber) file(id partition.ID) bool {
 		}
 	}
 	return true
+}
+
+// sameContent checks the sum of all values, unless the file was written to while
+// they were read.
+func (f *file) sameContent(first *fileMeta, sum uint64) error {
+	last, err := f.meta()
+	if err == nil && last.applied == first.applied && last.content == first.content && sum != first.content {
+		err = fmt.Errorf("%s: %w: the sum of its content is %x, should be %x", f.path, ErrDamaged, sum, first.content)
+	}
+	return err
 }
 
 // scrub checks about scrubBatch bytes of a bucket behind a key. It returns the
