@@ -26,7 +26,7 @@ test: lint unit-test fuzz-test simulation-test process-test ## everything that m
 unit-test:
 	@scripts/test.sh unit
 
-# A few seconds of every fuzz test.
+# A short run of every fuzz test.
 fuzz-test:
 	@scripts/test.sh fuzz
 
