@@ -23,11 +23,11 @@ import (
 	"github.com/holdfast-io/holdfast/scripts/internal/network"
 )
 
-// A run with less than this says nothing.
-const (
-	leastAcknowledged = 1000
-	leastFaults       = 5
-)
+// A run with fewer writes than this, or fewer faults than five a minute and two,
+// says nothing.
+const leastAcknowledged = 1000
+
+func (c *config) leastFaults() int { return max(2, int(c.duration/(12*time.Second))) }
 
 type config struct {
 	duration   time.Duration
@@ -183,9 +183,9 @@ func harm(ctx context.Context, c config) (code int, err error) {
 		return 1, broken
 	case v.code() != 0:
 		return v.code(), nil
-	case acknowledged < leastAcknowledged || len(n.faults) < leastFaults:
+	case acknowledged < leastAcknowledged || len(n.faults) < c.leastFaults():
 		fmt.Printf("VOID: %d acknowledged writes and %d faults say nothing; want at least %d and %d\n",
-			acknowledged, len(n.faults), leastAcknowledged, leastFaults)
+			acknowledged, len(n.faults), leastAcknowledged, c.leastFaults())
 		return 2, ctx.Err()
 	}
 	return 0, ctx.Err()
