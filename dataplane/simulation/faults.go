@@ -191,7 +191,7 @@ func (w *world) mayWipe(n *node) bool {
 		for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
 			for _, r := range list {
 				other := w.nodes[w.index(r.Node)]
-				if other.disk.store != r.Store || other.disk.copies[i].lost {
+				if d := &other.disk.copies[i]; other.disk.store != r.Store || d.lost || d.marked {
 					return false
 				}
 				if other != n && other.disk.copies[i].exists {
