@@ -10,19 +10,19 @@ import (
 
 // expelling is how much longer it takes until all is well where copies differ:
 // they are found by and by, and their nodes start again.
-const expelling = 5 * time.Second
+const expelling = 8 * time.Second
 
 // diverge gives a copy a rolling hash that is not the others', as if it had
 // applied something else. What it holds stays right, so that the checker can
-// tell whether getting rid of it loses anything. One copy of a partition at a
-// time, and only where another disk holds everything.
+// tell whether getting rid of it loses anything. One copy at a time, and only
+// where another disk holds everything.
 func (w *world) diverge(n *node) {
 	id := w.pick(w.settings.Partitions)
 	if !n.up || !n.disk.copies[id].exists || !w.mayWipe(n) {
 		return
 	}
 	for _, other := range w.nodes {
-		if other.disk.copies[id].twist != 0 {
+		if slices.ContainsFunc(other.disk.copies, func(c diskCopy) bool { return c.twist != 0 }) {
 			return
 		}
 	}
