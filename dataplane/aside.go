@@ -14,9 +14,10 @@ type suspect struct {
 	reason string
 }
 
-// Again is closed when the node should leave, be closed and started again: it
-// has put a copy aside that did not hold what it should, and the next start does
-// without it, so that it is made anew from the other replicas.
+// Again is closed when the node should leave, be closed and started again: one of
+// its copies does not hold what it should. It is put aside when the node closes,
+// once others have taken over; the next start does without it, so that it is
+// made anew from the other replicas.
 func (n *Node) Again() <-chan struct{} { return n.again }
 
 // found counts and tells what a comparison of rolling hashes came to. It is
@@ -44,8 +45,8 @@ func (n *Node) damaged(id partition.ID, err error) {
 	n.suspects.add(suspect{id, err.Error()})
 }
 
-// suspects are copies that wait to be put aside. Whoever finds one must not
-// wait for the disk.
+// suspects are copies that wait to be looked at. Whoever finds one must not wait
+// for that.
 type suspects chan suspect
 
 // add does nothing where many wait already: the next check finds it again.
@@ -56,9 +57,9 @@ func (s suspects) add(one suspect) {
 	}
 }
 
-// putAside puts suspect copies aside until the node closes.
-func (n *Node) putAside() {
-	done := map[partition.ID]bool{}
+// gatherSuspects takes suspect copies until the node closes, and asks for that
+// where one of them can be done without.
+func (n *Node) gatherSuspects() {
 	for {
 		var s suspect
 		select {
@@ -67,20 +68,15 @@ func (n *Node) putAside() {
 		case s = <-n.suspects:
 		}
 		about := []any{slog.String("partition", s.id.String()), slog.String("reason", s.reason)}
-		switch {
-		case done[s.id]:
+		if _, known := n.condemned[s.id]; known {
 			continue
-		case !n.dispensable(s.id):
+		}
+		if !n.dispensable(s.id) {
 			n.cfg.Logger.Error("a copy that does not hold what it should is kept for now, for too few others are in sync, or no coordinator leads", about...)
 			continue
 		}
-		if err := n.storage.SetAside(s.id, s.reason); err != nil {
-			n.cfg.Logger.Error("a copy could not be put aside", append(about, slog.Any("err", err))...)
-			continue
-		}
-		n.metrics.setAside.Inc()
-		n.cfg.Logger.Warn("a copy is put aside; the node starts again without it", about...)
-		if done[s.id] = true; len(done) == 1 {
+		n.cfg.Logger.Warn("a copy does not hold what it should; the node hands over, and starts again without it", about...)
+		if n.condemned[s.id] = s.reason; len(n.condemned) == 1 {
 			close(n.again)
 		}
 	}
@@ -92,7 +88,37 @@ func (n *Node) dispensable(id partition.ID) bool {
 	if leader, _ := (*backend)(n).Coordinators(); leader == "" {
 		return false
 	}
+	others, _ := n.othersInSync(id)
+	return others
+}
+
+// othersInSync reports whether enough other replicas of the partition are in
+// sync, and whether this node's is, by the map that it has.
+func (n *Node) othersInSync(id partition.ID) (enough, alsoHere bool) {
 	m := n.joined.latest()
 	c, ok := m.Partition(id)
-	return ok && (!c.InSync(n.cfg.NodeID) || len(c.Replicas)-1 >= max(1, m.Settings.MinInSync))
+	others := len(c.Replicas)
+	if alsoHere = c.InSync(n.cfg.NodeID); alsoHere {
+		others--
+	}
+	return ok && others >= max(1, m.Settings.MinInSync), alsoHere
+}
+
+// putAside marks the condemned copies, as the last that a node does before it
+// closes its storage: each that the map counts on no more. What became
+// indispensable meanwhile stays, and is found again.
+func (n *Node) putAside() {
+	for id, reason := range n.condemned {
+		about := []any{slog.String("partition", id.String()), slog.String("reason", reason)}
+		if enough, alsoHere := n.othersInSync(id); !enough || alsoHere {
+			n.cfg.Logger.Error("a copy that does not hold what it should is kept for now, for the map counts on it", about...)
+			continue
+		}
+		if err := n.storage.SetAside(id, reason); err != nil {
+			n.cfg.Logger.Error("a copy could not be put aside", append(about, slog.Any("err", err))...)
+			continue
+		}
+		n.metrics.setAside.Inc()
+		n.cfg.Logger.Warn("a copy is put aside", about...)
+	}
 }

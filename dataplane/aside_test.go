@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -29,13 +30,35 @@ func (c *cluster) asks(id partition.NodeID) {
 			return false
 		}
 	})
-	if c.counted(id, "holdfast_copies_set_aside_total") == 0 {
+	leaving, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		n.Leave(leaving)
+	}()
+	eventually(c.t, string(id)+" may leave", n.released.Load)
+	if marked := c.marked(id); marked != 0 {
+		c.t.Errorf("%s has put %d copies aside before others took over", id, marked)
+	}
+	c.fail(id)
+	<-left
+	c.kill(id)
+	if c.marked(id) == 0 {
 		c.t.Errorf("%s put nothing aside", id)
 	}
-	c.kill(id)
-	c.fail(id)
 	c.start(id)
 	eventually(c.t, string(id)+" in sync again", c.whole)
+}
+
+// marked counts the copies that a node has put aside.
+func (c *cluster) marked(id partition.NodeID) int {
+	c.t.Helper()
+	marks, err := filepath.Glob(filepath.Join(c.dirs[id], "partitions", "*.aside"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return len(marks)
 }
 
 // forge replaces the last entry of some partition in the log of a node that does

@@ -27,7 +27,7 @@ func start(ctx context.Context, c Config, join func(context.Context, client.Conf
 		return nil, fmt.Errorf("node configuration: %w", err)
 	}
 	n := &Node{
-		cfg: c, joined: &membership{}, started: make(chan struct{}), again: make(chan struct{}), suspects: make(suspects, 16), stop: make(chan struct{}), done: make(chan struct{}),
+		cfg: c, joined: &membership{}, started: make(chan struct{}), again: make(chan struct{}), suspects: make(suspects, 16), condemned: map[partition.ID]string{}, stop: make(chan struct{}), done: make(chan struct{}),
 		registered: &registration{to: c.Registerer},
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -244,7 +244,7 @@ func (n *Node) startReplicas(context.Context) error {
 	for _, e := range n.executors {
 		n.running.Go(func() { e.run(n.stop) })
 	}
-	n.running.Go(n.putAside)
+	n.running.Go(n.gatherSuspects)
 	// From here on hellos are accepted, and maps acted on.
 	n.joined.joined.Store(&joined{id: j.client.ClusterID(), client: j.client})
 	n.joined.start(n.follow)

@@ -46,6 +46,7 @@ type Node struct {
 	started   chan struct{} // closed with the first ready
 	suspects  suspects
 	again     chan struct{}
+	condemned map[partition.ID]string // copies that do not hold what they should, and why
 
 	ctx     context.Context // ends when the node closes
 	cancel  context.CancelFunc
@@ -144,6 +145,7 @@ func (n *Node) shut() error {
 		n.peers.close()
 	}
 	if n.storage != nil {
+		n.putAside()
 		note("storage", n.storage.Close())
 	}
 	n.serving.Wait()
