@@ -98,3 +98,29 @@ func TestReportIsForPeople(t *testing.T) {
 		}
 	}
 }
+
+func TestAFaultExplainsUntilItIsGotOver(t *testing.T) {
+	t.Parallel()
+	f := &fault{At: time.Second, Until: 2 * time.Second, Kind: "kill node"}
+	after := func(from time.Duration) string { return explanation(gap{from: from, to: from + time.Second}, []*fault{f}) }
+	if got := after(time.Minute); got != "kill node" {
+		t.Errorf("never got over: %s", got)
+	}
+	n := nemesis{faults: []*fault{f}}
+	n.gotOver(1500 * time.Millisecond) // before it ended: says nothing
+	if n.gotOver(10 * time.Second); f.Whole != 10*time.Second {
+		t.Fatalf("got over at %v", f.Whole)
+	}
+	if n.gotOver(20 * time.Second); f.Whole != 10*time.Second {
+		t.Errorf("got over twice: %v", f.Whole)
+	}
+	for from, want := range map[time.Duration]string{9 * time.Second: "kill node", 11 * time.Second: "no fault"} {
+		if got := after(from); got != want {
+			t.Errorf("a gap from %v: %s, want %s", from, got, want)
+		}
+	}
+	f.Whole = 2100 * time.Millisecond // at once
+	if got := after(3 * time.Second); got != "kill node" {
+		t.Errorf("within its aftermath: %s", got)
+	}
+}

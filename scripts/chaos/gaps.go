@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// aftermath is how long after its end a fault may explain what is still wrong:
-// leases run out, replicas catch up.
+// aftermath is how long after its end a fault may explain what is still wrong at
+// least: leases run out, clients find another node.
 const aftermath = 2500 * time.Millisecond
 
 // gap is a time in which a key took no write, although all keys in use are
@@ -41,10 +41,12 @@ func gaps(operations []operation) (out []gap) {
 	return out
 }
 
-// culprits are the faults that were there, or just over, in a gap.
+// culprits are the faults that were there, or not got over, in a gap: one is got
+// over when all replicas are in sync again. Until then the next fault meets a
+// cluster that has less to stand on than it should.
 func culprits(g gap, faults []*fault) (out []*fault) {
 	for _, f := range faults {
-		if f.At < g.to && (f.Until == 0 || f.Until+aftermath > g.from) {
+		if f.At < g.to && (f.Until == 0 || f.Whole == 0 || max(f.Until+aftermath, f.Whole) > g.from) {
 			out = append(out, f)
 		}
 	}

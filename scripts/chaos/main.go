@@ -156,6 +156,7 @@ func harm(ctx context.Context, c config) (code int, err error) {
 	for i := range c.clients {
 		clients.Go(func() { newClient(w, i+1, c.seed).run(writing) })
 	}
+	clients.Go(func() { n.watch(writing) })
 	harming, stopHarming := context.WithTimeout(ctx, c.duration)
 	broken := n.run(harming)
 	stopHarming()

@@ -17,6 +17,7 @@ type fault struct {
 	At, Until time.Duration // since the run began; everything is repaired at Until
 	Kind      string
 	What      string
+	Whole     time.Duration // when all replicas were in sync again after Until
 }
 
 // nemesis harms a cluster, one fault after another, and repairs it.
@@ -44,6 +45,37 @@ func (n *nemesis) note(kind, what string) (ended func()) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		f.Until = time.Since(n.start)
+	}
+}
+
+// watch notes until ctx ends when faults are got over.
+func (n *nemesis) watch(ctx context.Context) {
+	ticks := time.NewTicker(100 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		asked := time.Since(n.start)
+		asking, cancel := context.WithTimeout(ctx, time.Second)
+		err := n.cluster.Whole(asking)
+		cancel()
+		if err == nil {
+			n.gotOver(asked)
+		}
+	}
+}
+
+// gotOver notes that all replicas were in sync at some time.
+func (n *nemesis) gotOver(at time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, f := range n.faults {
+		if f.Until != 0 && f.Until < at && f.Whole == 0 {
+			f.Whole = at
+		}
 	}
 }
 

@@ -81,20 +81,24 @@ func (c *Cluster) WaitWhole(ctx context.Context) error {
 	if err := c.WaitReady(ctx); err != nil {
 		return err
 	}
+	return c.Wait(ctx, "every partition to be whole", c.Whole)
+}
+
+// Whole says why not every partition has a primary and as many replicas in sync
+// as it should; nil if all have.
+func (c *Cluster) Whole(ctx context.Context) error {
+	p, err := c.Partitions(ctx)
+	if err != nil {
+		return err
+	}
+	if len(p.Partitions) == 0 {
+		return errors.New("nothing is placed yet")
+	}
 	factor := min(3, len(c.Nodes))
-	return c.Wait(ctx, "every partition to be whole", func(ctx context.Context) error {
-		p, err := c.Partitions(ctx)
-		if err != nil {
-			return err
+	for _, one := range p.Partitions {
+		if one.Primary == "" || len(one.Replicas) < factor {
+			return fmt.Errorf("%s: primary %q, in sync %v, learners %v", one.ID, one.Primary, one.Replicas, one.Learners)
 		}
-		if len(p.Partitions) == 0 {
-			return errors.New("nothing is placed yet")
-		}
-		for _, one := range p.Partitions {
-			if one.Primary == "" || len(one.Replicas) < factor {
-				return fmt.Errorf("%s: primary %q, in sync %v, learners %v", one.ID, one.Primary, one.Replicas, one.Learners)
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
