@@ -5,11 +5,13 @@ import (
 	"slices"
 )
 
-// Difference is what distinguishes two maps, in order of partitions and nodes.
+// Difference is what distinguishes two maps, in order of partitions and nodes;
+// moves that began come after those that ended.
 // Its values belong to the maps and must not be written to.
 type Difference struct {
 	Partitions []PartitionDifference
 	Nodes      []NodeDifference
+	Moves      []MoveDifference
 }
 
 // PartitionDifference is a partition that changed. Old is nil where the
@@ -17,8 +19,12 @@ type Difference struct {
 type PartitionDifference struct{ Old, New *Configuration }
 
 // NodeDifference is a node that joined (Old is nil), left (New is nil) or
-// changed: another boot, store, address, zone, weight or services.
+// changed: another boot, store, address, zone, weight, duty or services.
 type NodeDifference struct{ Old, New *Node }
+
+// MoveDifference is a move that began (Old is nil), ended (New is nil), or took
+// another's place.
+type MoveDifference struct{ Old, New *Move }
 
 // Compare tells what changed from old to new.
 func Compare(old, new *Map) Difference {
@@ -31,6 +37,18 @@ func Compare(old, new *Map) Difference {
 		}
 	}
 	d.Nodes = compareNodes(old.Nodes, new.Nodes)
+	for i := range old.Moves {
+		if after, still := new.Move(old.Moves[i].Partition); !still {
+			d.Moves = append(d.Moves, MoveDifference{Old: &old.Moves[i]})
+		} else if *after != old.Moves[i] {
+			d.Moves = append(d.Moves, MoveDifference{Old: &old.Moves[i], New: after})
+		}
+	}
+	for i := range new.Moves {
+		if _, known := old.Move(new.Moves[i].Partition); !known {
+			d.Moves = append(d.Moves, MoveDifference{New: &new.Moves[i]})
+		}
+	}
 	return d
 }
 
@@ -65,5 +83,5 @@ func (c *Configuration) Equal(d *Configuration) bool {
 // Equal reports whether two nodes are the same in everything.
 func (n *Node) Equal(o *Node) bool {
 	return n == o || n.ID == o.ID && n.Store == o.Store && n.Incarnation == o.Incarnation && n.Zone == o.Zone &&
-		n.HTTPAddr == o.HTTPAddr && n.PeerAddr == o.PeerAddr && n.Weight == o.Weight && maps.Equal(n.Services, o.Services)
+		n.HTTPAddr == o.HTTPAddr && n.PeerAddr == o.PeerAddr && n.Weight == o.Weight && n.Duty == o.Duty && maps.Equal(n.Services, o.Services)
 }

@@ -20,6 +20,9 @@ type Delta struct {
 	Nodes      []Node          `json:"nodes,omitempty"`      // joined or changed, sorted by ID
 	Left       []NodeID        `json:"left,omitempty"`       // nodes that are gone, sorted
 	Partitions []Configuration `json:"partitions,omitempty"` // changed or placed, sorted by ID
+	Rebalance  *Rebalance      `json:"rebalance,omitempty"`
+	Moves      []Move          `json:"moves,omitempty"` // begun, sorted by partition
+	Ended      []ID            `json:"ended,omitempty"` // partitions whose move has ended, sorted
 }
 
 // Cluster is the part of a map that is fixed at the cluster's creation.
@@ -46,6 +49,16 @@ func DeltaOf(old, new *Map) Delta {
 	}
 	for _, c := range diff.Partitions {
 		d.Partitions = append(d.Partitions, *c.New)
+	}
+	if new.Rebalance != old.Rebalance {
+		d.Rebalance = &new.Rebalance
+	}
+	for _, v := range diff.Moves {
+		if v.New == nil {
+			d.Ended = append(d.Ended, v.Old.Partition)
+		} else {
+			d.Moves = append(d.Moves, *v.New)
+		}
 	}
 	return d
 }
@@ -76,7 +89,26 @@ func (m *Map) Apply(d Delta) (*Map, error) {
 		}
 		next.Partitions = merged
 	}
+	if d.Rebalance != nil {
+		next.Rebalance = *d.Rebalance
+	}
+	if len(d.Moves) > 0 || len(d.Ended) > 0 {
+		next.Moves = mergeMoves(m.Moves, d)
+	}
 	return &next, nil
+}
+
+func mergeMoves(old []Move, d Delta) []Move {
+	merged := slices.DeleteFunc(slices.Clone(old), func(v Move) bool { return slices.Contains(d.Ended, v.Partition) })
+	for _, v := range d.Moves {
+		i, known := slices.BinarySearchFunc(merged, v, compareMoves)
+		if known {
+			merged[i] = v
+		} else {
+			merged = slices.Insert(merged, i, v)
+		}
+	}
+	return merged
 }
 
 func mergeNodes(old []Node, d Delta) []Node {

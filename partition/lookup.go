@@ -23,6 +23,16 @@ func (m *Map) Partition(id ID) (*Configuration, bool) {
 	return &m.Partitions[id], true
 }
 
+// Move returns the partition's move under way, if there is one. It must not be
+// written to.
+func (m *Map) Move(id ID) (*Move, bool) {
+	i, ok := slices.BinarySearchFunc(m.Moves, Move{Partition: id}, compareMoves)
+	if !ok {
+		return nil, false
+	}
+	return &m.Moves[i], true
+}
+
 // Placed reports whether the first placement has happened.
 func (m *Map) Placed() bool { return len(m.Partitions) > 0 }
 

@@ -28,7 +28,7 @@ func Place(nodes []Node, s Settings, lineage func() uint32) ([]Configuration, er
 	for i := range sets {
 		sets[i] = p.pick(s.Partitions - i)
 	}
-	primaries := choosePrimaries(sets, p.weights)
+	primaries := choosePrimaries(sets, p.weights, nil)
 	out := make([]Configuration, s.Partitions)
 	for i, set := range sets {
 		c := Configuration{ID: ID(i), Epoch: 1, Primary: p.nodes[primaries[i]].ID}

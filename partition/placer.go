@@ -71,22 +71,11 @@ func smallestZoneLimit(sizes []int, factor int) int {
 	}
 }
 
-// setQuotas deals out all replicas one by one, each to the node that will have
-// the fewest for its weight, as far as the bounds of nodes and zones allow.
+// setQuotas deals out all replicas.
 func (p *placer) setQuotas() {
-	for range p.total * p.factor {
-		best := -1
-		for i := range p.nodes {
-			if p.quota[i] == p.total || p.zoneQuota[p.zone[i]] == p.total*p.zoneLimit {
-				continue
-			}
-			// Fewest (quota+1)/weight, without division.
-			if best < 0 || (p.quota[i]+1)*p.weights[best] < (p.quota[best]+1)*p.weights[i] {
-				best = i
-			}
-		}
-		p.quota[best]++
-		p.zoneQuota[p.zone[best]]++
+	p.quota = quotas(p.weights, p.zone, p.zoneLimit, p.total, p.factor, nil)
+	for i, q := range p.quota {
+		p.zoneQuota[p.zone[i]] += q
 	}
 }
 

@@ -4,10 +4,20 @@ package partition
 // more than another of equal weight as far as the sets allow. It deals them out
 // greedily, then moves primaries along chains of partitions (node a hands one to
 // b, b one to c) from the nodes with the most to those with the fewest, until no
-// chain helps: the augmenting paths of a maximum flow.
-func choosePrimaries(sets [][]int, weights []int) []int {
+// chain helps: the augmenting paths of a maximum flow. Where current (nil:
+// nowhere) names a node, that is where it begins; an empty set gets -1.
+func choosePrimaries(sets [][]int, weights, current []int) []int {
 	b := &balancer{sets: sets, weights: weights, primary: make([]int, len(sets)), owns: make([][]int, len(weights))}
 	for i, set := range sets {
+		if len(set) == 0 {
+			b.primary[i] = -1
+			continue
+		}
+		if current != nil && current[i] >= 0 {
+			b.primary[i] = current[i]
+			b.owns[current[i]] = append(b.owns[current[i]], i)
+			continue
+		}
 		best := set[0]
 		for _, n := range set[1:] {
 			if b.lighter(n, best) {
@@ -35,14 +45,26 @@ func (b *balancer) lighter(x, y int) bool {
 	return (len(b.owns[x])+1)*b.weights[y] < (len(b.owns[y])+1)*b.weights[x]
 }
 
-// improve moves one primary along a chain, if that makes the load more even.
+// improve moves one primary along a chain, if that makes the load more even. A
+// node that has no more than the lightest would with one more has none to give.
 func (b *balancer) improve() bool {
+	lightest := 0
+	for n := range b.owns {
+		if b.lighter(n, lightest) {
+			lightest = n
+		}
+	}
 	for from := range b.owns {
-		if b.improveFrom(from) {
+		if b.gains(from, lightest) && b.improveFrom(from) {
 			return true
 		}
 	}
 	return false
+}
+
+// gains reports whether a node is lighter with one more primary than another is.
+func (b *balancer) gains(from, to int) bool {
+	return (len(b.owns[to])+1)*b.weights[from] < len(b.owns[from])*b.weights[to]
 }
 
 // improveFrom searches breadth first for a node that would still be lighter
@@ -59,7 +81,7 @@ func (b *balancer) improveFrom(from int) bool {
 					continue
 				}
 				via[next] = p + 1
-				if (len(b.owns[next])+1)*b.weights[from] < len(b.owns[from])*b.weights[next] {
+				if b.gains(from, next) {
 					b.shift(from, next, via)
 					return true
 				}

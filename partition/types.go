@@ -113,6 +113,7 @@ type Node struct {
 	// Services are the addresses of a library user's own services, by name.
 	Services map[string]string `json:"services,omitempty"`
 	Weight   uint32            `json:"weight"` // share of replicas relative to other nodes; 1 unless set
+	Duty     Duty              `json:"duty"`
 }
 
 // Settings are fixed when the cluster is created.
@@ -123,6 +124,21 @@ type Settings struct {
 	ExpectNodes       int `json:"expect_nodes"`
 }
 
+// Rebalance is how moves are made. An operator changes it at any time.
+type Rebalance struct {
+	Paused bool `json:"paused"` // no move begins; those under way end
+	// AtOnce is how many moves are under way at most; AtOnceEach how many that
+	// one node has to do with.
+	AtOnce     int `json:"at_once"`
+	AtOnceEach int `json:"at_once_each"`
+	// Throttle is how much each node sends for moves at most, in bytes a second;
+	// 0: as much as it can.
+	Throttle int64 `json:"throttle"`
+}
+
+// DefaultRebalance is how moves are made until somebody says otherwise.
+var DefaultRebalance = Rebalance{AtOnce: 16, AtOnceEach: 4, Throttle: 32 << 20}
+
 // Map is the authoritative partition map at one version: an immutable value.
 type Map struct {
 	Version     uint64          `json:"version"` // Raft index of the last change
@@ -131,4 +147,6 @@ type Map struct {
 	Settings    Settings        `json:"settings"`
 	Nodes       []Node          `json:"nodes"`      // sorted by ID
 	Partitions  []Configuration `json:"partitions"` // indexed by ID; empty before the first placement
+	Rebalance   Rebalance       `json:"rebalance"`
+	Moves       []Move          `json:"moves"` // under way: at most one of a partition, sorted by it
 }

@@ -44,7 +44,20 @@ func (m *Map) Validate() error {
 	for i := range m.Partitions {
 		v.partition(i, &m.Partitions[i])
 	}
+	v.moves()
 	return errors.Join(v.faults...)
+}
+
+// Validate reports what is wrong with how moves are made.
+func (r Rebalance) Validate() error {
+	var faults []error
+	if r.AtOnce < 0 || r.AtOnceEach < 0 {
+		faults = append(faults, fmt.Errorf("%d moves at once, %d of each node: want 0, for none, or more", r.AtOnce, r.AtOnceEach))
+	}
+	if r.Throttle < 0 {
+		faults = append(faults, fmt.Errorf("throttle %d bytes a second: want 0, for none, or more", r.Throttle))
+	}
+	return errors.Join(faults...)
 }
 
 type validator struct {
@@ -69,8 +82,28 @@ func (v *validator) nodes() {
 		if other, taken := owners[n.Store]; taken {
 			v.fault("nodes %q and %q have the same store %v", other, n.ID, n.Store)
 		}
+		if !n.Duty.Valid() {
+			v.fault("node %q: unknown %v", n.ID, n.Duty)
+		}
 		owners[n.Store] = n.ID
 		v.stores[n.ID] = n.Store
+	}
+}
+
+func (v *validator) moves() {
+	if err := v.m.Rebalance.Validate(); err != nil {
+		v.faults = append(v.faults, err)
+	}
+	for i, move := range v.m.Moves {
+		if i > 0 && v.m.Moves[i-1].Partition >= move.Partition {
+			v.fault("moves are not sorted, or two are of %v", move.Partition)
+		}
+		if _, placed := v.m.Partition(move.Partition); !placed {
+			v.fault("move of %v, which is not placed", move.Partition)
+		}
+		if move.Primary == "" && move.From == "" && move.To == "" || move.Since == 0 {
+			v.fault("move of %v does nothing, or has no beginning", move.Partition)
+		}
 	}
 }
 

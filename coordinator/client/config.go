@@ -33,7 +33,7 @@ type Config struct {
 	HTTPAddr    string // its advertised addresses, for the map
 	PeerAddr    string
 	Services    map[string]string // addresses of its own services, by name
-	Weight      uint32            // share of replicas relative to other nodes; default 1
+	Weight      uint32            // share of replicas relative to other nodes; 0: as the map has it, at first 1
 
 	// Store is the identity of the disk's contents. Zero: a random one for this
 	// process, for programs that start empty each time.
@@ -121,9 +121,6 @@ func checkCoordinators(addrs []string) error {
 func (c Config) withDefaults() Config {
 	if c.Application == "" {
 		c.Application = DefaultApplication
-	}
-	if c.Weight == 0 {
-		c.Weight = 1
 	}
 	if c.Store == 0 {
 		c.Store, c.Incarnation = randomStore(), 1

@@ -159,7 +159,7 @@ func TestOtherVersionIsNamed(t *testing.T) {
 	t.Parallel()
 	raw := Hello{Role: RoleCoordinator, Name: "c1"}.Encode()
 	raw[0]++
-	if _, err := DecodeHello(raw); err == nil || !strings.Contains(err.Error(), "version 3 is not understood here, only 2: run the same version") {
+	if _, err := DecodeHello(raw); err == nil || !strings.Contains(err.Error(), "version 4 is not understood here, only 3: run the same version") {
 		t.Errorf("%v", err)
 	}
 }

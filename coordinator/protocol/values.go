@@ -44,6 +44,7 @@ func encodeNode(e *encoder, n *partition.Node) {
 	e.string(n.HTTPAddr)
 	e.string(n.PeerAddr)
 	e.uint(uint64(n.Weight))
+	e.uint(uint64(n.Duty))
 	names := slices.Sorted(maps.Keys(n.Services))
 	e.uint(uint64(len(names)))
 	for _, name := range names {
@@ -55,7 +56,7 @@ func encodeNode(e *encoder, n *partition.Node) {
 func decodeNode(d *decoder) partition.Node {
 	n := partition.Node{
 		ID: d.node(), Store: d.store(), Incarnation: d.uint(), Zone: d.string(),
-		HTTPAddr: d.string(), PeerAddr: d.string(), Weight: d.uint32(),
+		HTTPAddr: d.string(), PeerAddr: d.string(), Weight: d.uint32(), Duty: decodeDuty(d),
 	}
 	type service struct{ name, addr string }
 	for _, s := range decodeList(d, 2, func(d *decoder) service { return service{d.string(), d.string()} }) {
@@ -65,6 +66,40 @@ func decodeNode(d *decoder) partition.Node {
 		n.Services[s.name] = s.addr
 	}
 	return n
+}
+
+func decodeDuty(d *decoder) partition.Duty {
+	v := partition.Duty(d.byte())
+	if d.err == nil && !v.Valid() {
+		d.fail(v.String())
+	}
+	return v
+}
+
+func encodeMove(e *encoder, v *partition.Move) {
+	e.uint(uint64(v.Partition))
+	e.node(v.From)
+	e.node(v.To)
+	e.node(v.Primary)
+	e.string(v.Reason)
+	e.uint(v.Since)
+}
+
+func decodeMove(d *decoder) partition.Move {
+	return partition.Move{
+		Partition: partition.ID(d.uint32()), From: d.node(), To: d.node(), Primary: d.node(), Reason: d.string(), Since: d.uint(),
+	}
+}
+
+func encodeRebalance(e *encoder, r *partition.Rebalance) {
+	e.bool(r.Paused)
+	e.int(int64(r.AtOnce))
+	e.int(int64(r.AtOnceEach))
+	e.int(r.Throttle)
+}
+
+func decodeRebalance(d *decoder) partition.Rebalance {
+	return partition.Rebalance{Paused: d.bool(), AtOnce: int(d.int()), AtOnceEach: int(d.int()), Throttle: d.int()}
 }
 
 func encodeSettings(e *encoder, s *partition.Settings) {
@@ -88,12 +123,15 @@ func encodeMap(e *encoder, m *partition.Map) {
 	encodeSettings(e, &m.Settings)
 	encodeList(e, m.Nodes, encodeNode)
 	encodeList(e, m.Partitions, encodeConfiguration)
+	encodeRebalance(e, &m.Rebalance)
+	encodeList(e, m.Moves, encodeMove)
 }
 
 func decodeMap(d *decoder) *partition.Map {
 	return &partition.Map{
 		Version: d.uint(), ClusterID: d.string(), Application: d.string(), Settings: decodeSettings(d),
-		Nodes: decodeList(d, 14, decodeNode), Partitions: decodeList(d, 8, decodeConfiguration),
+		Nodes: decodeList(d, 15, decodeNode), Partitions: decodeList(d, 8, decodeConfiguration),
+		Rebalance: decodeRebalance(d), Moves: decodeList(d, 6, decodeMove),
 	}
 }
 
@@ -135,6 +173,12 @@ func encodeDelta(e *encoder, v *partition.Delta) {
 	encodeList(e, v.Nodes, encodeNode)
 	encodeList(e, v.Left, func(e *encoder, id *partition.NodeID) { e.node(*id) })
 	encodeList(e, v.Partitions, encodeConfiguration)
+	e.bool(v.Rebalance != nil)
+	if v.Rebalance != nil {
+		encodeRebalance(e, v.Rebalance)
+	}
+	encodeList(e, v.Moves, encodeMove)
+	encodeList(e, v.Ended, func(e *encoder, id *partition.ID) { e.uint(uint64(*id)) })
 }
 
 func decodeDelta(d *decoder) partition.Delta {
@@ -142,8 +186,14 @@ func decodeDelta(d *decoder) partition.Delta {
 	if d.bool() {
 		v.Cluster = &partition.Cluster{ClusterID: d.string(), Application: d.string(), Settings: decodeSettings(d)}
 	}
-	v.Nodes = decodeList(d, 14, decodeNode)
+	v.Nodes = decodeList(d, 15, decodeNode)
 	v.Left = decodeList(d, 1, (*decoder).node)
 	v.Partitions = decodeList(d, 8, decodeConfiguration)
+	if d.bool() {
+		r := decodeRebalance(d)
+		v.Rebalance = &r
+	}
+	v.Moves = decodeList(d, 6, decodeMove)
+	v.Ended = decodeList(d, 1, func(d *decoder) partition.ID { return partition.ID(d.uint32()) })
 	return v
 }

@@ -27,6 +27,16 @@ func (m *Machine) Apply(index uint64, c Command) Result {
 		r.Err = t.unsafeRecover(c)
 	case Confirm:
 		t.confirm(c)
+	case Assign:
+		r.Err = t.assign(c)
+	case Remove:
+		r.Err = t.remove(c)
+	case Begin:
+		r.Verdicts = t.begin(c.Moves)
+	case End:
+		r.Verdicts = t.end(c.Moves)
+	case SetRebalance:
+		r.Err = t.setRebalance(c)
 	default:
 		r.Err = fmt.Errorf("apply %T: %w", c, ErrInvalid)
 	}

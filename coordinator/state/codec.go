@@ -9,7 +9,7 @@ import (
 
 // commandVersion is the first byte of every encoded command. It goes up when a
 // command changes its meaning or its fields.
-const commandVersion = 1
+const commandVersion = 2
 
 // ErrUnknown is returned for commands and snapshots of a version or kind that
 // this program does not know: it must stop, for to skip one would make it
@@ -52,6 +52,26 @@ func Encode(c Command) ([]byte, error) {
 		w.uint(uint64(c.Lineage))
 	case Confirm:
 		writeList(w, c.Nodes, w.replica)
+	case Assign:
+		w.text(string(c.Node))
+		w.uint(c.Incarnation)
+		w.uint(uint64(c.Duty))
+		w.uint(uint64(c.Weight))
+	case Remove:
+		w.text(string(c.Node))
+		w.bool(c.Lost)
+		writeList(w, c.Live, func(id partition.NodeID) { w.text(string(id)) })
+	case Begin:
+		writeList(w, c.Moves, w.move)
+	case End:
+		writeList(w, c.Moves, func(e EndMove) {
+			w.uint(uint64(e.Partition))
+			w.uint(e.Since)
+			w.bool(e.Cancel)
+			w.text(e.Reason)
+		})
+	case SetRebalance:
+		w.rebalance(c.Rebalance)
 	default:
 		return nil, fmt.Errorf("encode %T: %w", c, ErrUnknown)
 	}
@@ -85,6 +105,16 @@ func Decode(b []byte) (Command, error) {
 		c = UnsafeRecover{Partition: partition.ID(r.uint32()), Node: r.nodeID(), Lineage: r.uint32()}
 	case kindConfirm:
 		c = Confirm{Nodes: r.replicas()}
+	case kindAssign:
+		c = Assign{Node: r.nodeID(), Incarnation: r.uint(), Duty: r.duty(), Weight: r.uint32()}
+	case kindRemove:
+		c = Remove{Node: r.nodeID(), Lost: r.bool(), Live: readList(r, 1, r.nodeID)}
+	case kindBegin:
+		c = Begin{Moves: readList(r, 6, r.move)}
+	case kindEnd:
+		c = End{Moves: readList(r, 4, r.endMove)}
+	case kindRebalance:
+		c = SetRebalance{Rebalance: r.rebalance()}
 	default:
 		return nil, fmt.Errorf("decode command: %w: kind %d", ErrUnknown, k)
 	}
@@ -96,6 +126,10 @@ func Decode(b []byte) (Command, error) {
 
 func (r *reader) held() Copy {
 	return Copy{Partition: partition.ID(r.uint32()), Epoch: partition.Epoch(r.uint()), Lineage: r.uint32()}
+}
+
+func (r *reader) endMove() EndMove {
+	return EndMove{Partition: partition.ID(r.uint32()), Since: r.uint(), Cancel: r.bool(), Reason: r.text()}
 }
 
 // end returns the reader's error, or one where something is left over.

@@ -26,6 +26,11 @@ func samples() []Command {
 		Recover{Partition: 65535, Node: "n1"},
 		UnsafeRecover{Partition: 1, Node: "n1", Lineage: 1<<32 - 1},
 		Confirm{Nodes: replicas(1, 2)},
+		Assign{Node: "n1", Incarnation: 3, Duty: partition.Draining, Weight: 7},
+		Remove{Node: "n1", Lost: true, Live: []partition.NodeID{"n2"}},
+		Begin{Moves: []partition.Move{{Partition: 3, From: "n1", To: "n4", Reason: "uneven"}, {Partition: 4, Primary: "n2", Since: 9}}},
+		End{Moves: []EndMove{{Partition: 3, Since: 1 << 40}, {Partition: 4, Since: 2, Cancel: true, Reason: "n4 is dead"}}},
+		SetRebalance{Rebalance: partition.Rebalance{Paused: true, AtOnce: 5, AtOnceEach: 2, Throttle: 1 << 40}},
 	}
 }
 
@@ -46,7 +51,7 @@ func TestCodecRoundTrip(t *testing.T) {
 		}
 		seen[c.kind()] = true
 	}
-	for k := kindCreate; k <= kindConfirm; k++ {
+	for k := kindCreate; k <= kindRebalance; k++ {
 		if !seen[k] {
 			t.Errorf("no sample of kind %d", k)
 		}

@@ -18,6 +18,11 @@ const (
 	kindRecover
 	kindUnsafeRecover
 	kindConfirm
+	kindAssign
+	kindRemove
+	kindBegin
+	kindEnd
+	kindRebalance
 )
 
 // Create makes the cluster. The same again is a no-op; anything else, once
@@ -89,6 +94,51 @@ type Confirm struct {
 	Nodes []partition.Replica
 }
 
+// Assign gives a node another duty, weight or both.
+type Assign struct {
+	Node partition.NodeID
+	// Incarnation is the boot that is meant; 0: whichever the map has.
+	Incarnation uint64
+	Duty        partition.Duty
+	Weight      uint32 // 0: as it is
+}
+
+// Remove takes a node out of the cluster for good. What it has must be elsewhere
+// by then; with Lost, its disk is given up: the operator vouches that its
+// process is stopped for good. Its store never counts again.
+type Remove struct {
+	Node partition.NodeID
+	Lost bool
+	// Live are the nodes that may become primary of what the node was primary of.
+	Live []partition.NodeID
+}
+
+// Begin begins moves, each judged on its own: a replica that is to come becomes
+// a learner. Their Since is of no account.
+type Begin struct {
+	Moves []partition.Move
+}
+
+// End ends moves, each judged on its own. One that is done takes the replica that
+// was to leave out of the map; one that is cancelled takes out the learner that
+// was to come.
+type End struct {
+	Moves []EndMove
+}
+
+// EndMove names a move by its partition and the version that it began with.
+type EndMove struct {
+	Partition partition.ID
+	Since     uint64
+	Cancel    bool
+	Reason    string // in words, for people
+}
+
+// SetRebalance changes how moves are made.
+type SetRebalance struct {
+	Rebalance partition.Rebalance
+}
+
 func (Create) kind() kind        { return kindCreate }
 func (Register) kind() kind      { return kindRegister }
 func (Place) kind() kind         { return kindPlace }
@@ -97,3 +147,8 @@ func (Fail) kind() kind          { return kindFail }
 func (Recover) kind() kind       { return kindRecover }
 func (UnsafeRecover) kind() kind { return kindUnsafeRecover }
 func (Confirm) kind() kind       { return kindConfirm }
+func (Assign) kind() kind        { return kindAssign }
+func (Remove) kind() kind        { return kindRemove }
+func (Begin) kind() kind         { return kindBegin }
+func (End) kind() kind           { return kindEnd }
+func (SetRebalance) kind() kind  { return kindRebalance }

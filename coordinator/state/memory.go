@@ -26,6 +26,8 @@ type memory struct {
 	overrides []Override
 	retired   []retired // oldest first
 	events    []Event   // oldest first
+	// removed are the nodes that were taken out for good, oldest first.
+	removed []partition.Replica
 }
 
 // retired is a store that was replaced by another under the same node ID.

@@ -11,7 +11,7 @@ import (
 
 // drawCommand draws a command that often fits the map, and often does not.
 func drawCommand(t *rapid.T, m *partition.Map) Command {
-	switch rapid.IntRange(0, 9).Draw(t, "command") {
+	switch rapid.IntRange(0, 15).Draw(t, "command") {
 	case 0, 1, 2:
 		return drawRegister(t, m)
 	case 3:
@@ -30,6 +30,14 @@ func drawCommand(t *rapid.T, m *partition.Map) Command {
 			f.Incarnation = n.Incarnation
 		}
 		return f
+	case 7:
+		return Assign{Node: drawNode(t), Duty: partition.Duty(rapid.IntRange(0, 3).Draw(t, "duty")), Incarnation: rapid.Uint64Range(0, 2).Draw(t, "boot")}
+	case 8:
+		return Remove{Node: drawNode(t), Lost: rapid.Bool().Draw(t, "lost"), Live: []partition.NodeID{drawNode(t), drawNode(t)}}
+	case 9, 10:
+		return Begin{Moves: drawMoves(t)}
+	case 11, 12:
+		return End{Moves: drawEnds(t, m)}
 	default:
 		return Changes{Changes: drawChanges(t, m)}
 	}
@@ -96,6 +104,49 @@ func drawChanges(t *rapid.T, m *partition.Map) []partition.Change {
 	return out
 }
 
+func drawMoves(t *rapid.T) []partition.Move {
+	var out []partition.Move
+	for range rapid.IntRange(1, 3).Draw(t, "moves") {
+		v := partition.Move{Partition: drawID(t), Reason: "drawn"}
+		switch rapid.IntRange(0, 3).Draw(t, "kind") {
+		case 0:
+			v.Primary = drawNode(t)
+		case 1:
+			v.To = drawNode(t)
+		case 2:
+			v.From = drawNode(t)
+		default:
+			v.From, v.To = drawNode(t), drawNode(t)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func drawEnds(t *rapid.T, m *partition.Map) []EndMove {
+	var out []EndMove
+	for _, v := range m.Moves {
+		if rapid.Bool().Draw(t, "ends") {
+			out = append(out, EndMove{Partition: v.Partition, Since: v.Since - uint64(rapid.IntRange(0, 9).Draw(t, "since")/9), Cancel: rapid.Bool().Draw(t, "cancel")})
+		}
+	}
+	return out
+}
+
+// mayDrop reports whether a command may take a node out of a partition: the end
+// of a move does, and a node's removal.
+func mayDrop(cmd Command, old, next *partition.Map, id partition.ID, node partition.NodeID) bool {
+	switch c := cmd.(type) {
+	case Remove:
+		return c.Node == node
+	case End:
+		was, moved := old.Move(id)
+		_, still := next.Move(id)
+		return moved && !still && (was.From == node || was.To == node)
+	}
+	return false
+}
+
 // obeys checks what one command made of the map.
 func obeys(t *rapid.T, cmd Command, old, next *partition.Map, m *Machine) {
 	if err := next.Validate(); err != nil {
@@ -104,6 +155,17 @@ func obeys(t *rapid.T, cmd Command, old, next *partition.Map, m *Machine) {
 	_, unsafe := cmd.(UnsafeRecover)
 	_, recovers := cmd.(Recover)
 	_, registers := cmd.(Register)
+	if _, removes := cmd.(Remove); removes {
+		registers = true // it loses what was on a disk, too
+	}
+	if _, ends := cmd.(End); ends {
+		for i := range next.Partitions {
+			was, is := &old.Partitions[i], &next.Partitions[i]
+			if len(is.Replicas) < len(was.Replicas) && len(is.Replicas) < old.Settings.MinInSync {
+				t.Fatalf("%+v left %+v of %+v", cmd, is, was)
+			}
+		}
+	}
 	for i := range next.Partitions {
 		was, is := &old.Partitions[i], &next.Partitions[i]
 		switch {
@@ -123,7 +185,7 @@ func obeys(t *rapid.T, cmd Command, old, next *partition.Map, m *Machine) {
 		}
 		eligibleRule(t, cmd, was, is, old.Settings.MinInSync, unsafe, registers)
 		for _, r := range union(was.Replicas, was.Learners) {
-			if !is.Lists(r.Node) {
+			if !is.Lists(r.Node) && !mayDrop(cmd, old, next, is.ID, r.Node) {
 				t.Fatalf("%+v dropped node %q out of %+v", cmd, r.Node, was)
 			}
 		}

@@ -13,6 +13,7 @@ func (t *txn) register(c Register) Result {
 	n := c.Node
 	n.Weight = max(1, n.Weight)
 	n.Services = maps.Clone(n.Services)
+	n.Duty = partition.Full
 	if n.ID == "" || n.Store == 0 || n.Incarnation == 0 {
 		return Result{Err: fmt.Errorf("register node %q: %w: store %v and incarnation %d must be set", n.ID, ErrInvalid, n.Store, n.Incarnation)}
 	}
@@ -22,6 +23,18 @@ func (t *txn) register(c Register) Result {
 		b := &boot{txn: t, node: n}
 		b.noteAhead(c.Copies)
 		return Result{Verdicts: b.verdicts}
+	}
+	if slices.ContainsFunc(t.memory.removed, func(r partition.Replica) bool { return r.Store == n.Store }) {
+		return Result{Err: fmt.Errorf("register node %q: %w: start it with an empty data directory to add it anew", n.ID, ErrRemoved)}
+	}
+	if again {
+		// What an operator said of the node holds; who was replaced is back.
+		if n.Duty = known.Duty; n.Duty == partition.Replaced {
+			n.Duty = partition.Full
+		}
+		if c.Node.Weight == 0 {
+			n.Weight = known.Weight
+		}
 	}
 	if err := t.mayRegister(&n, known, c.Live); err != nil {
 		return Result{Err: fmt.Errorf("register node %q: %w", n.ID, err)}
@@ -97,13 +110,18 @@ func (b *boot) others(id partition.NodeID) bool {
 }
 
 // loseDisk takes the node out of all lists; what it had, it learns again.
-func (b *boot) loseDisk() {
+func (b *boot) loseDisk() { b.loseAll(b.node.Store) }
+
+// giveUp takes the node out of all lists for good.
+func (b *boot) giveUp() { b.loseAll(0) }
+
+func (b *boot) loseAll(again partition.StoreID) {
 	for i := range b.old.Partitions {
 		cur := &b.old.Partitions[i]
 		if !cur.Lists(b.node.ID) {
 			continue
 		}
-		b.store(b.withPrimary(lose(cur, b.node.ID, b.node.Store)))
+		b.store(b.withPrimary(lose(cur, b.node.ID, again)))
 	}
 }
 

@@ -27,6 +27,14 @@ var (
 	ErrElsewhere      = errors.New("the node's ID is known with another store at another address")
 	ErrAddressTaken   = errors.New("the address belongs to another live node")
 	ErrStoreTaken     = errors.New("the store belongs to another node")
+	ErrUnknownNode    = errors.New("the map does not know the node")
+	ErrRemoved        = errors.New("the node was removed from the cluster with that disk")
+	ErrStillHolds     = errors.New("the node still holds replicas")
+	ErrMoving         = errors.New("the partition is moved already")
+	ErrNoMove         = errors.New("there is no such move")
+	ErrNotDone        = errors.New("the move is not done")
+	ErrTaken          = errors.New("the node has a replica already")
+	ErrNoDuty         = errors.New("the node is not there to hold replicas")
 	ErrMapBehind      = errors.New("the map is behind what a node has on disk")
 )
 
@@ -50,7 +58,8 @@ type Result struct {
 	// or was there already.
 	Err error
 	// Verdicts are one for each change of Changes and Fail, in their order; for
-	// Register, those of the copies that were refused or found lost.
+	// Begin and End, one for each move; for Register, those of the copies that
+	// were refused or found lost.
 	Verdicts []Verdict
 }
 

@@ -10,7 +10,7 @@ import (
 // snapshotMagic and snapshotVersion begin every snapshot.
 const (
 	snapshotMagic   = "HFST"
-	snapshotVersion = 1
+	snapshotVersion = 2
 )
 
 // Snapshot returns the whole machine as bytes. Machines that applied the same
@@ -26,6 +26,8 @@ func (m *Machine) Snapshot() []byte {
 	w.settings(c.Settings)
 	writeList(w, c.Nodes, w.node)
 	writeList(w, c.Partitions, w.configuration)
+	w.rebalance(c.Rebalance)
+	writeList(w, c.Moves, w.move)
 	w.memory(&m.memory)
 	return w.b
 }
@@ -59,6 +61,7 @@ func (w *writer) memory(m *memory) {
 		w.uint(uint64(e.Partitions))
 		w.text(e.Reason)
 	})
+	writeList(w, m.removed, w.replica)
 }
 
 func (r *reader) memory() memory {
@@ -81,6 +84,7 @@ func (r *reader) memory() memory {
 		events: readList(r, 5, func() Event {
 			return Event{Index: r.uint(), Kind: r.text(), Node: r.nodeID(), Partitions: r.int(), Reason: r.text()}
 		}),
+		removed: r.replicas(),
 	}
 }
 
@@ -96,7 +100,8 @@ func Restore(b []byte) (*Machine, error) {
 	r := newReader(b[len(snapshotMagic)+1:])
 	c := &partition.Map{
 		Version: r.uint(), ClusterID: r.text(), Application: r.text(), Settings: r.settings(),
-		Nodes: readList(r, 15, r.node), Partitions: readList(r, 8, r.configuration),
+		Nodes: readList(r, 16, r.node), Partitions: readList(r, 8, r.configuration),
+		Rebalance: r.rebalance(), Moves: readList(r, 6, r.move),
 	}
 	m := &Machine{memory: r.memory()}
 	if err := r.end(); err != nil {

@@ -15,25 +15,35 @@ type txn struct {
 	created    *Create
 	nodes      []partition.Node          // nil while they are the old map's
 	partitions []partition.Configuration // nil while they are the old map's
+	rebalance  *partition.Rebalance      // nil while it is the old map's
+	moves      []partition.Move          // valid where moved
+	moved      bool
 	primaries  map[partition.NodeID]int  // nil until somebody asks
 	memory     *memory
 }
 
 // commit returns the new map, or the old one where nothing changed.
 func (t *txn) commit() *partition.Map {
-	if t.created == nil && t.nodes == nil && t.partitions == nil {
+	if t.created == nil && t.nodes == nil && t.partitions == nil && t.rebalance == nil && !t.moved {
 		return t.old
 	}
 	next := *t.old
 	next.Version = t.index
 	if t.created != nil {
 		next.ClusterID, next.Application, next.Settings = t.created.ClusterID, t.created.Application, t.created.Settings
+		next.Rebalance = partition.DefaultRebalance
 	}
 	if t.nodes != nil {
 		next.Nodes = t.nodes
 	}
 	if t.partitions != nil {
 		next.Partitions = t.partitions
+	}
+	if t.rebalance != nil {
+		next.Rebalance = *t.rebalance
+	}
+	if t.moved {
+		next.Moves = t.moves
 	}
 	return &next
 }
@@ -71,6 +81,48 @@ func (t *txn) setNode(n partition.Node) {
 		t.nodes[i] = n
 	} else {
 		t.nodes = slices.Insert(t.nodes, i, n)
+	}
+}
+
+// node returns a node's present state within the command.
+func (t *txn) node(id partition.NodeID) (*partition.Node, bool) {
+	m := partition.Map{Nodes: t.old.Nodes}
+	if t.nodes != nil {
+		m.Nodes = t.nodes
+	}
+	return m.Node(id)
+}
+
+// dropNode takes a node out.
+func (t *txn) dropNode(id partition.NodeID) {
+	if t.nodes == nil {
+		t.nodes = slices.Clone(t.old.Nodes)
+	}
+	t.nodes = slices.DeleteFunc(t.nodes, func(n partition.Node) bool { return n.ID == id })
+}
+
+// under returns the partition's move within the command.
+func (t *txn) under(id partition.ID) (*partition.Move, bool) {
+	m := partition.Map{Moves: t.old.Moves}
+	if t.moved {
+		m.Moves = t.moves
+	}
+	return m.Move(id)
+}
+
+// setMove begins a move, or takes a partition's move away (nil).
+func (t *txn) setMove(id partition.ID, v *partition.Move) {
+	if !t.moved {
+		t.moves, t.moved = slices.Clone(t.old.Moves), true
+	}
+	i, known := slices.BinarySearchFunc(t.moves, id, func(o partition.Move, id partition.ID) int { return cmp.Compare(o.Partition, id) })
+	switch {
+	case v == nil && known:
+		t.moves = slices.Delete(t.moves, i, i+1)
+	case known:
+		t.moves[i] = *v
+	case v != nil:
+		t.moves = slices.Insert(t.moves, i, *v)
 	}
 }
 

@@ -61,10 +61,27 @@ func (w *writer) node(n partition.Node) {
 	w.text(n.HTTPAddr)
 	w.text(n.PeerAddr)
 	w.uint(uint64(n.Weight))
+	w.uint(uint64(n.Duty))
 	writeList(w, slices.Sorted(maps.Keys(n.Services)), func(name string) {
 		w.text(name)
 		w.text(n.Services[name])
 	})
+}
+
+func (w *writer) move(v partition.Move) {
+	w.uint(uint64(v.Partition))
+	w.text(string(v.From))
+	w.text(string(v.To))
+	w.text(string(v.Primary))
+	w.text(v.Reason)
+	w.uint(v.Since)
+}
+
+func (w *writer) rebalance(r partition.Rebalance) {
+	w.bool(r.Paused)
+	w.uint(uint64(r.AtOnce))
+	w.uint(uint64(r.AtOnceEach))
+	w.uint(uint64(r.Throttle))
 }
 
 func (w *writer) settings(s partition.Settings) {
@@ -172,7 +189,7 @@ func (r *reader) change() partition.Change {
 func (r *reader) node() partition.Node {
 	n := partition.Node{
 		ID: r.nodeID(), Store: partition.StoreID(r.fixed()), Incarnation: r.uint(),
-		Zone: r.text(), HTTPAddr: r.text(), PeerAddr: r.text(), Weight: r.uint32(),
+		Zone: r.text(), HTTPAddr: r.text(), PeerAddr: r.text(), Weight: r.uint32(), Duty: r.duty(),
 	}
 	services := readList(r, 2, func() [2]string { return [2]string{r.text(), r.text()} })
 	for _, s := range services {
@@ -183,6 +200,18 @@ func (r *reader) node() partition.Node {
 	}
 	return n
 }
+
+func (r *reader) move() partition.Move {
+	return partition.Move{
+		Partition: partition.ID(r.uint32()), From: r.nodeID(), To: r.nodeID(), Primary: r.nodeID(), Reason: r.text(), Since: r.uint(),
+	}
+}
+
+func (r *reader) rebalance() partition.Rebalance {
+	return partition.Rebalance{Paused: r.bool(), AtOnce: r.int(), AtOnceEach: r.int(), Throttle: int64(r.below(1<<62 - 1))}
+}
+
+func (r *reader) duty() partition.Duty { return partition.Duty(r.below(255)) }
 
 func (r *reader) settings() partition.Settings {
 	return partition.Settings{Partitions: r.int(), ReplicationFactor: r.int(), MinInSync: r.int(), ExpectNodes: r.int()}

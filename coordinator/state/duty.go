@@ -1,0 +1,69 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// assign gives a node another duty or weight. That a node is replaced is said of
+// one boot, and only of one with full duty: what an operator wants goes first.
+func (t *txn) assign(c Assign) error {
+	n, known := t.old.Node(c.Node)
+	switch {
+	case !known:
+		return fmt.Errorf("assign %v to node %q: %w", c.Duty, c.Node, ErrUnknownNode)
+	case !c.Duty.Valid():
+		return fmt.Errorf("assign %v to node %q: %w", c.Duty, c.Node, ErrInvalid)
+	case c.Incarnation != 0 && c.Incarnation != n.Incarnation:
+		return fmt.Errorf("assign %v to node %q, boot %d: %w", c.Duty, c.Node, c.Incarnation, ErrStale)
+	case c.Duty == partition.Replaced && (c.Incarnation == 0 || n.Duty != partition.Full && n.Duty != partition.Replaced):
+		return fmt.Errorf("assign %v to node %q, which is %v: %w", c.Duty, c.Node, n.Duty, ErrInvalid)
+	}
+	next := *n
+	next.Duty = c.Duty
+	if c.Weight != 0 {
+		next.Weight = c.Weight
+	}
+	if next.Duty == n.Duty && next.Weight == n.Weight {
+		return nil
+	}
+	t.setNode(next)
+	if next.Duty != n.Duty {
+		t.memory.note(Event{Index: t.index, Kind: next.Duty.String(), Node: c.Node, Reason: fmt.Sprintf("was %v", n.Duty)})
+	}
+	return nil
+}
+
+// remove takes a node out of the map.
+func (t *txn) remove(c Remove) error {
+	n, known := t.old.Node(c.Node)
+	if !known {
+		return fmt.Errorf("remove node %q: %w", c.Node, ErrUnknownNode)
+	}
+	if c.Lost && t.memory.frozenFor(n.ID, t.old) {
+		return fmt.Errorf("remove node %q: %w: holdfast unsafe-recover chooses a copy of each, and comes first", n.ID, ErrMapBehind)
+	}
+	held := 0
+	for i := range t.old.Partitions {
+		if t.old.Partitions[i].Lists(n.ID) {
+			held++
+		}
+	}
+	if held > 0 && !c.Lost {
+		return fmt.Errorf("remove node %q: %w: of %d partitions", c.Node, ErrStillHolds, held)
+	}
+	b := &boot{txn: t, node: *n, live: c.Live}
+	b.giveUp()
+	for _, v := range slices.Clone(t.old.Moves) {
+		if v.Touches(n.ID) {
+			t.setMove(v.Partition, nil)
+		}
+	}
+	t.dropNode(n.ID)
+	t.memory.retire(n)
+	t.memory.removed = append(slices.Clip(t.memory.removed), partition.Replica{Node: n.ID, Store: n.Store})
+	t.memory.note(Event{Index: t.index, Kind: "removed", Node: n.ID, Partitions: held, Reason: "by the operator"})
+	return nil
+}

@@ -1,0 +1,43 @@
+package partition
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// Move is one step from where replicas are to where they should be. A replica
+// that moves is added on To, brought up to date there, and only then taken from
+// From: the number of replicas in sync never falls by it.
+type Move struct {
+	Partition ID `json:"partition"`
+	// From is the node that the replica leaves; "" where one is only added.
+	From NodeID `json:"from,omitempty"`
+	// To is the node that it comes to; "" where one is only taken away.
+	To NodeID `json:"to,omitempty"`
+	// Primary is who is to be primary, where nothing but that changes.
+	Primary NodeID `json:"primary,omitempty"`
+	Reason  string `json:"reason"` // in words, for people
+	// Since is the version of the map that the move began with; 0 in a plan.
+	Since uint64 `json:"since,omitempty"`
+}
+
+// String tells the move without its reason: "partition-5: n1 > n4".
+func (v Move) String() string {
+	switch {
+	case v.Primary != "":
+		return fmt.Sprintf("%v: %s becomes primary", v.Partition, v.Primary)
+	case v.From == "":
+		return fmt.Sprintf("%v: one more on %s", v.Partition, v.To)
+	case v.To == "":
+		return fmt.Sprintf("%v: one less, on %s", v.Partition, v.From)
+	}
+	return fmt.Sprintf("%v: %s > %s", v.Partition, v.From, v.To)
+}
+
+// Touches reports whether the move has to do with the node.
+func (v Move) Touches(node NodeID) bool {
+	return v.From == node || v.To == node || v.Primary == node
+}
+
+// compareMoves is the order of the moves of a map.
+func compareMoves(a, b Move) int { return cmp.Compare(a.Partition, b.Partition) }
