@@ -41,3 +41,27 @@ func (v Move) Touches(node NodeID) bool {
 
 // compareMoves is the order of the moves of a map.
 func compareMoves(a, b Move) int { return cmp.Compare(a.Partition, b.Partition) }
+
+// Heir returns who the primary of a partition should hand over to now, for the
+// sake of a move: who is to be primary, or who has come in its own place. "" where
+// it should stay.
+func Heir(v *Move, c *Configuration) NodeID {
+	switch {
+	case v.Primary != "":
+		if v.Primary != c.Primary && c.InSync(v.Primary) {
+			return v.Primary
+		}
+	case v.From != c.Primary || v.From == "":
+	case v.To != "":
+		if c.InSync(v.To) {
+			return v.To
+		}
+	default:
+		for _, r := range c.Replicas {
+			if r.Node != v.From {
+				return r.Node
+			}
+		}
+	}
+	return ""
+}

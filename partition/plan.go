@@ -305,6 +305,9 @@ func (p *plan) moves() []Move {
 			if n < len(removed) {
 				v.From = removed[n]
 			}
+			if v.To == "" && len(c.Replicas)+len(c.Learners) <= p.m.Settings.ReplicationFactor {
+				continue // there are too few nodes: it stays
+			}
 			switch class := p.explain(c, &v); class {
 			case missing:
 				urgent = append(urgent, v)

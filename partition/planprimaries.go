@@ -1,6 +1,9 @@
 package partition
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // primaries lists who should become primary, as few changes as make it even.
 // That comes last: while a replica moves or learns, or a node with full duty is
@@ -27,14 +30,49 @@ func (p *plan) primaries() []Move {
 			}
 		}
 	}
+	chosen := choosePrimaries(sets, p.weights, current)
 	var out []Move
-	for i, n := range choosePrimaries(sets, p.weights, current) {
-		if n != current[i] {
-			out = append(out, Move{
-				Partition: ID(i), Primary: p.nodes[n].ID,
-				Reason: fmt.Sprintf("%s has more than its share of primaries", p.nodes[current[i]].ID),
-			})
-		}
+	for _, i := range p.handOvers(current, chosen) {
+		out = append(out, Move{
+			Partition: ID(i), Primary: p.nodes[chosen[i]].ID,
+			Reason: fmt.Sprintf("%s has more than its share of primaries", p.nodes[current[i]].ID),
+		})
 	}
 	return out
+}
+
+// handOvers orders the partitions whose primary changes so that any number of
+// the first makes things more even: as long as there are such, each goes from a
+// node that has more at that time to one that has fewer. Made in another order,
+// a part of them could be undone by the next plan, for ever.
+func (p *plan) handOvers(current, chosen []int) []int {
+	primaries := make([]int, len(p.nodes))
+	var changes, first, later []int
+	for i, n := range current {
+		if n >= 0 {
+			primaries[n]++
+		}
+		if n != chosen[i] {
+			changes = append(changes, i)
+		}
+	}
+	gap := func(i int) int {
+		from, to := current[i], chosen[i]
+		return primaries[from]*p.weights[to] - primaries[to]*p.weights[from]
+	}
+	order := make(map[int]int, len(changes))
+	for _, i := range changes {
+		order[i] = gap(i)
+	}
+	slices.SortStableFunc(changes, func(a, b int) int { return order[b] - order[a] })
+	for _, i := range changes {
+		if gap(i) <= 0 {
+			later = append(later, i)
+			continue
+		}
+		primaries[current[i]]--
+		primaries[chosen[i]]++
+		first = append(first, i)
+	}
+	return append(first, later...)
 }

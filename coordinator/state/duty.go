@@ -30,10 +30,22 @@ func (t *txn) assign(c Assign) error {
 		return nil
 	}
 	t.setNode(next)
+	if next.Duty == partition.Full {
+		t.recall(n.ID)
+	}
 	if next.Duty != n.Duty {
 		t.memory.note(Event{Index: t.index, Kind: next.Duty.String(), Node: c.Node, Reason: fmt.Sprintf("was %v", n.Duty)})
 	}
 	return nil
+}
+
+// recall cancels what was to leave a node that has full duty again.
+func (t *txn) recall(node partition.NodeID) {
+	for _, v := range slices.Clone(t.old.Moves) {
+		if c, err := t.movable(v.Partition); v.From == node && err == nil {
+			t.cancel(c, v)
+		}
+	}
 }
 
 // remove takes a node out of the map.

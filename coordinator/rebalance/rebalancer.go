@@ -1,0 +1,212 @@
+package rebalance
+
+import (
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/liveness"
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Config holds a rebalancer's timings. Zeros are replaced by the defaults.
+type Config struct {
+	// ReplaceAfter is how long a node is away before others get its replicas:
+	// default 5 min.
+	ReplaceAfter time.Duration
+	// Plan is how often a plan is made at most: default 500 ms.
+	Plan time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.ReplaceAfter <= 0 {
+		c.ReplaceAfter = 5 * time.Minute
+	}
+	if c.Plan <= 0 {
+		c.Plan = 500 * time.Millisecond
+	}
+	return c
+}
+
+// Health is how the nodes of the map are.
+type Health = map[partition.NodeID]liveness.Health
+
+// Rebalancer is for one goroutine at a time. All coordinators run one, so that
+// each knows who has been away for how long; only what the leader's says is
+// done.
+type Rebalancer struct {
+	config Config
+	away   map[boot]time.Duration // since when
+	next   time.Duration          // no plan before
+	idle   *partition.Map         // there was nothing to begin in it, with all live
+}
+
+// boot is one start of a node.
+type boot struct {
+	node        partition.NodeID
+	incarnation uint64
+}
+
+// New returns a rebalancer that has seen nothing.
+func New(c Config) *Rebalancer {
+	return &Rebalancer{config: c.withDefaults(), away: map[boot]time.Duration{}}
+}
+
+// Tick returns what the leader should propose. Until a command has changed the
+// map, the next Tick may return it again; that does no harm.
+func (r *Rebalancer) Tick(now time.Duration, m *partition.Map, health Health) []state.Command {
+	commands := r.replace(now, m, health)
+	if !m.Placed() {
+		return commands
+	}
+	if ends := ends(m, health); len(ends) > 0 {
+		commands = append(commands, state.End{Moves: ends})
+	}
+	commands = append(commands, r.removals(m)...)
+	if len(commands) > 0 || now < r.next {
+		return commands // the map is about to change, and a plan with it
+	}
+	if moves := r.begin(now, m, health); len(moves) > 0 {
+		commands = append(commands, state.Begin{Moves: moves})
+	}
+	return commands
+}
+
+// replace finds the nodes that have been away for too long. A node is kept where
+// too few others would be left to hold as many replicas as there should be.
+func (r *Rebalancer) replace(now time.Duration, m *partition.Map, health Health) (commands []state.Command) {
+	known := make(map[boot]bool, len(m.Nodes))
+	full := 0
+	for i := range m.Nodes {
+		if m.Nodes[i].Duty == partition.Full {
+			full++
+		}
+	}
+	for i := range m.Nodes {
+		n := &m.Nodes[i]
+		b := boot{n.ID, n.Incarnation}
+		if health[n.ID].State != liveness.Suspected {
+			continue
+		}
+		known[b] = true
+		since, seen := r.away[b]
+		if !seen {
+			r.away[b] = now
+			continue
+		}
+		if n.Duty == partition.Full && now-since >= r.config.ReplaceAfter && full > m.Settings.ReplicationFactor {
+			full--
+			commands = append(commands, state.Assign{Node: n.ID, Incarnation: n.Incarnation, Duty: partition.Replaced})
+		}
+	}
+	for b := range r.away {
+		if !known[b] {
+			delete(r.away, b)
+		}
+	}
+	return commands
+}
+
+// removals takes the nodes out that are to be removed and hold nothing more.
+func (r *Rebalancer) removals(m *partition.Map) (commands []state.Command) {
+	for i := range m.Nodes {
+		if n := &m.Nodes[i]; n.Duty == partition.Removing && !holds(m, n.ID) {
+			commands = append(commands, state.Remove{Node: n.ID})
+		}
+	}
+	return commands
+}
+
+func holds(m *partition.Map, node partition.NodeID) bool {
+	for i := range m.Partitions {
+		if m.Partitions[i].Lists(node) {
+			return true
+		}
+	}
+	return false
+}
+
+// begin chooses the next moves of a new plan, in its order, as far as the limits
+// allow.
+func (r *Rebalancer) begin(now time.Duration, m *partition.Map, health Health) (moves []partition.Move) {
+	if m.Rebalance.Paused || len(m.Moves) >= m.Rebalance.AtOnce {
+		return nil
+	}
+	live := true
+	for i := range m.Nodes {
+		switch h := health[m.Nodes[i].ID].State; {
+		case h == liveness.Unclear:
+			return nil // soon it is known; a plan without it would be another
+		case h != liveness.Live:
+			live = false
+		}
+	}
+	if live && r.idle == m {
+		return nil
+	}
+	r.next = now + r.config.Plan
+	planned := partition.Plan(m, partition.PlanOptions{Live: func(id partition.NodeID) bool { return health[id].State == liveness.Live }})
+	if live && len(planned) == 0 {
+		r.idle = m
+	}
+	room := newRoom(m)
+	for _, v := range planned {
+		if room.take(&v) {
+			moves = append(moves, v)
+		} else if v.Primary != "" {
+			break // their order counts
+		}
+	}
+	return moves
+}
+
+// room is how many more moves may be under way.
+type room struct {
+	m    *partition.Map
+	left int
+	each map[partition.NodeID]int // under way, by node
+	of   map[partition.ID]bool    // partitions of which one begins now
+}
+
+func newRoom(m *partition.Map) *room {
+	r := &room{m: m, left: m.Rebalance.AtOnce - len(m.Moves), each: map[partition.NodeID]int{}, of: map[partition.ID]bool{}}
+	for i := range m.Moves {
+		r.count(&m.Moves[i])
+	}
+	return r
+}
+
+func (r *room) count(v *partition.Move) {
+	for _, id := range r.busy(v) {
+		r.each[id]++
+	}
+}
+
+// busy are the nodes that have work to do for a move: who sends is the primary.
+func (r *room) busy(v *partition.Move) []partition.NodeID {
+	var out []partition.NodeID
+	if c, placed := r.m.Partition(v.Partition); placed && c.Primary != "" {
+		out = append(out, c.Primary)
+	}
+	for _, id := range []partition.NodeID{v.To, v.Primary} {
+		if id != "" {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// take reports whether the move may begin, and counts it.
+func (r *room) take(v *partition.Move) bool {
+	if r.left == 0 || r.of[v.Partition] {
+		return false
+	}
+	for _, id := range r.busy(v) {
+		if r.each[id] >= r.m.Rebalance.AtOnceEach {
+			return false
+		}
+	}
+	r.left--
+	r.of[v.Partition] = true
+	r.count(v)
+	return true
+}
