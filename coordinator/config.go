@@ -28,6 +28,7 @@ type Timings struct {
 	Tick          time.Duration // between looks at who is live; default 50 ms
 	Beat          time.Duration // between signs of life on the map streams; default 250 ms
 	Forward       time.Duration // how long a request waits for a leader; default 5 s
+	ReplaceAfter  time.Duration // how long a node is away before others get its replicas; default 5 min
 }
 
 func (t Timings) withDefaults() Timings {
@@ -38,6 +39,7 @@ func (t Timings) withDefaults() Timings {
 		{&t.RaftHeartbeat, 300 * time.Millisecond}, {&t.RaftElection, 300 * time.Millisecond},
 		{&t.RaftLease, 200 * time.Millisecond}, {&t.Tick, 50 * time.Millisecond},
 		{&t.Beat, 250 * time.Millisecond}, {&t.Forward, 5 * time.Second},
+		{&t.ReplaceAfter, 5 * time.Minute},
 	} {
 		if *f.field == 0 {
 			*f.field = f.value

@@ -22,6 +22,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
+	"github.com/holdfast-io/holdfast/coordinator/rebalance"
 	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/transport"
@@ -49,6 +50,8 @@ type Coordinator struct {
 	resetting atomic.Bool // a barrier for a follower ahead of us is under way
 	listener  transport.Listener
 	http      *httpServer
+
+	rebalancer *rebalance.Rebalancer // the balance goroutine's
 
 	orders   chan []state.Command // to the goroutine that commits what the detector wants
 	liveness struct {
@@ -89,6 +92,7 @@ func Start(config Config) (*Coordinator, error) {
 	c.stream = newMapStream(c.fsm.Map, c.beat, c.lostFollower)
 	c.proposals = newProposals(c.commitChanges)
 	c.liveness.detector = liveness.New(liveness.Config{Tick: config.Timings.Tick})
+	c.rebalancer = rebalance.New(rebalance.Config{ReplaceAfter: config.Timings.ReplaceAfter})
 	c.metrics = newMetrics(c)
 	if err := c.open(); err != nil {
 		c.stop(nil)
@@ -163,6 +167,7 @@ func (c *Coordinator) run() {
 	c.goroutine(c.noteCluster)
 	c.goroutine(c.watchNodes)
 	c.goroutine(c.giveOrders)
+	c.goroutine(c.balance)
 	c.goroutine(func() { c.proposals.run(c.ctx) })
 	c.goroutine(func() { c.stream.run(c.ctx, c.fsm.changed, c.config.Timings.Beat) })
 	if c.http != nil {

@@ -88,7 +88,7 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 		}))
 	case protocol.Forwarded:
 		h.forwarded(m, reply)
-	case protocol.Register, protocol.Propose, protocol.Recover:
+	case protocol.Register, protocol.Propose, protocol.Recover, protocol.Order:
 		h.c.serve(reply, func() protocol.Reply { return h.c.route(m) })
 	default:
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T is no request to a coordinator", m)}))

@@ -12,6 +12,8 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
 )
 
 // httpServer is a coordinator's HTTP side.
@@ -78,6 +80,13 @@ func (c *Coordinator) Handler() http.Handler {
 	r.Get("/v1/cluster", c.getCluster)
 	r.Get("/v1/locate/*", c.getLocation)
 	r.Get("/v1/overrides", c.getOverrides)
+	r.Get("/v1/plan", c.getPlan)
+	r.Get("/v1/moves", c.getMoves)
+	r.Post("/v1/nodes/{id}/drain", c.postOrder(protocol.Drain))
+	r.Post("/v1/nodes/{id}/undrain", c.postOrder(protocol.Undrain))
+	r.Post("/v1/nodes/{id}/remove", c.postOrder(protocol.RemoveNode))
+	r.Post("/v1/nodes/{id}/weight", c.postOrder(protocol.Weigh))
+	r.Post("/v1/rebalance", c.postRebalance)
 	r.Post("/v1/recover", c.postRecover(false))
 	r.Post("/v1/unsafe-recover", c.postRecover(true))
 	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]string{"status": "live"}) })

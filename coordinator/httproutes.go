@@ -132,16 +132,7 @@ func (c *Coordinator) postRecover(unsafe bool) http.HandlerFunc {
 			return
 		}
 		m := protocol.Recover{Partition: *order.Partition, Node: order.Node, Unsafe: unsafe, Confirm: order.Confirm}
-		reply := c.route(m)
-		switch reply.Code {
-		case protocol.OK:
-			answer(w, json.RawMessage(reply.Body))
-		case protocol.Retry:
-			w.Header().Set("Retry-After", "1")
-			problem(w, http.StatusServiceUnavailable, "unavailable", reply.Text)
-		case protocol.Refused, protocol.Invalid:
-			problem(w, http.StatusConflict, "refused", reply.Text)
-		}
+		tellOrdered(w, c.route(m))
 	}
 }
 

@@ -15,6 +15,7 @@ type metrics struct {
 	failovers  prometheus.Counter
 	commits    *prometheus.CounterVec
 	changes    *prometheus.CounterVec
+	moves      *prometheus.CounterVec
 
 	commitSeconds prometheus.Histogram
 }
@@ -44,6 +45,7 @@ func newMetrics(c *Coordinator) *metrics {
 	m.failovers = counter("failovers_total", "Nodes that this coordinator, leading, took out of their partitions.")
 	m.commits = vector("commits_total", "Commands of this coordinator as leader, by outcome.", "outcome")
 	m.changes = vector("changes_total", "Changes of partitions judged, by outcome.", "outcome")
+	m.moves = vector("moves_total", "Moves of replicas and primaries, by what became of them.", "outcome")
 	m.commitSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "holdfast_coordinator_commit_seconds", Help: "Time from a command to its commit.",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 13),
@@ -69,6 +71,7 @@ func newMetrics(c *Coordinator) *metrics {
 		}
 		return float64(n)
 	})
+	gauge("moves_underway", "Moves of replicas and primaries under way.", func() float64 { return float64(len(c.fsm.Map().Moves)) })
 	for _, v := range m.all {
 		m.to.MustRegister(v)
 	}

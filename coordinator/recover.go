@@ -111,17 +111,7 @@ func recovered(answer Recovery, version uint64) protocol.Reply {
 func (c *Coordinator) health(m *partition.Map) map[partition.NodeID]liveness.Health {
 	c.liveness.Lock()
 	defer c.liveness.Unlock()
-	now := c.now()
-	out := make(map[partition.NodeID]liveness.Health, len(m.Nodes))
-	for _, id := range c.liveness.detector.Live(now, m) {
-		out[id] = liveness.Health{State: liveness.Live}
-	}
-	for i := range m.Nodes {
-		if id := m.Nodes[i].ID; out[id].State != liveness.Live {
-			out[id] = c.liveness.detector.Health(now, m, id)
-		}
-	}
-	return out
+	return c.liveness.detector.Survey(c.now(), m)
 }
 
 func chooseEligible(cur *partition.Configuration, health map[partition.NodeID]liveness.Health) partition.NodeID {

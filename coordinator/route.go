@@ -87,6 +87,8 @@ func (c *Coordinator) lead(m protocol.Message) protocol.Reply {
 		return c.propose(m)
 	case protocol.Recover:
 		return c.recover(m)
+	case protocol.Order:
+		return c.order(m)
 	}
 	return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T cannot be forwarded", m)}
 }

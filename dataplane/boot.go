@@ -311,6 +311,7 @@ func (n *Node) groupConfig(number int, s partition.Settings, booted replica.Time
 			n.slots.install(id, table)
 			return table
 		},
+		Drop: n.drop,
 		Publish: func(id partition.ID, view *replica.View) {
 			if n.slots.publish(id, view) {
 				n.metrics.takeOvers.Inc()

@@ -1,7 +1,11 @@
 package dataplane
 
 import (
+	"errors"
+	"log/slog"
+
 	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/dataplane/storage"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -34,6 +38,22 @@ func (n *Node) flushed(id partition.ID, sequence uint64) {
 func (n *Node) snapshotSent(order replica.SnapshotOrder, err error) {
 	n.executorOf(order.Partition).inbox.event(func(e *executor, t replica.Time) {
 		e.touch(laneOf(order.Partition)).SnapshotSent(t, order, err)
+	})
+}
+
+// drop deletes a copy that the map has no use for. The executor goes on while the
+// disk notes it.
+func (n *Node) drop(id partition.ID) {
+	finish := n.storage.BeginDrop(id)
+	n.slots[id].Store(nil)
+	n.running.Go(func() {
+		switch err := finish(); {
+		case err == nil:
+			n.metrics.copiesDeleted.Inc()
+			n.cfg.Logger.Info("copy deleted: the partition is elsewhere", slog.String("partition", id.String()))
+		case !errors.Is(err, storage.ErrClosed):
+			n.cfg.Logger.Error("a copy could not be deleted", slog.String("partition", id.String()), slog.Any("err", err))
+		}
 	})
 }
 

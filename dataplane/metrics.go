@@ -20,6 +20,7 @@ type metrics struct {
 	reads          [readResults]prometheus.Counter // of this node's own clients
 	hashChecks     [hashResults]prometheus.Counter
 	setAside       prometheus.Counter
+	copiesDeleted  prometheus.Counter
 	snapshots      *prometheus.CounterVec // direction, outcome
 }
 
@@ -112,12 +113,13 @@ func newMetrics(r *registration) *metrics {
 	}, []string{"cause"})
 	r.add(refused)
 	m := &metrics{
-		records:   r.counter("replication_records_total", "Records handed to the log: entries and adopted epochs."),
-		unsent:    r.counter("replication_frames_unsent_total", "Frames lost for want of a connection, or of room in it."),
-		dropped:   r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
-		forwarded: r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
-		takeOvers: r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
-		setAside:  r.counter("copies_set_aside_total", "Copies put aside because they did not hold what they should; they are made anew."),
+		records:       r.counter("replication_records_total", "Records handed to the log: entries and adopted epochs."),
+		unsent:        r.counter("replication_frames_unsent_total", "Frames lost for want of a connection, or of room in it."),
+		dropped:       r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
+		forwarded:     r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
+		takeOvers:     r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
+		copiesDeleted: r.counter("copies_deleted_total", "Copies deleted because their partition is elsewhere."),
+		setAside:      r.counter("copies_set_aside_total", "Copies put aside because they did not hold what they should; they are made anew."),
 		snapshots: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "holdfast", Name: "snapshots_total", Help: "Partition snapshots, by direction and outcome.",
 		}, []string{"direction", "outcome"}),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,6 +23,8 @@ type coordinatorCommand struct {
 	MinInSync         int `help:"Copies that must have a write before it is acknowledged; default a majority of the replication factor."`
 	ExpectNodes       int `help:"Nodes to wait for before partitions are placed; default the replication factor."`
 
+	ReplaceAfter time.Duration `default:"5m" help:"How long a node is away before others get its replicas; a node that is back by then catches up from the log."`
+
 	addressFlags
 	logFlags
 }
@@ -38,6 +41,7 @@ func (c *coordinatorCommand) Run(ctx context.Context, t *terminal) error {
 		InitialCluster: c.InitialCluster,
 		Settings: partition.Settings{Partitions: c.Partitions, ReplicationFactor: c.ReplicationFactor,
 			MinInSync: c.MinInSync, ExpectNodes: c.ExpectNodes},
+		Timings:    coordinator.Timings{ReplaceAfter: c.ReplaceAfter},
 		Registerer: registry, Gatherer: registry, Logger: c.logger(t.err),
 	}
 	if err := config.Validate(); err != nil {

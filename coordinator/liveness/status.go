@@ -37,6 +37,11 @@ func (d *Detector) Health(now time.Duration, m *partition.Map, id partition.Node
 	return d.survey(now, m)[id]
 }
 
+// Survey tells how all nodes of the map are.
+func (d *Detector) Survey(now time.Duration, m *partition.Map) map[partition.NodeID]Health {
+	return d.survey(now, m)
+}
+
 // Live returns the nodes of the map that were heard from and are useful, sorted.
 func (d *Detector) Live(now time.Duration, m *partition.Map) []partition.NodeID {
 	health := d.survey(now, m)

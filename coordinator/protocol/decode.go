@@ -50,6 +50,8 @@ func decodeBody(d *decoder, k kind) Message {
 		return Ask{Self: decodeSeen(d)}
 	case kindAnswer:
 		return Answer{Self: decodeSeen(d), Group: decodeList(d, 9, decodeSeen), ClusterID: d.string()}
+	case kindOrder:
+		return decodeOrder(d)
 	case kindReply:
 		r := Reply{Code: Code(d.byte()), Text: d.string(), Version: d.uint(), Body: d.rest()}
 		if d.err == nil && (r.Code < OK || r.Code > Invalid) {

@@ -22,6 +22,7 @@ const (
 	kindAsk
 	kindReply
 	kindAnswer
+	kindOrder
 )
 
 // Heartbeat is sent by a node to every coordinator.
@@ -207,6 +208,8 @@ func kindOf(m Message) kind {
 		return kindAnswer
 	case Reply:
 		return kindReply
+	case Order:
+		return kindOrder
 	}
 	panic(fmt.Sprintf("protocol: %T is no message", m))
 }

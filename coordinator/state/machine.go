@@ -38,6 +38,10 @@ type Override struct {
 // Overrides returns all overrides, oldest first: an immutable value.
 func (m *Machine) Overrides() []Override { return m.memory.overrides }
 
+// Removed returns the disks that were taken out of the cluster for good, oldest
+// first: an immutable value.
+func (m *Machine) Removed() []partition.Replica { return m.memory.removed }
+
 // Ahead is a copy that has adopted a higher epoch than the map has: the
 // coordinators were restored from an old backup. Its partition is frozen.
 type Ahead struct {

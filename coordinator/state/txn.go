@@ -18,7 +18,7 @@ type txn struct {
 	rebalance  *partition.Rebalance      // nil while it is the old map's
 	moves      []partition.Move          // valid where moved
 	moved      bool
-	primaries  map[partition.NodeID]int  // nil until somebody asks
+	primaries  map[partition.NodeID]int // nil until somebody asks
 	memory     *memory
 }
 

@@ -23,7 +23,8 @@ const (
 )
 
 // considerChange asks for what the in-sync set needs: the removal of those that
-// do not answer (C3), else the addition of those that have caught up (K2).
+// do not answer (C3), else the addition of those that have caught up (K2), else
+// another primary where the map's move says so.
 func (r *replica) considerChange() {
 	if r.adoptedDurable < r.conf.Epoch {
 		return
@@ -36,7 +37,7 @@ func (r *replica) considerChange() {
 		kept := slices.DeleteFunc(slices.Clone(r.conf.Replicas), func(c partition.Replica) bool {
 			return slices.Contains(accused, c.Node)
 		})
-		r.ask(kept, "does not answer its primary: "+join(accused), false)
+		r.ask(kept, r.self(), "does not answer its primary: "+join(accused), false)
 		return
 	}
 	if r.role == Comparing {
@@ -52,7 +53,11 @@ func (r *replica) considerChange() {
 		for i, m := range ready {
 			names[i] = m.node
 		}
-		r.ask(grown, "has caught up: "+join(names), true)
+		r.ask(grown, r.self(), "has caught up: "+join(names), true)
+		return
+	}
+	if r.heir != "" && r.role == Serving {
+		r.handOver()
 	}
 }
 
@@ -67,10 +72,10 @@ func join(nodes []partition.NodeID) string {
 // ask puts a change in flight. From this moment entries and leases need the
 // members of old and new together (C2), so a learner counts in before it is
 // asked for (L7).
-func (r *replica) ask(replicas []partition.Replica, reason string, adds bool) {
+func (r *replica) ask(replicas []partition.Replica, primary partition.NodeID, reason string, adds bool) {
 	r.change = &change{
 		Change: partition.Change{
-			Partition: r.id, Epoch: r.conf.Epoch, Primary: r.self(), Replicas: replicas,
+			Partition: r.id, Epoch: r.conf.Epoch, Primary: primary, Replicas: replicas,
 			Proposer: r.self(), Reason: reason,
 		},
 		began: r.g.now, next: r.g.now, adds: adds,

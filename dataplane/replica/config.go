@@ -77,6 +77,10 @@ type Config struct {
 	// Open makes the empty state of a copy that is new on this node. It may not
 	// block.
 	Open func(id partition.ID, lineage uint32) State
+	// Drop deletes a copy, from within an input: what Open makes after it is
+	// another. It may not block; the deletion may be on disk later, in the order
+	// of what is written.
+	Drop func(id partition.ID)
 	// Publish is called, from within an input, when a replica's view changes.
 	Publish func(id partition.ID, view *View)
 }
@@ -143,6 +147,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.LogRetention == 0 {
 		c.LogRetention = 64 << 20
+	}
+	if c.Drop == nil {
+		c.Drop = func(partition.ID) {}
 	}
 	if c.Publish == nil {
 		c.Publish = func(partition.ID, *View) {}

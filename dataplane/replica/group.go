@@ -114,6 +114,8 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 			r = g.replica(c.ID)
 		}
 		r.adopt(c)
+		r.takeMove(m)
+		r.tryDrop()
 	}
 }
 

@@ -91,6 +91,7 @@ type primary struct {
 	change   *change
 	check    hashCheck
 	removals map[partition.NodeID][]Time
+	heir     partition.NodeID // is to be primary, as the map's move says; "" if nobody
 	fetching partition.NodeID
 	fetched  Time
 

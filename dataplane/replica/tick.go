@@ -19,6 +19,7 @@ func (r *replica) tick() {
 		}
 	case Idle:
 		r.tryRelease()
+		r.tryDrop()
 	case Secondary, Learner:
 		r.tryRelease()
 		r.tickAck()

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
+	"github.com/holdfast-io/holdfast/coordinator/rebalance"
 	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -22,6 +23,7 @@ type coordinator struct {
 	up       bool
 	clock    clock
 	detector *liveness.Detector
+	balancer *rebalance.Rebalancer
 	m        *partition.Map
 }
 
@@ -37,6 +39,7 @@ func (c *coordinator) now() time.Duration { return time.Duration(c.clock.read(c.
 func (c *coordinator) start() {
 	c.up = true
 	c.detector = liveness.New(liveness.Config{Tick: leaderTick})
+	c.balancer = rebalance.New(rebalance.Config{ReplaceAfter: c.w.profile.replaceAfter, Plan: 100 * time.Millisecond})
 	c.follow(c.w.raft.machine.Map())
 }
 
@@ -164,12 +167,23 @@ func (w *world) lead(c *coordinator, term uint64) {
 			w.coverage[suspected]++
 			r.propose(command)
 		}
+		c.balance(m)
 	}
 	d := leaderTick
 	if !w.quiet && w.chance(w.profile.lateLeader) {
 		d = w.between(100*time.Millisecond, 900*time.Millisecond)
 	}
 	w.after(d, func() { w.lead(c, term) })
+}
+
+// balance proposes the moves that should begin and end now.
+func (c *coordinator) balance(m *partition.Map) {
+	if !c.w.profile.elastic {
+		return
+	}
+	for _, command := range c.balancer.Tick(c.now(), m, c.detector.Survey(c.now(), m)) {
+		c.w.raft.propose(command)
+	}
 }
 
 func (w *world) place(m *partition.Map) {
@@ -191,6 +205,9 @@ func (w *world) place(m *partition.Map) {
 func (w *world) operator() {
 	w.after(300*time.Millisecond, w.operator)
 	m := w.raft.machine.Map()
+	if w.quiet {
+		w.undrain(m)
+	}
 	for i := range m.Partitions {
 		c := &m.Partitions[i]
 		if len(c.Replicas) > 0 {

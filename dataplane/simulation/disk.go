@@ -24,10 +24,10 @@ type disk struct {
 	slow    instant // until then, syncs take long
 }
 
-// written is one record of the log; opened begins an empty copy.
+// written is one record of the log; opened begins an empty copy, dropped ends one.
 type written struct {
 	entry.Record
-	opened bool
+	opened, dropped bool
 }
 
 // diskCopy is a partition's part on disk: its file, and its entries in the log.
@@ -71,11 +71,20 @@ func (d *disk) open(id partition.ID, lineage uint32) {
 	d.pending = append(d.pending, written{Record: entry.Record{Partition: id, Lineage: lineage}, opened: true})
 }
 
+// drop writes that a copy ends.
+func (d *disk) drop(p *process, id partition.ID) {
+	if len(d.pending) == 0 {
+		d.oldest = d.w.now
+	}
+	d.pending = append(d.pending, written{Record: entry.Record{Partition: id}, dropped: true})
+	d.sync(p)
+}
+
 // installed makes the records of a copy that a snapshot has replaced harmless.
 func (d *disk) installed(id partition.ID) {
 	for i := range d.pending {
 		if r := &d.pending[i]; r.Partition == id {
-			r.opened = false
+			r.opened, r.dropped = false, false
 		}
 	}
 }
@@ -157,6 +166,10 @@ func (d *disk) crash() {
 // recovery) and keep what it has.
 func (d *disk) write(r *written) {
 	c := &d.copies[r.Partition]
+	if r.dropped {
+		*c = diskCopy{}
+		return
+	}
 	if !c.exists || r.opened {
 		*c = diskCopy{exists: true, file: &table{w: d.w, id: r.Partition, lineage: r.Lineage}}
 	}

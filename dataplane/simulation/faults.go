@@ -35,6 +35,9 @@ const (
 	disaster
 	shortage
 	divergence
+	drain
+	remove
+	pauseMoves
 	faultKinds
 )
 
@@ -43,6 +46,7 @@ var faultNames = [faultKinds]string{
 	"reset connections", "a delay storm", "a change of the clock's rate", "a slow disk", "a change of leader", "a coordinator outage",
 	"a coordinator crash", "a crash of all nodes", "a primary moved without need", "a false suspicion", "a node that leaves", "a lost copy",
 	"the loss of all in sync", "shortage of memory or disk", "a copy that differs",
+	"a drained node", "a removed node", "moves that pause",
 }
 
 // victim is any node, with a liking for primaries, above all for those that are
@@ -148,6 +152,10 @@ func (w *world) fault(number int) {
 		w.diverge(n)
 	case leave:
 		n.leave()
+	case drain, remove:
+		w.drain(n, kind == remove)
+	case pauseMoves:
+		w.pauseMoves()
 	case movePrimary, falseSuspicion:
 		w.meddle(kind == falseSuspicion)
 	}

@@ -29,6 +29,10 @@ func (p *process) register() {
 	if p.named() {
 		return
 	}
+	if p.removed() {
+		p.renew()
+		return
+	}
 	r := state.Register{Node: partition.Node{
 		ID: p.n.id, Store: p.self.Store, Incarnation: p.self.Incarnation,
 		HTTPAddr: string(p.n.id) + ":7070", PeerAddr: string(p.n.id) + ":7071", Weight: 1,
@@ -151,6 +155,9 @@ func (p *process) propose(changes []partition.Change) {
 	w := p.n.w
 	for _, c := range changes {
 		w.coverage[proposed]++
+		if c.Primary != c.Proposer {
+			w.coverage[handOversAsked]++
+		}
 		w.logf("%s proposes %s at epoch %d: primary %s, in sync %v (%s)", p.n.id, c.Partition, c.Epoch, c.Primary, partition.Nodes(c.Replicas), c.Reason)
 	}
 	p.toLeader(func(c *coordinator) {

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
@@ -86,7 +87,7 @@ func (n *node) start() {
 	p.group = replica.NewGroup(replica.Config{
 		Self: p.self, MinInSync: w.settings.MinInSync, ReplicationFactor: w.settings.ReplicationFactor,
 		Timings: w.timings, MaxAppendBytes: w.profile.maxAppend, MaxUnackedBytes: w.profile.maxUnacked, LogRetention: w.profile.retention,
-		Booted: p.now(), HeldPromise: held, Open: p.open, Publish: p.publish,
+		Booted: p.now(), HeldPromise: held, Open: p.open, Drop: p.drop, Publish: p.publish,
 	})
 	for _, c := range n.disk.recover(p) {
 		p.tables[c.Partition] = c.State.(*table)
@@ -282,6 +283,17 @@ func (p *process) open(id partition.ID, lineage uint32) replica.State {
 	t := &table{w: p.n.w, owner: p, id: id, lineage: lineage}
 	p.tables[id] = t
 	return t
+}
+
+// drop implements replica.Config.Drop.
+func (p *process) drop(id partition.ID) {
+	p.n.w.coverage[dropped]++
+	p.n.w.logf("%s drops its copy of %s", p.n.id, id)
+	if c, placed := p.n.w.raft.machine.Map().Partition(id); placed && slices.Contains(slices.Concat(c.Replicas, c.Eligible), partition.Replica{Node: p.n.id, Store: p.self.Store}) {
+		p.n.w.fail("%s drops its copy of %s, on which the map counts: %s", p.n.id, id, describeConfiguration(c))
+	}
+	p.n.disk.drop(p, id)
+	p.tables[id] = nil
 }
 
 // publish implements replica.Config.Publish.

@@ -37,6 +37,9 @@ type profile struct {
 	ttls        float64 // share of puts
 	keyed       float64 // share of writes with an Idempotency-Key
 
+	elastic      bool          // partitions are moved: nodes join, are drained, removed, replaced
+	replaceAfter time.Duration // a node is away
+
 	unsafe     bool // in-sync copies may all be lost: the operator recovers what there is
 	weights    [faultKinds]float64
 	burstEvery time.Duration // between bursts of faults
@@ -83,6 +86,11 @@ func (w *world) drawProfile() {
 	if p.unsafe = w.chance(0.1); !p.unsafe {
 		p.weights[disaster] = 0
 	}
+	p.replaceAfter = time.Duration(oneOf(1, 3, 8) * float64(time.Second))
+	if p.elastic = w.chance(0.6); !p.elastic {
+		p.weights[drain], p.weights[remove], p.weights[pauseMoves] = 0, 0, 0
+	}
+	p.weights[remove] *= 0.3
 	p.burstEvery = time.Duration(oneOf(1, 2.5, 5) * float64(time.Second))
 	p.burstSize = 1 + w.pick(8)
 	p.faultGap = time.Duration(oneOf(0.02, 0.15, 0.6) * float64(time.Second))

@@ -69,6 +69,7 @@ func (r *raft) apply(c state.Command) {
 		w.logf("coordinators apply %T %s", c, describeResult(result))
 	}
 	w.coverage.command(c, result)
+	w.coverage.move(c, result)
 	if after == before {
 		return
 	}

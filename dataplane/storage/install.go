@@ -56,11 +56,16 @@ func (e *Engine) install(r *Receiver, t *Table) error {
 }
 
 // Drop ends the partition's copy and removes its file. It waits for the disk.
-func (e *Engine) Drop(id partition.ID) error {
+func (e *Engine) Drop(id partition.ID) error { return e.BeginDrop(id)() }
+
+// BeginDrop ends the partition's copy: a copy opened after it is another. It does
+// not wait; finish does, for the disk to have noted it, and removes the file. What
+// a crash keeps from the disk never happened: the old copy is there again.
+func (e *Engine) BeginDrop(id partition.ID) (finish func() error) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.closed {
-		e.mu.Unlock()
-		return fmt.Errorf("drop %s: %w", id, ErrClosed)
+		return func() error { return fmt.Errorf("drop %s: %w", id, ErrClosed) }
 	}
 	s := e.slotLocked(id)
 	s.generation++
@@ -71,10 +76,16 @@ func (e *Engine) Drop(id partition.ID) error {
 		own:  &record{kind: droppedRecord, partition: id, generation: generation},
 		done: func() { close(synced) },
 	})
-	e.mu.Unlock()
-	if !e.writer.synced(synced) {
-		return fmt.Errorf("drop %s: %w", id, ErrClosed)
+	return func() error {
+		if !e.writer.synced(synced) {
+			return fmt.Errorf("drop %s: %w", id, ErrClosed)
+		}
+		return e.removeDropped(s, id, generation)
 	}
+}
+
+// removeDropped removes the file of a copy whose end is on disk.
+func (e *Engine) removeDropped(s *slot, id partition.ID, generation uint64) error {
 	s.files.Lock()
 	defer s.files.Unlock()
 	if s.onDisk > generation {

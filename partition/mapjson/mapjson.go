@@ -32,6 +32,8 @@ type Node struct {
 	HTTPAddr    string            `json:"http_addr"`
 	PeerAddr    string            `json:"peer_addr"`
 	State       string            `json:"state"` // in words: "live", "suspected"
+	Duty        partition.Duty    `json:"duty"`
+	Weight      uint32            `json:"weight"`
 }
 
 // Nodes is the answer to /v1/nodes.
@@ -90,7 +92,7 @@ func NodesOf(m *partition.Map, state func(partition.NodeID) string) Nodes {
 	for i, n := range m.Nodes {
 		out.Nodes[i] = Node{
 			ID: n.ID, Store: n.Store, Incarnation: n.Incarnation, Zone: n.Zone,
-			HTTPAddr: n.HTTPAddr, PeerAddr: n.PeerAddr, State: state(n.ID),
+			HTTPAddr: n.HTTPAddr, PeerAddr: n.PeerAddr, State: state(n.ID), Duty: n.Duty, Weight: n.Weight,
 		}
 	}
 	return out

@@ -92,7 +92,7 @@ func TestReportIsForPeople(t *testing.T) {
 		at(5, 6, operation{Kind: put, Outcome: notApplied, Detail: "Put: dial tcp 127.0.0.1:1: connect: connection refused"}),
 		at(5, 6, operation{Kind: put, Value: "3", Outcome: unknown})}
 	report(&out, history, []*fault{{At: 50 * time.Millisecond, Until: 90 * time.Millisecond, Kind: "kill node", What: "kill -9 n2"}}, 3*time.Second)
-	for _, want := range []string{"2 writes acknowledged", "1 of unknown outcome", "1 503 unavailable", "1 connection refused", "2.1 s  kill node (k, from 0.0 s)", "2.0 s (put at n3"} {
+	for _, want := range []string{"2 writes acknowledged", "1 of unknown outcome", "1 503 unavailable", "1 connection refused", "2.1 s  kill node (k, from 0.0 s; the fault lasted 0.0 s)", "2.0 s (put at n3"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, &out)
 		}
@@ -102,7 +102,9 @@ func TestReportIsForPeople(t *testing.T) {
 func TestAFaultExplainsUntilItIsGotOver(t *testing.T) {
 	t.Parallel()
 	f := &fault{At: time.Second, Until: 2 * time.Second, Kind: "kill node"}
-	after := func(from time.Duration) string { return explanation(gap{from: from, to: from + time.Second}, []*fault{f}) }
+	after := func(from time.Duration) string {
+		return explanation(gap{from: from, to: from + time.Second}, []*fault{f})
+	}
 	if got := after(time.Minute); got != "kill node" {
 		t.Errorf("never got over: %s", got)
 	}

@@ -13,8 +13,7 @@ import (
 // least: leases run out, clients find another node.
 const aftermath = 2500 * time.Millisecond
 
-// gap is a time in which a key took no write, although all keys in use are
-// written to all the time. A client's own pause is part of it.
+// gap is a time in which a key took no write, although somebody tried.
 type gap struct {
 	key      string
 	from, to time.Duration
@@ -22,20 +21,31 @@ type gap struct {
 
 func (g gap) length() time.Duration { return g.to - g.from }
 
-// gaps returns the times between two acknowledged writes of a key, the beginning
-// and the end of its use left out.
+// gaps returns the times between two acknowledged writes of a key, each from when
+// somebody next tried: a key that is out of use is not unavailable. (An answer
+// that comes late, of a write that began before, ends none where nobody tried.)
 func gaps(operations []operation) (out []gap) {
 	byKey := map[string][]*operation{}
+	tries := map[string][]time.Duration{}
 	for i := range operations {
-		if o := &operations[i]; o.acknowledged() {
+		o := &operations[i]
+		if !o.write() {
+			continue
+		}
+		tries[o.Key] = append(tries[o.Key], o.Call)
+		if o.acknowledged() {
 			byKey[o.Key] = append(byKey[o.Key], o)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		writes := byKey[key]
 		slices.SortFunc(writes, func(a, b *operation) int { return cmp.Compare(a.Return, b.Return) })
+		slices.Sort(tries[key])
 		for i, o := range writes[1:] {
-			out = append(out, gap{key, writes[i].Return, o.Return})
+			at, _ := slices.BinarySearch(tries[key], writes[i].Return)
+			if at < len(tries[key]) && tries[key][at] < o.Return {
+				out = append(out, gap{key, tries[key][at], o.Return})
+			}
 		}
 	}
 	return out
@@ -76,6 +86,15 @@ func printGaps(w io.Writer, operations []operation, faults []*fault) {
 	fmt.Fprintln(w, "Longest time without a write of some key, by what explains it:")
 	for _, why := range slices.Sorted(maps.Keys(longest)) {
 		g := longest[why]
-		fmt.Fprintf(w, "%6.1f s  %s (%s, from %.1f s)\n", g.length().Seconds(), why, g.key, g.from.Seconds())
+		fmt.Fprintf(w, "%6.1f s  %s (%s, from %.1f s%s)\n", g.length().Seconds(), why, g.key, g.from.Seconds(), lasted(g, faults))
 	}
+}
+
+// lasted tells how long the fault itself lasted that a gap is explained by.
+func lasted(g gap, faults []*fault) string {
+	guilty := culprits(g, faults)
+	if len(guilty) != 1 || guilty[0].Until == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the fault lasted %.1f s", (guilty[0].Until - guilty[0].At).Seconds())
 }

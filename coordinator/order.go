@@ -1,0 +1,141 @@
+package coordinator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Ordered is the answer to an operator's order about a node, or about how moves
+// are made.
+type Ordered struct {
+	Version   uint64              `json:"version"` // of the map after it
+	Node      partition.NodeID    `json:"node,omitempty"`
+	Duty      partition.Duty      `json:"duty"`
+	Weight    uint32              `json:"weight,omitempty"`
+	Rebalance partition.Rebalance `json:"rebalance"`
+	Done      bool                `json:"done"` // false: only a preview, nothing has changed
+	MayLose   string              `json:"may_lose,omitempty"`
+}
+
+// errTooFew keeps an operator from draining what the others cannot hold.
+var errTooFew = errors.New("too few other nodes would be left")
+
+// order carries out an operator's order, as the leader.
+func (c *Coordinator) order(o protocol.Order) protocol.Reply {
+	operation := o.Do.String()
+	if o.Node != "" {
+		operation += " " + string(o.Node)
+	}
+	invalid := func(err error) protocol.Reply {
+		return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%s: %v", operation, err)}
+	}
+	m := c.fsm.Map()
+	if m.ClusterID == "" {
+		return protocol.Reply{Code: protocol.Retry, Text: fmt.Sprintf("%s: %v", operation, state.ErrNoCluster)}
+	}
+	answer := Ordered{Node: o.Node, Done: true}
+	var command state.Command
+	switch o.Do {
+	case protocol.Drain, protocol.Undrain, protocol.RemoveNode, protocol.Weigh:
+		n, known := m.Node(o.Node)
+		if !known {
+			return invalid(fmt.Errorf("%w; there are %v", state.ErrUnknownNode, nodeNames(m)))
+		}
+		var err error
+		if command, err = c.orderFor(m, n, &o, &answer); err != nil {
+			return invalid(err)
+		}
+	case protocol.Rebalance:
+		command = state.SetRebalance{Rebalance: o.Rebalance.Of(m.Rebalance)}
+	}
+	if command != nil {
+		if _, err := c.commit(command); err != nil {
+			return failed(operation, err)
+		}
+		c.log.Info("order of the operator carried out", "order", operation)
+	}
+	after := c.fsm.Map()
+	answer.Version, answer.Rebalance = after.Version, after.Rebalance
+	if n, known := after.Node(o.Node); known {
+		answer.Duty, answer.Weight = n.Duty, n.Weight
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return invalid(err)
+	}
+	return protocol.Reply{Code: protocol.OK, Version: after.Version, Body: body}
+}
+
+// orderFor is the command that an order about a node comes to; nil where it was
+// only asked what would be lost.
+func (c *Coordinator) orderFor(m *partition.Map, n *partition.Node, o *protocol.Order, answer *Ordered) (state.Command, error) {
+	switch o.Do {
+	case protocol.Undrain:
+		return state.Assign{Node: n.ID, Duty: partition.Full}, nil
+	case protocol.Weigh:
+		if o.Weight == 0 {
+			return nil, errors.New("a weight is 1 or more; drain a node that should hold nothing")
+		}
+		return state.Assign{Node: n.ID, Duty: n.Duty, Weight: o.Weight}, nil
+	case protocol.RemoveNode:
+		if o.Lost {
+			answer.MayLose = mayLoseWith(m, n.ID)
+			if answer.Done = o.Confirm; !o.Confirm {
+				return nil, nil
+			}
+			return state.Remove{Node: n.ID, Lost: true, Live: c.live()}, nil
+		}
+		return state.Assign{Node: n.ID, Duty: partition.Removing}, enoughWithout(m, n.ID)
+	case protocol.Drain, protocol.Rebalance:
+	}
+	return state.Assign{Node: n.ID, Duty: partition.Draining}, enoughWithout(m, n.ID)
+}
+
+// enoughWithout reports an error where the others could not hold as many
+// replicas of each partition as there should be.
+func enoughWithout(m *partition.Map, id partition.NodeID) error {
+	others := 0
+	for i := range m.Nodes {
+		if m.Nodes[i].Duty == partition.Full && m.Nodes[i].ID != id {
+			others++
+		}
+	}
+	if others < m.Settings.ReplicationFactor {
+		return fmt.Errorf("%w: %d, for %d replicas of each partition; start another node first", errTooFew, others, m.Settings.ReplicationFactor)
+	}
+	return nil
+}
+
+// mayLoseWith says in words what it costs to give up a node's disk.
+func mayLoseWith(m *partition.Map, id partition.NodeID) string {
+	last, thin := 0, 0
+	for i := range m.Partitions {
+		c := &m.Partitions[i]
+		switch {
+		case !c.InSync(id):
+		case len(c.Replicas) == 1:
+			last++
+		case len(c.Replicas) <= m.Settings.MinInSync:
+			thin++
+		}
+	}
+	switch {
+	case last > 0:
+		return fmt.Sprintf("%d partitions, of which no other replica is in sync: each then waits for recover or unsafe-recover", last)
+	case thin > 0:
+		return fmt.Sprintf("nothing that was acknowledged; %d partitions take no writes until they have another replica", thin)
+	}
+	return "nothing that was acknowledged"
+}
+
+func nodeNames(m *partition.Map) (names []partition.NodeID) {
+	for i := range m.Nodes {
+		names = append(names, m.Nodes[i].ID)
+	}
+	return names
+}

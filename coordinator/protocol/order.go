@@ -1,0 +1,101 @@
+package protocol
+
+import (
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Do is what an operator orders.
+type Do uint8
+
+// The orders; numbers are never used again.
+const (
+	Drain Do = iota + 1
+	Undrain
+	RemoveNode
+	Weigh
+	Rebalance
+)
+
+var doNames = [...]string{Drain: "drain", Undrain: "undrain", RemoveNode: "remove", Weigh: "weight", Rebalance: "rebalance"}
+
+// String returns the command line's word for the order.
+func (d Do) String() string {
+	if d == 0 || int(d) >= len(doNames) {
+		return fmt.Sprintf("order-%d", uint8(d))
+	}
+	return doNames[d]
+}
+
+// Order is what an operator wants done about a node, or about how moves are made.
+type Order struct {
+	Do        Do
+	Node      partition.NodeID
+	Lost      bool   // of RemoveNode: its process is stopped for good, and its disk given up
+	Confirm   bool   // of RemoveNode with Lost: do it, not only say what it may lose
+	Weight    uint32 // of Weigh
+	Rebalance RebalanceChange
+}
+
+// RebalanceChange is what changes of how moves are made; nil stays as it is.
+type RebalanceChange struct {
+	Paused     *bool  `json:"paused,omitempty"`
+	AtOnce     *int   `json:"at_once,omitempty"`
+	AtOnceEach *int   `json:"at_once_each,omitempty"`
+	Throttle   *int64 `json:"throttle,omitempty"`
+}
+
+// Of returns what the change makes of what there is.
+func (c RebalanceChange) Of(r partition.Rebalance) partition.Rebalance {
+	set(&r.Paused, c.Paused)
+	set(&r.AtOnce, c.AtOnce)
+	set(&r.AtOnceEach, c.AtOnceEach)
+	set(&r.Throttle, c.Throttle)
+	return r
+}
+
+func set[T any](field, to *T) {
+	if to != nil {
+		*field = *to
+	}
+}
+
+func (m Order) encode(e *encoder) {
+	e.byte(byte(m.Do))
+	e.node(m.Node)
+	e.bool(m.Lost)
+	e.bool(m.Confirm)
+	e.uint(uint64(m.Weight))
+	optional(e, m.Rebalance.Paused, (*encoder).bool)
+	optional(e, m.Rebalance.AtOnce, func(e *encoder, v int) { e.int(int64(v)) })
+	optional(e, m.Rebalance.AtOnceEach, func(e *encoder, v int) { e.int(int64(v)) })
+	optional(e, m.Rebalance.Throttle, (*encoder).int)
+}
+
+func decodeOrder(d *decoder) Order {
+	m := Order{Do: Do(d.byte()), Node: d.node(), Lost: d.bool(), Confirm: d.bool(), Weight: d.uint32()}
+	if d.err == nil && (m.Do == 0 || int(m.Do) >= len(doNames)) {
+		d.fail(m.Do.String())
+	}
+	number := func(d *decoder) int { return int(d.int()) }
+	m.Rebalance = RebalanceChange{
+		Paused: ifThere(d, (*decoder).bool), AtOnce: ifThere(d, number), AtOnceEach: ifThere(d, number), Throttle: ifThere(d, (*decoder).int),
+	}
+	return m
+}
+
+func optional[T any](e *encoder, v *T, one func(*encoder, T)) {
+	e.bool(v != nil)
+	if v != nil {
+		one(e, *v)
+	}
+}
+
+func ifThere[T any](d *decoder, one func(*decoder) T) *T {
+	if !d.bool() {
+		return nil
+	}
+	v := one(d)
+	return &v
+}
