@@ -9,7 +9,7 @@ import (
 
 // balanceEvery is how often the rebalancer looks whether moves are to begin or
 // to end.
-const balanceEvery = 100 * time.Millisecond
+const balanceEvery = 50 * time.Millisecond
 
 // balance has the rebalancer move partitions. Every coordinator runs one, so that
 // each knows for how long nodes have been away; only what the leader's wants is

@@ -2,20 +2,24 @@ package partition
 
 // choosePrimaries picks one node of each set, so that no node has two primaries
 // more than another of equal weight as far as the sets allow. It deals them out
-// greedily, then moves primaries along chains of partitions (node a hands one to
-// b, b one to c) from the nodes with the most to those with the fewest, until no
-// chain helps: the augmenting paths of a maximum flow. Where current (nil:
-// nowhere) names a node, that is where it begins; an empty set gets -1.
+// greedily, then has the nodes with the fewest take from those with the most:
+// straight, or along a chain of partitions (node a hands one to b, b one to c)
+// where nobody heavier shares a partition with it, until no chain helps: the
+// augmenting paths of a maximum flow. Where current (nil: nowhere) names a node,
+// that is where it begins; an empty set gets -1.
 func choosePrimaries(sets [][]int, weights, current []int) []int {
-	b := &balancer{sets: sets, weights: weights, primary: make([]int, len(sets)), owns: make([][]int, len(weights))}
+	b := &balancer{sets: sets, weights: weights, primary: make([]int, len(sets)), owns: make([]int, len(weights)), in: make([][]int, len(weights))}
 	for i, set := range sets {
-		if len(set) == 0 {
-			b.primary[i] = -1
-			continue
+		b.primary[i] = -1
+		for _, n := range set {
+			b.in[n] = append(b.in[n], i)
 		}
-		if current != nil && current[i] >= 0 {
-			b.primary[i] = current[i]
-			b.owns[current[i]] = append(b.owns[current[i]], i)
+		if len(set) > 0 && current != nil && current[i] >= 0 {
+			b.give(i, current[i])
+		}
+	}
+	for i, set := range sets {
+		if len(set) == 0 || b.primary[i] >= 0 {
 			continue
 		}
 		best := set[0]
@@ -24,8 +28,7 @@ func choosePrimaries(sets [][]int, weights, current []int) []int {
 				best = n
 			}
 		}
-		b.primary[i] = best
-		b.owns[best] = append(b.owns[best], i)
+		b.give(i, best)
 	}
 	for b.improve() {
 	}
@@ -36,75 +39,94 @@ type balancer struct {
 	sets    [][]int
 	weights []int
 	primary []int   // of each partition
-	owns    [][]int // partitions that each node is primary of
+	owns    []int   // how many each node is primary of
+	in      [][]int // partitions that each node is in the set of
+}
+
+// give makes a node a partition's primary.
+func (b *balancer) give(partition, node int) {
+	if from := b.primary[partition]; from >= 0 {
+		b.owns[from]--
+	}
+	b.primary[partition] = node
+	b.owns[node]++
 }
 
 // lighter reports whether one more primary on a leaves it with fewer for its
 // weight than one more on b.
 func (b *balancer) lighter(x, y int) bool {
-	return (len(b.owns[x])+1)*b.weights[y] < (len(b.owns[y])+1)*b.weights[x]
-}
-
-// improve moves one primary along a chain, if that makes the load more even. A
-// node that has no more than the lightest would with one more has none to give.
-func (b *balancer) improve() bool {
-	lightest := 0
-	for n := range b.owns {
-		if b.lighter(n, lightest) {
-			lightest = n
-		}
-	}
-	for from := range b.owns {
-		if b.gains(from, lightest) && b.improveFrom(from) {
-			return true
-		}
-	}
-	return false
+	return (b.owns[x]+1)*b.weights[y] < (b.owns[y]+1)*b.weights[x]
 }
 
 // gains reports whether a node is lighter with one more primary than another is.
 func (b *balancer) gains(from, to int) bool {
-	return (len(b.owns[to])+1)*b.weights[from] < len(b.owns[from])*b.weights[to]
+	return (b.owns[to]+1)*b.weights[from] < b.owns[from]*b.weights[to]
 }
 
-// improveFrom searches breadth first for a node that would still be lighter
-// with one more primary than from is now.
-func (b *balancer) improveFrom(from int) bool {
-	via := make([]int, len(b.owns)) // the partition that reached a node, plus one
-	queue := []int{from}
-	for len(queue) > 0 {
-		n := queue[0]
-		queue = queue[1:]
-		for _, p := range b.owns[n] {
-			for _, next := range b.sets[p] {
-				if next == from || via[next] != 0 {
-					continue
-				}
-				via[next] = p + 1
-				if b.gains(from, next) {
-					b.shift(from, next, via)
-					return true
-				}
-				queue = append(queue, next)
+// heavier reports whether a has more primaries for its weight than b.
+func (b *balancer) heavier(x, y int) bool { return b.owns[x]*b.weights[y] > b.owns[y]*b.weights[x] }
+
+// improve has one node take one primary, if that makes the load more even: the
+// lightest that can.
+func (b *balancer) improve() bool {
+	heaviest := 0
+	tried := make([]bool, len(b.owns))
+	for n := range b.owns {
+		if b.heavier(n, heaviest) {
+			heaviest = n
+		}
+	}
+	for range b.owns {
+		to := -1
+		for n := range b.owns {
+			if !tried[n] && (to < 0 || b.lighter(n, to)) {
+				to = n
 			}
 		}
+		if !b.gains(heaviest, to) {
+			return false // and nobody after it does
+		}
+		if b.take(to) {
+			return true
+		}
+		tried[to] = true
 	}
 	return false
 }
 
-// shift hands the partitions along the chain that ends at to.
-func (b *balancer) shift(from, to int, via []int) {
-	for to != from {
-		p := via[to] - 1
-		giver := b.primary[p]
-		b.primary[p] = to
-		b.owns[to] = append(b.owns[to], p)
-		for i, owned := range b.owns[giver] {
-			if owned == p {
-				b.owns[giver] = append(b.owns[giver][:i], b.owns[giver][i+1:]...)
-				break
+// step is how the search reached a node: from which (plus one), for which
+// partition.
+type step struct{ by, partition int }
+
+// take searches breadth first, from the node that takes back to one that has
+// enough to give: of those at the least distance the heaviest.
+func (b *balancer) take(to int) bool {
+	reached := make([]step, len(b.owns))
+	level := []int{to}
+	reached[to].by = to + 1
+	for len(level) > 0 {
+		var next []int
+		best := -1
+		for _, n := range level {
+			for _, p := range b.in[n] {
+				giver := b.primary[p]
+				if giver < 0 || reached[giver].by != 0 {
+					continue
+				}
+				reached[giver] = step{partition: p, by: n + 1}
+				next = append(next, giver)
+				if b.gains(giver, to) && (best < 0 || b.heavier(giver, best)) {
+					best = giver
+				}
 			}
 		}
-		to = giver
+		if best >= 0 {
+			for from := best; from != to; from = reached[from].by - 1 {
+				b.give(reached[from].partition, reached[from].by-1)
+			}
+			return true
+		}
+		level = next
 	}
+	return false
 }

@@ -3,6 +3,7 @@
 #
 #   scripts/cluster.sh start [NODES]   start all that does not run (default 3 nodes, the first time), and wait until it is whole
 #   scripts/cluster.sh status          how it is, and which processes run
+#   scripts/cluster.sh join [N]        start N more nodes (default 1): they get their share
 #   scripts/cluster.sh kill NAME       kill -9 one process: n2, c1
 #   scripts/cluster.sh restart NAME    end one process, if it runs, and start it
 #   scripts/cluster.sh wipe NAME       remove the data of a process that does not run
@@ -39,20 +40,24 @@ pid() {
   { tr '\0' '\n' <"/proc/$number/cmdline" | grep -qxF -- "$dir/$1" && echo "$number"; } 2>/dev/null
 }
 
+# plan FIRST LAST: names and addresses of nodes, and of the coordinators with the
+# first of them.
 plan() {
-  local port=7070 nodes="$1" name http peer
+  local port=7070 name http peer
   mkdir -p "$dir"
+  touch "$members"
   free() { # sets $port to the next one that nothing listens on
-    while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+    while grep -q ":$port\b" "$members" || (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
     address="127.0.0.1:$port"
     port=$((port + 1))
   }
-  for name in $(seq -f 'n%g' 1 "$nodes") c1 c2 c3; do
+  for name in $(seq -f 'n%g' "$1" "$2") $([[ "$1" == 1 ]] && echo c1 c2 c3); do
     free; http="$address"
     free; peer="$address"
     echo "$name $http $peer"
   done >"$members.new"
-  mv "$members.new" "$members"
+  cat "$members.new" >>"$members"
+  rm "$members.new"
 }
 
 start_one() {
@@ -61,7 +66,7 @@ start_one() {
   arguments=(--id "$name" --data-dir "$dir/$name" --http-addr "$(field "$name" 2)" --peer-addr "$(field "$name" 3)")
   if [[ "$name" == c* ]]; then
     local nodes factor
-    nodes="$(grep -c '^n' "$members")"
+    nodes="$(cat "$dir/expect")"
     factor=$((nodes < 3 ? nodes : 3))
     arguments=(coordinator "${arguments[@]}" --expect-nodes "$nodes" --replication-factor "$factor"
       --initial-cluster "$(awk '/^c/ { printf "%s%s=%s", comma, $1, $3; comma = "," }' "$members")")
@@ -115,14 +120,23 @@ case "${1:-}" in
   start)
     [[ -x "$binary" ]] || fail "$binary is not there: make build"
     if [[ -f "$members" ]]; then
-      [[ -z "${2:-}" || "$2" == "$(grep -c '^n' "$members")" ]] || fail "the cluster in $dir has another number of nodes; remove it first"
+      [[ -z "${2:-}" || "$2" == "$(cat "$dir/expect")" ]] || fail "the cluster in $dir has another number of nodes; remove it first"
     else
       [[ "${2:-3}" =~ ^[1-9][0-9]*$ ]] || fail "start: want a number of nodes"
-      plan "${2:-3}"
+      plan 1 "${2:-3}"
+      echo "${2:-3}" >"$dir/expect"
     fi
     for name in $(names); do start_one "$name"; done
     for name in $(names); do pid "$name" >/dev/null || fail "$name did not start: $(tail -n 3 "$dir/$name.log")"; done
     settled || echo "it runs, but is not whole yet; scripts/cluster.sh status tells why"
+    ;;
+  join)
+    known
+    more="${2:-1}" last="$(grep '^n' "$members" | tr -dc '0-9 \n' | awk '$1 > last { last = $1 } END { print last }')"
+    [[ "$more" =~ ^[1-9][0-9]*$ ]] || fail "join: want a number of nodes"
+    plan $((last + 1)) $((last + more))
+    for name in $(seq -f 'n%g' $((last + 1)) $((last + more))); do start_one "$name"; done
+    for name in $(names); do pid "$name" >/dev/null || echo "$name does not run"; done
     ;;
   status)
     known

@@ -2,16 +2,13 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/holdfast-io/holdfast/coordinator"
-	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -83,35 +80,9 @@ func orderOf(id, node string) (recoveryOrder, error) {
 	return recoveryOrder{Partition: p, Node: partition.NodeID(node)}, nil
 }
 
-// order sends the order to the coordinators, whom any server names.
-func (f serverFlags) order(ctx context.Context, path string, o recoveryOrder) (coordinator.Recovery, error) {
-	var done coordinator.Recovery
-	cluster, err := askCluster(ctx, f, (*client.Client).Cluster)
-	if err != nil {
-		return done, err
-	}
-	coordinators := f
-	coordinators.Server = nil
-	for _, one := range cluster.Coordinators {
-		if one.HTTPAddr != "" {
-			coordinators.Server = append(coordinators.Server, one.HTTPAddr)
-		}
-	}
-	if len(coordinators.Server) == 0 {
-		return done, coded{errors.New("no coordinator can be reached; name one with --server"), exitNotApplied}
-	}
-	body, err := json.Marshal(o)
-	if err != nil {
-		return done, err
-	}
-	err = coordinators.firstAnswer(ctx, func(ctx context.Context, server string) error {
-		return exchange(ctx, http.MethodPost, server+path, bytes.NewReader(body), &done)
-	})
-	var p *problem
-	if errors.As(err, &p) && p.Status == http.StatusConflict {
-		err = coded{err, exitPrecondition}
-	}
-	return done, err
+// order sends the order to the coordinators.
+func (f serverFlags) order(ctx context.Context, path string, o recoveryOrder) (done coordinator.Recovery, err error) {
+	return done, f.askCoordinators(ctx, http.MethodPost, path, o, &done)
 }
 
 func (f serverFlags) tell(t *terminal, done coordinator.Recovery) error {

@@ -29,3 +29,13 @@ func (s *size) UnmarshalText(text []byte) error {
 	*s = size(n * unit)
 	return nil
 }
+
+// String returns the text in the largest unit that is not above the number.
+func (s size) String() string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	n, unit := float64(s), 0
+	for n >= 1024 && unit < len(units)-1 {
+		n, unit = n/1024, unit+1
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(n, 'f', 1, 64), ".0") + " " + units[unit]
+}

@@ -13,7 +13,8 @@ type Config struct {
 	// ReplaceAfter is how long a node is away before others get its replicas:
 	// default 5 min.
 	ReplaceAfter time.Duration
-	// Plan is how often a plan is made at most: default 500 ms.
+	// Plan is the least time between two plans; a ten-thousandth of it more for
+	// each partition, for a plan takes longer then. Default 100 ms.
 	Plan time.Duration
 }
 
@@ -22,7 +23,7 @@ func (c Config) withDefaults() Config {
 		c.ReplaceAfter = 5 * time.Minute
 	}
 	if c.Plan <= 0 {
-		c.Plan = 500 * time.Millisecond
+		c.Plan = 100 * time.Millisecond
 	}
 	return c
 }
@@ -143,7 +144,7 @@ func (r *Rebalancer) begin(now time.Duration, m *partition.Map, health Health) (
 	if live && r.idle == m {
 		return nil
 	}
-	r.next = now + r.config.Plan
+	r.next = now + r.config.Plan + r.config.Plan*time.Duration(len(m.Partitions))/10_000
 	planned := partition.Plan(m, partition.PlanOptions{Live: func(id partition.NodeID) bool { return health[id].State == liveness.Live }})
 	if live && len(planned) == 0 {
 		r.idle = m

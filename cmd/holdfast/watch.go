@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"github.com/holdfast-io/holdfast/coordinator"
+	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/partition/mapjson"
+)
+
+// watchEvery is how often a command that waits asks how far it is.
+const watchEvery = 300 * time.Millisecond
+
+// watch shows what moves until nothing does any more.
+func (c *movesCommand) watch(ctx context.Context, t *terminal) error {
+	shown := newMovesShown(t.out)
+	defer shown.end()
+	for quiet := 0; quiet < 3; {
+		moves, err := c.moves(ctx)
+		if err != nil {
+			return err
+		}
+		shown.show(moves)
+		if quiet++; len(moves.Moves) > 0 {
+			quiet = 0
+		}
+		if err := pauseFor(ctx, watchEvery); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits until a node is as it should be, and shows what moves meanwhile.
+func (f nodeFlags) await(ctx context.Context, t *terminal, detach bool, done coordinator.Ordered, holds func(*nodeTold) bool, what string) error {
+	if detach {
+		return f.told(t, done, fmt.Sprintf("is %v; holdfast moves tells how far it is", done.Duty))
+	}
+	shown := newMovesShown(t.err)
+	defer shown.end()
+	for {
+		nodes, err := f.tellNodes(ctx)
+		if err != nil {
+			return err
+		}
+		var node *nodeTold
+		for i := range nodes {
+			if string(nodes[i].ID) == f.Node {
+				node = &nodes[i]
+			}
+		}
+		if holds(node) {
+			shown.end()
+			return f.told(t, done, what)
+		}
+		moves, err := f.moves(ctx)
+		if err != nil {
+			return err
+		}
+		shown.show(moves)
+		if err := pauseFor(ctx, watchEvery); err != nil {
+			return coded{fmt.Errorf("%s: the order stands; holdfast moves tells how far it is: %w", f.Node, err), exitUnknown}
+		}
+	}
+}
+
+// pauseFor waits, unless ctx ends before.
+func pauseFor(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// movesShown shows moves: with bars on a terminal, else with a line when one
+// begins and one when it ends.
+type movesShown struct {
+	w     io.Writer
+	bars  *mpb.Progress // nil: no terminal
+	under map[partition.ID]*moveShown
+}
+
+type moveShown struct {
+	move mapjson.Move
+	bar  *mpb.Bar
+	step atomic.Pointer[string] // for the goroutine that draws
+}
+
+func newMovesShown(w io.Writer) *movesShown {
+	s := &movesShown{w: w, under: map[partition.ID]*moveShown{}}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		s.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(40), mpb.WithAutoRefresh())
+	}
+	return s
+}
+
+// show brings what is shown up to date.
+func (s *movesShown) show(moves mapjson.Moves) {
+	now := map[partition.ID]bool{}
+	for _, v := range moves.Moves {
+		now[v.Partition] = true
+		known := s.under[v.Partition]
+		if known != nil && known.move.Since != v.Since {
+			s.ended(known)
+			known = nil
+		}
+		if known == nil {
+			known = &moveShown{move: v}
+			known.step.Store(&v.Step)
+			s.under[v.Partition] = known
+			s.begun(known)
+		}
+		known.move = v
+		known.step.Store(&v.Step)
+		if known.bar != nil {
+			known.bar.SetTotal(int64(max(1, v.Progress.Want)), false)
+			known.bar.SetCurrent(int64(v.Progress.Have))
+		}
+	}
+	for id, known := range s.under {
+		if !now[id] {
+			s.ended(known)
+			delete(s.under, id)
+		}
+	}
+}
+
+func (s *movesShown) begun(v *moveShown) {
+	if s.bars == nil {
+		fmt.Fprintf(s.w, "%v begins: %s\n", v.move.Move, v.move.Reason)
+		return
+	}
+	text := v.move.String()
+	v.bar = s.bars.AddBar(0,
+		mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name(text, decor.WCSyncSpaceR)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *v.step.Load() }, decor.WCSyncSpaceR), decor.CountersNoUnit("%d of %d entries")),
+	)
+}
+
+func (s *movesShown) ended(v *moveShown) {
+	if v.bar != nil {
+		v.bar.SetTotal(-1, true)
+		return
+	}
+	fmt.Fprintf(s.w, "%v has ended\n", v.move.Move)
+}
+
+// end takes all bars away.
+func (s *movesShown) end() {
+	for id, v := range s.under {
+		if v.bar != nil {
+			v.bar.Abort(true)
+		}
+		delete(s.under, id)
+	}
+	if s.bars != nil {
+		s.bars.Wait()
+		s.bars = nil
+	}
+}
