@@ -285,6 +285,11 @@ func (c *cluster) configure(edit func(*partition.Configuration)) {
 		}
 	}
 	slices.SortFunc(conf.Learners, func(a, b partition.Replica) int { return compareNodes(a.Node, b.Node) })
+	c.publish(conf)
+}
+
+// publish gives the map a configuration, and the map to everybody.
+func (c *cluster) publish(conf partition.Configuration) {
 	m := *c.m
 	m.Version++
 	m.Partitions = []partition.Configuration{conf}
