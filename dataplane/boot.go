@@ -197,7 +197,7 @@ func (e *executor) copies() []client.Copy {
 // startReplicas makes the executors, gives them the copies from disk, and then
 // the map. The promise that this boot may give is durable before any beacon
 // can be answered (rule L2); what an earlier boot gave is waited for (L5).
-func (n *Node) startReplicas(context.Context) error {
+func (n *Node) startReplicas(context.Context) (err error) {
 	j := n.joined.joined.Load()
 	settings := j.client.Map().Settings
 	held := n.storage.Identity().HeldPromise
@@ -208,7 +208,11 @@ func (n *Node) startReplicas(context.Context) error {
 		self: n.self, network: n.cfg.Network, tls: n.cfg.TLS, logger: n.cfg.Logger,
 		joined: n.joined, connection: n.connection,
 	}
+	if n.packer, err = newPacker(); err != nil {
+		return err
+	}
 	n.sending = &sending{
+		packer: n.packer, rate: newThrottle(),
 		ctx: n.ctx, open: n.storage.Snapshot, logger: n.cfg.Logger,
 		link:  func(to partition.NodeID) transport.Link { return n.peers.link(to, classBulk) },
 		sent:  n.snapshotSent,
@@ -323,6 +327,7 @@ func (n *Node) groupConfig(number int, s partition.Settings, booted replica.Time
 func (n *Node) newReceiving() *receiving {
 	executor := func(meta replica.SnapshotMeta) *executor { return n.executorOf(meta.Partition) }
 	return &receiving{
+		packer: n.packer,
 		create: func(id partition.ID, lineage uint32, applied entry.Position) (*storage.Receiver, error) {
 			if n.storage.DiskFull() {
 				return nil, errNoRoom

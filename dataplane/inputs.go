@@ -14,6 +14,7 @@ import (
 // follow brings a new map to links and executors, in the order of maps.
 func (n *Node) follow(m *partition.Map) {
 	n.peers.setMap(m)
+	n.sending.rate.set(m.Rebalance.Throttle)
 	n.everywhere(func(e *executor, t replica.Time) {
 		e.each(func(g *replica.Group) { g.SetMap(t, m) })
 		e.version.Store(m.Version)

@@ -34,6 +34,7 @@ type Node struct {
 	peers     *peers
 	sending   *sending
 	receiving *receiving
+	packer    *packer
 	gateway   *gateway.Gateway
 	http      net.Listener
 
@@ -138,6 +139,9 @@ func (n *Node) shut() error {
 	}
 	if n.receiving != nil {
 		n.receiving.close()
+	}
+	if n.packer != nil {
+		n.packer.close()
 	}
 	close(n.stop)
 	n.running.Wait()

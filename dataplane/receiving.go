@@ -11,7 +11,7 @@ import (
 )
 
 // receiversAtOnce is how many snapshots a node takes in at a time.
-const receiversAtOnce = 8
+const receiversAtOnce = 32
 
 // receiving takes in the snapshots that primaries stream to learners here. Each
 // has a goroutine, for writing blocks; its parts come one at a time.
@@ -25,6 +25,7 @@ type receiving struct {
 	installed func(meta replica.SnapshotMeta, table *storage.Table, done func())
 	kept      func(meta replica.SnapshotMeta)
 	count     func(outcome string)
+	packer    *packer
 	// partitions is how many the cluster has.
 	partitions int
 
@@ -203,7 +204,11 @@ func (r *receiving) take(meta replica.SnapshotMeta, p receivedPart, to **storage
 	case *to == nil:
 		return fmt.Errorf("%w: part %d", errPartForm, p.kind)
 	case p.kind == partChunk:
-		if err := (*to).Write(p.body); err != nil {
+		chunk, err := r.packer.unpack(p.body)
+		if err != nil {
+			return err
+		}
+		if err := (*to).Write(chunk); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 		return nil

@@ -20,6 +20,7 @@ func TestASnapshotBeginsWhenTheOneBeforeHasEnded(t *testing.T) {
 		var happened []string
 		goOn := make(chan struct{})
 		r := &receiving{
+			packer: testPacker(t),
 			create: func(partition.ID, uint32, entry.Position) (*storage.Receiver, error) {
 				happened = append(happened, "created")
 				return &storage.Receiver{}, nil

@@ -30,6 +30,8 @@ type sending struct {
 	sent   func(order replica.SnapshotOrder, err error)
 	count  func(outcome string)
 	logger *slog.Logger
+	packer *packer
+	rate   *throttle
 
 	ctx     context.Context // ends with the node
 	workers sync.WaitGroup
@@ -128,7 +130,10 @@ func (s *sending) stream(o replica.SnapshotOrder) error {
 		case err != nil:
 			return fmt.Errorf("snapshot of %v: read: %w", o.Partition, err)
 		default:
-			b = append(appendPart(b[:0], partChunk, id), chunk...)
+			b = s.packer.pack(appendPart(b[:0], partChunk, id), chunk)
+			if err := s.rate.wait(s.ctx, len(b)); err != nil {
+				return fmt.Errorf("snapshot of %v: %w", o.Partition, err)
+			}
 		}
 	}
 }
