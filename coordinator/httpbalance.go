@@ -84,7 +84,7 @@ func tellOrdered(w http.ResponseWriter, reply protocol.Reply) {
 	case protocol.Retry:
 		w.Header().Set("Retry-After", "1")
 		problem(w, http.StatusServiceUnavailable, "unavailable", reply.Text)
-	case protocol.Refused, protocol.Invalid:
+	case protocol.Refused, protocol.Invalid, protocol.Removed:
 		problem(w, http.StatusConflict, "refused", reply.Text)
 	}
 }

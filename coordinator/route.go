@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/coordinator/state"
 )
 
 // retryLeader is how long a request waits before it looks for the leader again.
@@ -104,8 +105,11 @@ func (c *Coordinator) notLeading() protocol.Reply {
 // failed turns the error of a commit into a reply.
 func failed(operation string, err error) protocol.Reply {
 	code := protocol.Refused
-	if errors.Is(err, errUncommitted) {
+	switch {
+	case errors.Is(err, errUncommitted):
 		code = protocol.Retry
+	case errors.Is(err, state.ErrRemoved):
+		code = protocol.Removed
 	}
 	return protocol.Reply{Code: code, Text: fmt.Sprintf("%s: %v", operation, err)}
 }

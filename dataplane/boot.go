@@ -128,7 +128,7 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 		HTTPAddr: httpAddr, PeerAddr: peerAddr,
 		Store: identity.StoreID, Incarnation: identity.Incarnation, ClusterID: identity.ClusterID,
 		Copies: found, CurrentCopies: func() []client.Copy { return n.currentCopies(found) },
-		Report: n.report, OnMap: n.joined.onMap, ProposesItself: true,
+		Report: n.report, OnMap: n.joined.onMap, OnRefused: n.refused, ProposesItself: true,
 		TLS: n.cfg.TLS, Network: n.cfg.Network, Logger: n.cfg.Logger,
 	})
 	if err != nil {
@@ -139,6 +139,13 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 		return fmt.Errorf("join the cluster: %w", err)
 	}
 	return nil
+}
+
+// refused ends a node that was taken out of the cluster for good.
+func (n *Node) refused(reason *client.RefusedError) {
+	if reason.Removed {
+		n.fail(reason)
+	}
 }
 
 // copies are those that storage recovered, as a registration reports them; one

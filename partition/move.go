@@ -42,6 +42,17 @@ func (v Move) Touches(node NodeID) bool {
 // compareMoves is the order of the moves of a map.
 func compareMoves(a, b Move) int { return cmp.Compare(a.Partition, b.Partition) }
 
+// Leaver returns the replica in sync that the primary of a partition should ask
+// to be taken out now, for the sake of a move; "" where there is none. Who comes
+// is in sync by then, and the primary itself does not leave.
+func Leaver(v *Move, c *Configuration, minInSync int) NodeID {
+	if v.From == "" || v.From == c.Primary || !c.InSync(v.From) || v.To != "" && !c.InSync(v.To) ||
+		len(c.Replicas)-1 < max(1, minInSync) {
+		return ""
+	}
+	return v.From
+}
+
 // Heir returns who the primary of a partition should hand over to now, for the
 // sake of a move: who is to be primary, or who has come in its own place. "" where
 // it should stay.

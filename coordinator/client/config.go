@@ -59,6 +59,10 @@ type Config struct {
 	// once its hooks have returned nil.
 	ProposesItself bool
 
+	// OnRefused, if set, is called each time that the coordinators refuse this
+	// program, on a goroutine of the client's; it may not block.
+	OnRefused func(*RefusedError)
+
 	TLS     *tls.Config
 	Network transport.Network // default transport.TCP()
 	Logger  *slog.Logger      // nil: nothing is logged
@@ -83,6 +87,8 @@ const DefaultApplication = "holdfast"
 type RefusedError struct {
 	Node   partition.NodeID // "" for a follower
 	Reason string
+	// Removed: the node was taken out of the cluster for good, with its disk.
+	Removed bool
 }
 
 // Error implements error.

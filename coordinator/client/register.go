@@ -80,7 +80,7 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 	case reply.Code == protocol.Retry:
 		return reply, errors.New(reply.Text)
 	}
-	return reply, &RefusedError{Node: c.config.NodeID, Reason: reply.Text}
+	return reply, &RefusedError{Node: c.config.NodeID, Reason: reply.Text, Removed: reply.Code == protocol.Removed}
 }
 
 // refuse notes that the coordinators do not want this program; whoever waits to
@@ -89,6 +89,9 @@ func (c *Client) refuse(reason *RefusedError) {
 	c.log.Error("refused by the coordinators", "node", c.config.NodeID, "err", reason)
 	c.refused.Store(reason)
 	c.maps.tell()
+	if c.config.OnRefused != nil {
+		c.config.OnRefused(reason)
+	}
 }
 
 // untilShown waits for the map to name this boot, for a while.

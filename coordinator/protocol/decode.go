@@ -54,7 +54,7 @@ func decodeBody(d *decoder, k kind) Message {
 		return decodeOrder(d)
 	case kindReply:
 		r := Reply{Code: Code(d.byte()), Text: d.string(), Version: d.uint(), Body: d.rest()}
-		if d.err == nil && (r.Code < OK || r.Code > Invalid) {
+		if d.err == nil && (r.Code < OK || r.Code > Removed) {
 			d.fail(fmt.Sprintf("reply code %d", r.Code))
 		}
 		return r

@@ -114,6 +114,8 @@ const (
 	Refused
 	// Invalid: the request makes no sense here.
 	Invalid
+	// Removed: the node was taken out of the cluster for good, with its disk.
+	Removed
 )
 
 // Reply ends every request but Ask.

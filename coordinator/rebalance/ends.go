@@ -2,6 +2,7 @@ package rebalance
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
 	"github.com/holdfast-io/holdfast/coordinator/state"
@@ -9,19 +10,37 @@ import (
 )
 
 // ends lists the moves that are done, and those that cannot be any more.
-func ends(m *partition.Map, health Health) (out []state.EndMove) {
+func (r *Rebalancer) ends(now time.Duration, m *partition.Map, health Health) (out []state.EndMove) {
+	spare := make(map[moveID]time.Duration, len(r.spare))
 	for i := range m.Moves {
 		v := &m.Moves[i]
 		c, placed := m.Partition(v.Partition)
 		if !placed {
 			continue
 		}
-		if done(m, c, v) {
-			out = append(out, state.EndMove{Partition: v.Partition, Since: v.Since, Reason: "done"})
-		} else if why := hopeless(m, c, v, health); why != "" {
-			out = append(out, state.EndMove{Partition: v.Partition, Since: v.Since, Cancel: true, Reason: why})
+		id := moveID{v.Partition, v.Since}
+		end := state.EndMove{Partition: v.Partition, Since: v.Since, Reason: "done"}
+		switch {
+		case !done(m, c, v):
+			if end.Reason = hopeless(m, c, v, health); end.Reason != "" {
+				end.Cancel = true
+				out = append(out, end)
+			}
+		case c.InSync(v.From):
+			// Its primary takes it out, when nobody has to wait for that.
+			since, seen := r.spare[id]
+			if !seen {
+				since = now
+			}
+			spare[id] = since
+			if now-since >= r.config.Shrink {
+				out = append(out, end)
+			}
+		default:
+			out = append(out, end)
 		}
 	}
+	r.spare = spare
 	return out
 }
 

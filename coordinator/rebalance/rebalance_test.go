@@ -22,10 +22,11 @@ type world struct {
 	now    time.Duration
 	r      *Rebalancer
 	health Health
+	lazy   bool // primaries do not take out who leaves
 }
 
 func newWorld(t rapid.TB, nodes int, s partition.Settings) *world {
-	w := &world{t: t, m: state.New(), r: New(Config{ReplaceAfter: time.Minute}), health: Health{}}
+	w := &world{t: t, m: state.New(), r: New(Config{ReplaceAfter: time.Minute, Shrink: time.Second}), health: Health{}}
 	w.apply(state.Create{ClusterID: "c", Application: "a", Settings: s})
 	for i := range nodes {
 		w.join(i + 1)
@@ -104,8 +105,12 @@ func (w *world) work(does func() bool) {
 			}
 		}
 		if v, moving := m.Move(c.ID); moving && len(change.Replicas) == len(c.Replicas) {
-			if heir := partition.Heir(v, c); heir != "" {
+			heir, leaver := partition.Heir(v, c), partition.Leaver(v, c, m.Settings.MinInSync)
+			switch {
+			case heir != "":
 				change.Primary = heir
+			case leaver != "" && !w.lazy: // else the coordinators take it out
+				change.Replicas = slices.DeleteFunc(slices.Clone(c.Replicas), func(r partition.Replica) bool { return r.Node == leaver })
 			}
 		}
 		if change.Primary != c.Primary || len(change.Replicas) != len(c.Replicas) {
@@ -190,6 +195,7 @@ func TestItComesToRestWhateverHappens(t *testing.T) {
 		w := newWorld(t, nodes, partition.Settings{
 			Partitions: rapid.IntRange(1, 24).Draw(t, "partitions"), ReplicationFactor: factor, MinInSync: factor/2 + 1, ExpectNodes: factor,
 		})
+		w.lazy = rapid.Bool().Draw(t, "lazy")
 		for range rapid.IntRange(1, 25).Draw(t, "events") {
 			w.event(rapid.IntRange(0, 9).Draw(t, "event"), &nodes)
 			for range rapid.IntRange(0, 12).Draw(t, "ticks") {

@@ -13,6 +13,10 @@ type Config struct {
 	// ReplaceAfter is how long a node is away before others get its replicas:
 	// default 5 min.
 	ReplaceAfter time.Duration
+	// Shrink is how long a partition's primary has to take out who moves away,
+	// before that is done without it: default 3 s. (A program of the library that
+	// is no data plane of ours need not.)
+	Shrink time.Duration
 	// Plan is the least time between two plans; a ten-thousandth of it more for
 	// each partition, for a plan takes longer then. Default 100 ms.
 	Plan time.Duration
@@ -21,6 +25,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.ReplaceAfter <= 0 {
 		c.ReplaceAfter = 5 * time.Minute
+	}
+	if c.Shrink <= 0 {
+		c.Shrink = 3 * time.Second
 	}
 	if c.Plan <= 0 {
 		c.Plan = 100 * time.Millisecond
@@ -37,6 +44,7 @@ type Health = map[partition.NodeID]liveness.Health
 type Rebalancer struct {
 	config Config
 	away   map[boot]time.Duration // since when
+	spare  map[moveID]time.Duration // since when who leaves could be spared
 	next   time.Duration          // no plan before
 	idle   *partition.Map         // there was nothing to begin in it, with all live
 }
@@ -47,9 +55,15 @@ type boot struct {
 	incarnation uint64
 }
 
+// moveID names a move.
+type moveID struct {
+	partition partition.ID
+	since     uint64
+}
+
 // New returns a rebalancer that has seen nothing.
 func New(c Config) *Rebalancer {
-	return &Rebalancer{config: c.withDefaults(), away: map[boot]time.Duration{}}
+	return &Rebalancer{config: c.withDefaults(), away: map[boot]time.Duration{}, spare: map[moveID]time.Duration{}}
 }
 
 // Tick returns what the leader should propose. Until a command has changed the
@@ -59,7 +73,7 @@ func (r *Rebalancer) Tick(now time.Duration, m *partition.Map, health Health) []
 	if !m.Placed() {
 		return commands
 	}
-	if ends := ends(m, health); len(ends) > 0 {
+	if ends := r.ends(now, m, health); len(ends) > 0 {
 		commands = append(commands, state.End{Moves: ends})
 	}
 	commands = append(commands, r.removals(m)...)

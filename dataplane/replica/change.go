@@ -24,7 +24,7 @@ const (
 
 // considerChange asks for what the in-sync set needs: the removal of those that
 // do not answer (C3), else the addition of those that have caught up (K2), else
-// another primary where the map's move says so.
+// another primary, or one replica less, where the map's move says so.
 func (r *replica) considerChange() {
 	if r.adoptedDurable < r.conf.Epoch {
 		return
@@ -56,8 +56,12 @@ func (r *replica) considerChange() {
 		r.ask(grown, r.self(), "has caught up: "+join(names), true)
 		return
 	}
-	if r.heir != "" && r.role == Serving {
+	switch {
+	case r.role != Serving:
+	case r.heir != "":
 		r.handOver()
+	case r.leaver != "":
+		r.takeOut()
 	}
 }
 
@@ -127,7 +131,7 @@ func (r *replica) accused() []partition.NodeID {
 func (r *replica) ready() []*member {
 	var out []*member
 	for _, m := range r.members {
-		if !m.inSync && r.caughtUp(m) && r.g.now < m.lease && r.g.now >= m.unpromised && r.readmitted(m.node) {
+		if !m.inSync && r.caughtUp(m) && r.g.now < m.lease && r.g.now >= m.unpromised && r.comesBack(m.node) && r.readmitted(m.node) {
 			out = append(out, m)
 		}
 	}

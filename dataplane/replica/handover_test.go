@@ -50,6 +50,23 @@ func TestHandOverTakesNoTime(t *testing.T) { // L4
 	}
 }
 
+// No commit waits for a grant of the secondary that leaves to run out.
+func TestWhoMovesAwayIsTakenOutWithoutAPause(t *testing.T) { // C3, L6
+	t.Parallel()
+	c := four(t)
+	c.pass(time.Second)
+	if !c.mayRead("n2") {
+		t.Fatal("n2 has no grant")
+	}
+	c.move(partition.Move{From: "n2", To: "n4"})
+	c.pass(50 * time.Millisecond)
+	if p := c.m.Partitions[0]; p.InSync("n2") {
+		t.Fatalf("it is still at %+v", p)
+	}
+	c.do("n1", c.operation("put at once", Put, "k", "v"))
+	c.want("put at once", Done)
+}
+
 func TestHandOverWaitsForGrants(t *testing.T) { // L4, L6
 	t.Parallel()
 	c := granting(t, 3)
@@ -90,7 +107,7 @@ func TestThePrimaryThatMovesHandsOverToWhoComes(t *testing.T) {
 	c.learn("n4")
 	c.move(partition.Move{From: "n1", To: "n4"})
 	c.pass(5 * time.Second)
-	if p := c.m.Partitions[0]; p.Primary != "n4" || len(p.Replicas) != 4 {
+	if p := c.m.Partitions[0]; p.Primary != "n4" || len(p.Replicas) != 3 || !p.IsLearner("n1") {
 		t.Fatalf("the partition is at %+v", p)
 	}
 }

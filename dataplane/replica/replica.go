@@ -92,6 +92,8 @@ type primary struct {
 	check    hashCheck
 	removals map[partition.NodeID][]Time
 	heir     partition.NodeID // is to be primary, as the map's move says; "" if nobody
+	leaver   partition.NodeID // is to leave the in-sync set, as the map's move says; "" if nobody
+	moves    partition.NodeID // has moved away: it is not to be added again; "" if nobody
 	fetching partition.NodeID
 	fetched  Time
 

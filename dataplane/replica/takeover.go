@@ -41,7 +41,7 @@ func (r *replica) goOn(old *partition.Configuration) {
 	r.setMembers()
 	r.bar()
 	for _, c := range old.Replicas {
-		if !r.conf.InSync(c.Node) {
+		if !r.conf.InSync(c.Node) && c.Node != r.moves {
 			r.noteRemoval(c.Node)
 		}
 	}

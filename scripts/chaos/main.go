@@ -111,7 +111,8 @@ func harm(ctx context.Context, c config) (code int, err error) {
 	}
 	options := cluster.Options{
 		Binary: c.binary, Dir: c.dir, Nodes: c.nodes, Partitions: c.partitions,
-		NodeFlags: []string{"--hash-check", hashCheck.String()},
+		NodeFlags:        []string{"--hash-check", hashCheck.String()},
+		CoordinatorFlags: []string{"--replace-after", replaceAfter.String()},
 	}
 	net, err := c.join(&options)
 	if err != nil {

@@ -180,7 +180,11 @@ func (n *nemesis) one(ctx context.Context, p int) error {
 		}
 		defer n.note("kill two nodes", "kill -9 "+node.Name+" and "+other.Name)()
 		return n.restart(ctx, 3*time.Second, node, other)
-	case p < 86:
+	case p < 83:
+		return n.drain(ctx, node)
+	case p < 84:
+		return n.remove(ctx, node)
+	case p < 87:
 		defer n.note("restart node", "restart "+node.Name)()
 		ending, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 		defer cancel()

@@ -24,6 +24,7 @@ type Options struct {
 	Dir              string // for data and logs; made if need be
 	Coordinators     int    // default 3
 	Nodes            int    // default 3
+	Spare            int    // nodes that are prepared, and join later
 	Partitions       int    // default: the program's
 	CoordinatorFlags []string
 	NodeFlags        []string
@@ -50,6 +51,7 @@ type Cluster struct {
 	Dir          string
 	Coordinators []*Member
 	Nodes        []*Member
+	Spare        []*Member // nodes that have not joined
 }
 
 // Binary returns the program to test: what HOLDFAST_BINARY names, or
@@ -81,7 +83,7 @@ func New(o Options) (*Cluster, error) {
 	if o.Nodes == 0 {
 		o.Nodes = 3
 	}
-	addresses, err := FreeAddresses(2 * (o.Coordinators + o.Nodes))
+	addresses, err := FreeAddresses(2 * (o.Coordinators + o.Nodes + o.Spare))
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +116,7 @@ func New(o Options) (*Cluster, error) {
 		initial, peers = append(initial, m.Name+"="+m.reached), append(peers, m.reached)
 		c.Coordinators = append(c.Coordinators, m)
 	}
-	for i := range o.Nodes {
+	for i := range o.Nodes + o.Spare {
 		m, err := add("n"+strconv.Itoa(i+1), true)
 		if err != nil {
 			return nil, err
@@ -137,7 +139,8 @@ func New(o Options) (*Cluster, error) {
 			"--coordinators", strings.Join(peers, ","))
 		m.Args = append(m.Args, o.NodeFlags...)
 	}
-	for _, m := range c.Members() {
+	c.Nodes, c.Spare = c.Nodes[:o.Nodes:o.Nodes], c.Nodes[o.Nodes:]
+	for _, m := range slices.Concat(c.Members(), c.Spare) {
 		if m.reached != m.Peer {
 			m.Args = append(m.Args, "--advertise-peer-addr", m.reached, "--advertise-http-addr", m.told)
 		}
@@ -185,6 +188,22 @@ func (c *Cluster) Start() error {
 		}
 	}
 	return nil
+}
+
+// Join starts the next spare node, which is one of the nodes from then on.
+func (c *Cluster) Join() (*Member, error) {
+	if len(c.Spare) == 0 {
+		return nil, errors.New("no spare node is left")
+	}
+	m := c.Spare[0]
+	c.Spare, c.Nodes = c.Spare[1:], append(c.Nodes, m)
+	return m, m.Start()
+}
+
+// Leave takes a node that was removed out of the cluster; its process must have
+// ended.
+func (c *Cluster) Leave(m *Member) {
+	c.Nodes = slices.DeleteFunc(slices.Clone(c.Nodes), func(o *Member) bool { return o == m })
 }
 
 // Close ends all processes, all at the same time.
