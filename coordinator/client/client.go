@@ -35,6 +35,7 @@ type Client struct {
 	maps      mapQueue
 	proposing proposals
 	hooks     hooks
+	lifecycle lifecycle
 }
 
 // Join makes the program a node of the cluster. It returns when a map names
@@ -84,6 +85,7 @@ func start(config Config, role protocol.Role) *Client {
 		c.wg.Go(c.heartbeats)
 		c.wg.Go(c.registration)
 		c.wg.Go(c.sendProposals)
+		c.wg.Go(c.handOver)
 	}
 	return c
 }

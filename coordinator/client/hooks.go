@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -227,19 +225,14 @@ func (h *hooks) work(k *copying) {
 }
 
 // call calls one hook; a panic is an error.
-func (h *hooks) call(ctx context.Context, hook PartitionHook, e PartitionEvent) (err error) {
+func (h *hooks) call(ctx context.Context, hook PartitionHook, e PartitionEvent) error {
 	select {
 	case h.slots <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() {
-		<-h.slots
-		if p := recover(); p != nil {
-			err = fmt.Errorf("hook panicked: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return hook(ctx, e)
+	defer func() { <-h.slots }()
+	return guarded(func() error { return hook(ctx, e) })
 }
 
 // addition asks for this node as a replica beside those that are there.

@@ -90,6 +90,7 @@ func (c *Client) deliver() {
 		}
 		if fresh || again {
 			c.hooks.take(m)
+			c.lifecycle.take(m, c.healthIn(m))
 		}
 	}
 }

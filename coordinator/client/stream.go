@@ -129,7 +129,9 @@ func (h streamHandler) Message(conn transport.Conn, body []byte) {
 	case protocol.Delta:
 		h.c.takeDelta(conn, m.Delta)
 	case protocol.Beat:
-		h.c.beat.Store(&m)
+		if last := h.c.beat.Swap(&m); last == nil || last.Leader != m.Leader || !slices.Equal(last.Suspected, m.Suspected) {
+			h.c.maps.again() // the health may be another
+		}
 	}
 }
 

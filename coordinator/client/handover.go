@@ -1,0 +1,57 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// handOverEvery is how often a primary asks for what moves want of it.
+const handOverEvery = 250 * time.Millisecond
+
+// handOver does for a program that does not propose by itself what moves want of
+// a primary: to hand over, and to let those go that move away.
+func (c *Client) handOver() {
+	if c.config.ProposesItself || c.role != protocol.RoleNode {
+		return
+	}
+	ticks := time.NewTicker(handOverEvery)
+	defer ticks.Stop()
+	for {
+		changed := c.maps.changed()
+		m := c.Map()
+		for i := range m.Moves {
+			if change, wanted := c.wantedOf(m, &m.Moves[i]); wanted {
+				c.Propose(change)
+			}
+		}
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-changed:
+		case <-ticks.C:
+		}
+	}
+}
+
+// wantedOf is the change that this node, as primary, should ask for.
+func (c *Client) wantedOf(m *partition.Map, v *partition.Move) (change partition.Change, wanted bool) {
+	p, placed := m.Partition(v.Partition)
+	if !placed || p.Primary != c.config.NodeID || !c.named(m) {
+		return change, false
+	}
+	change = partition.Change{
+		Partition: p.ID, Epoch: p.Epoch, Primary: p.Primary, Replicas: p.Replicas, Proposer: c.config.NodeID,
+	}
+	if heir := partition.Heir(v, p); heir != "" {
+		change.Primary, change.Reason = heir, fmt.Sprintf("hands over to %s", heir)
+		return change, true
+	}
+	leaver := partition.Leaver(v, p, m.Settings.MinInSync)
+	change.Replicas = slices.DeleteFunc(slices.Clone(p.Replicas), func(r partition.Replica) bool { return r.Node == leaver })
+	change.Reason = fmt.Sprintf("%s moves away", leaver)
+	return change, leaver != ""
+}
