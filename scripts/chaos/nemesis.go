@@ -160,29 +160,29 @@ func (n *nemesis) one(ctx context.Context, p int) error {
 	node := n.cluster.Nodes[n.random.IntN(len(n.cluster.Nodes))]
 	coordinator := n.cluster.Coordinators[n.random.IntN(len(n.cluster.Coordinators))]
 	switch {
-	case p < 30:
+	case p < 25:
 		defer n.note("kill node", "kill -9 "+node.Name)()
 		return n.restart(ctx, 4*time.Second, node)
-	case p < 50:
+	case p < 41:
 		return n.pause(ctx, "pause node", node)
-	case p < 60:
+	case p < 49:
 		defer n.note("kill coordinator", "kill -9 "+coordinator.Name)()
 		return n.restart(ctx, 3*time.Second, coordinator)
-	case p < 67:
+	case p < 55:
 		return n.pause(ctx, "pause coordinator", coordinator)
-	case p < 74:
+	case p < 61:
 		defer n.note("kill coordinators", "kill -9 all coordinators")()
 		return n.restart(ctx, 3*time.Second, n.cluster.Coordinators...)
-	case p < 80:
+	case p < 67:
 		other := n.cluster.Nodes[n.random.IntN(len(n.cluster.Nodes))]
 		if other == node {
 			return nil
 		}
 		defer n.note("kill two nodes", "kill -9 "+node.Name+" and "+other.Name)()
 		return n.restart(ctx, 3*time.Second, node, other)
-	case p < 83:
+	case p < 76:
 		return n.drain(ctx, node)
-	case p < 84:
+	case p < 81:
 		return n.remove(ctx, node)
 	case p < 87:
 		defer n.note("restart node", "restart "+node.Name)()
