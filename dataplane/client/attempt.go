@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -42,7 +41,7 @@ func (c *Client) attempt(ctx context.Context, server string, k *call) (*answer, 
 		query[name] = values
 	}
 	address := server + k.path
-	if strings.HasPrefix(k.path, keyPath) {
+	if k.ofKey() {
 		left := time.Until(deadline)
 		wait := min(max(left-min(grace, left/4), time.Millisecond), longestWait)
 		query.Set("timeout", wait.Round(time.Microsecond).String())

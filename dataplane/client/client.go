@@ -25,6 +25,8 @@ type Config struct {
 	// Servers are nodes, as HOST:PORT or http(s)://HOST:PORT. The first is asked
 	// first; another when it does not answer.
 	Servers []string
+	// Routing says who finds the node that can serve a request; default ServerSide.
+	Routing Routing
 	// Spread lets every operation begin with the next server in turn.
 	Spread bool
 	// FailFast ends an operation once no server at all can be connected to,
@@ -47,6 +49,7 @@ type Client struct {
 	transport *http.Transport
 	http      *http.Client
 	turn      atomic.Uint32
+	direct    *direct // nil with ServerSide
 }
 
 // New makes a client; it connects with its first request. It reports everything
@@ -86,11 +89,20 @@ func New(c Config) (*Client, error) {
 		Transport:     out.transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	if c.Routing == Direct {
+		scheme, _, _ := strings.Cut(out.servers[0], "://")
+		out.direct = newDirect(out, scheme)
+	}
 	return out, nil
 }
 
 // Close closes the connections that are idle; the client is not used after it.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	if c.direct != nil {
+		c.direct.close()
+	}
+	c.transport.CloseIdleConnections()
+}
 
 // ParseServer returns a server's base URL from HOST:PORT or a URL.
 func ParseServer(text string) (string, error) {

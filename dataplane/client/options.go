@@ -66,6 +66,9 @@ type call struct {
 	write     bool
 }
 
+// ofKey reports whether the call is about a key's value.
+func (c *call) ofKey() bool { return strings.HasPrefix(c.path, keyPath) }
+
 func newCall(operation, method, key string, body []byte, options []Option) *call {
 	c := &call{operation: operation, method: method, key: key, path: keyPath + url.PathEscape(key), body: body,
 		header: http.Header{}, query: url.Values{}, write: method != http.MethodGet && method != http.MethodHead}

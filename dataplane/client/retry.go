@@ -23,17 +23,17 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	start := time.Now()
-	first := 0
-	if c.spread {
-		first = int(c.turn.Add(1) % uint32(len(c.servers)))
-	}
+	servers, target := c.route(ctx, k)
 	pause := &backoff.ExponentialBackOff{InitialInterval: 10 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 500 * time.Millisecond}
 	pause.Reset()
 	var last, doubt error
 	met := false // anybody, so far
 	for attempts := 1; ; attempts++ {
-		server := c.servers[(first+attempts-1)%len(c.servers)]
-		a, err := c.once(ctx, server, k, attempts)
+		server := servers[(attempts-1)%len(servers)]
+		a, err := c.once(ctx, server, k, attempts, len(servers) > 1)
+		if target != "" && server == target {
+			c.direct.learn(a, err, k.write)
+		}
 		if a != nil {
 			a.way.Took, a.way.Attempts = time.Since(start), attempts
 		}
@@ -46,14 +46,14 @@ func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
 		}
 		met = met || !errors.Is(err, errUnsent)
 		again := (errors.Is(err, ErrNotApplied) || errors.Is(err, ErrOutcomeUnknown)) && worthAnother(err) &&
-			(met || !c.failFast || attempts < len(c.servers))
+			(met || !c.failFast || attempts < len(servers))
 		if !again || ctx.Err() != nil {
 			return a, prefer(ctx, last, err)
 		}
 		last = err
 		// Every server once at once; then with pauses.
 		wait := time.Duration(0)
-		if attempts >= len(c.servers) {
+		if attempts >= len(servers) {
 			wait = pause.NextBackOff()
 		}
 		wait = max(wait, asked(err))
@@ -126,8 +126,8 @@ func prefer(ctx context.Context, last, err error) error {
 }
 
 // once makes one attempt and says what its end means.
-func (c *Client) once(ctx context.Context, server string, k *call, number int) (*answer, error) {
-	if len(c.servers) > 1 {
+func (c *Client) once(ctx context.Context, server string, k *call, number int, others bool) (*answer, error) {
+	if others {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patience*time.Duration(number))
 		defer cancel()
