@@ -138,20 +138,31 @@ func (r *replica) ready() []*member {
 	return out
 }
 
+// removals are those of one boot of a node: who has started again since begins
+// anew, for that takes its time too.
+type removals struct {
+	of Peer
+	at []Time
+}
+
 func (r *replica) noteRemoval(node partition.NodeID) {
 	if r.removals == nil {
-		r.removals = map[partition.NodeID][]Time{}
+		r.removals = map[partition.NodeID]removals{}
 	}
-	recent := slices.DeleteFunc(r.removals[node], func(at Time) bool { return r.g.now.Sub(at) > removalsWindow })
-	r.removals[node] = append(recent, r.g.now)
+	of := r.g.sessions[node]
+	if r.removals[node].of != of {
+		r.removals[node] = removals{of: of}
+	}
+	recent := slices.DeleteFunc(r.removals[node].at, func(at Time) bool { return r.g.now.Sub(at) > removalsWindow })
+	r.removals[node] = removals{of: of, at: append(recent, r.g.now)}
 }
 
 // readmitted reports whether a replica that was removed twice in a minute has
 // waited long enough, doubled with each removal (K3). Below min-in-sync nobody
 // waits: nothing commits until it is back.
 func (r *replica) readmitted(node partition.NodeID) bool {
-	removed := r.removals[node]
-	if len(removed) < 2 || len(r.conf.Replicas) < r.g.cfg.MinInSync {
+	removed := r.removals[node].at
+	if len(removed) < 2 || r.removals[node].of != r.g.sessions[node] || len(r.conf.Replicas) < r.g.cfg.MinInSync {
 		return true
 	}
 	last := removed[len(removed)-1]

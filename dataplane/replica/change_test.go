@@ -271,3 +271,22 @@ func TestRemovedTwiceInAMinuteWaits(t *testing.T) { // K3
 		t.Fatal("never added again")
 	}
 }
+
+// A node that was started again is no flapping one: it was away for long enough.
+func TestARestartEndsTheBackOff(t *testing.T) { // K3
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	for range 4 { // from now on it would wait 20 s
+		c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+		c.pass(time.Second)
+	}
+	if c.m.Partitions[0].InSync("n3") {
+		t.Fatal("added again at once")
+	}
+	c.restart("n3")
+	c.pass(4 * time.Second)
+	if !c.m.Partitions[0].InSync("n3") {
+		t.Fatal("not added again, 4 s after its restart")
+	}
+}

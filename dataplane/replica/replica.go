@@ -90,7 +90,7 @@ type primary struct {
 	members  []*member // everybody else that the map lists, sorted by node
 	change   *change
 	check    hashCheck
-	removals map[partition.NodeID][]Time
+	removals map[partition.NodeID]removals
 	heir     partition.NodeID // is to be primary, as the map's move says; "" if nobody
 	leaver   partition.NodeID // is to leave the in-sync set, as the map's move says; "" if nobody
 	moves    partition.NodeID // has moved away: it is not to be added again; "" if nobody
