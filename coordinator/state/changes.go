@@ -53,7 +53,9 @@ func (t *txn) change(c *partition.Change) error {
 	if err := t.admissible(c, cur); err != nil {
 		return fmt.Errorf("change %v at epoch %d: %w", c.Partition, c.Epoch, err)
 	}
-	t.set(reconfigure(cur, slices.Clone(c.Replicas), c.Primary, t.old.Settings.MinInSync))
+	next := reconfigure(cur, slices.Clone(c.Replicas), c.Primary, t.old.Settings.MinInSync)
+	t.endWith(cur, &next)
+	t.set(next)
 	if c.Proposer != "" {
 		t.memory.touch(c.Partition)
 	}

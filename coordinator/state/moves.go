@@ -164,6 +164,20 @@ func (t *txn) shrink(c *partition.Configuration, v partition.Move) error {
 	return nil
 }
 
+// endWith ends a move together with the change that takes out who was to leave:
+// it need not become a learner first. A second epoch right behind the first would
+// often be one too many: a primary that hears of it from another node before it
+// has seen the first must take it for a take-over (C6).
+func (t *txn) endWith(cur, next *partition.Configuration) {
+	v, moving := t.under(cur.ID)
+	if !moving || v.From == "" || !cur.InSync(v.From) || next.InSync(v.From) || v.To != "" && !next.InSync(v.To) ||
+		len(next.Replicas) < max(1, t.old.Settings.MinInSync) {
+		return
+	}
+	next.Learners = without(next.Learners, []partition.Replica{{Node: v.From}})
+	t.setMove(cur.ID, nil)
+}
+
 // setRebalance changes how moves are made.
 func (t *txn) setRebalance(c SetRebalance) error {
 	if err := c.Rebalance.Validate(); err != nil {

@@ -33,6 +33,22 @@ func TestMoveGrowsAndThenShrinks(t *testing.T) {
 	}
 }
 
+// The primary takes out who leaves: that ends the move, in one epoch.
+func TestTheChangeThatShrinksEndsTheMove(t *testing.T) {
+	t.Parallel()
+	c := three(t, 4)
+	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
+	c.ok(c.change("n1", 1, 2)) // it has failed: who is to come has not come yet
+	c.is("3 n1 [n1 n2] [n3 n4] [] []")
+	c.ok(c.change("n1", 1, 2, 3))
+	c.ok(c.change("n1", 1, 2, 3, 4))
+	c.ok(c.change("n1", 1, 2, 4))
+	c.is("6 n1 [n1 n2 n4] [] [] []")
+	if n := len(c.m.Map().Moves); n != 0 {
+		t.Errorf("%d moves are left", n)
+	}
+}
+
 func TestMoveOfThePrimaryWaitsForTheHandOver(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)

@@ -139,7 +139,7 @@ func mayDrop(cmd Command, old, next *partition.Map, id partition.ID, node partit
 	switch c := cmd.(type) {
 	case Remove:
 		return c.Node == node
-	case End, Assign:
+	case End, Assign, Changes, Fail:
 		was, moved := old.Move(id)
 		_, still := next.Move(id)
 		return moved && !still && (was.From == node || was.To == node)

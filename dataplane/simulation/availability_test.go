@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -13,7 +14,7 @@ func calm(w *world, plan func()) {
 	*p = profile{
 		nodes: max(3, p.nodes), keys: 8, skew: p.skew, inOrder: true, stormDelay: time.Second,
 		transfer: 10 * time.Millisecond, flushEvery: p.flushEvery, callEvery: 30 * time.Millisecond,
-		patient: true, reads: 0.5,
+		patient: true, reads: 0.5, slowRaft: 0.02,
 	}
 	w.settings = partition.Settings{Partitions: 4, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: p.nodes}
 	w.plan = plan
@@ -83,6 +84,47 @@ func slowest(t *testing.T, w *world, but *node) (worst time.Duration) {
 		worst = max(worst, time.Duration(c.returned-c.at))
 	}
 	return worst
+}
+
+// TestMovesCostNoPause is promise 9: while nodes are drained and get their share
+// again, every request is answered, and none waits for a lease, a promise or a
+// grant to run out.
+func TestMovesCostNoPause(t *testing.T) {
+	t.Parallel()
+	worst := time.Duration(0)
+	for seed := range uint64(12) {
+		var watched *world
+		r := run(Options{Seed: seed + 1}, func(w *world) {
+			watched = w
+			calm(w, func() { w.drainInTurn(0) })
+			w.profile.nodes, w.settings.ExpectNodes = 5, 5
+			w.profile.elastic, w.profile.slowRaft = true, 0
+		})
+		if r.Failure != "" {
+			t.Errorf("seed %d: %s", r.Seed, r.Failure)
+		}
+		if r.Coverage[movesDone] < 20 {
+			t.Errorf("seed %d: only %d moves", r.Seed, r.Coverage[movesDone])
+		}
+		worst = max(worst, slowest(t, watched, nil))
+	}
+	if t.Logf("the slowest call took %v", worst); worst > 200*time.Millisecond {
+		t.Errorf("the slowest call took %v", worst)
+	}
+}
+
+// drainInTurn drains one node after another, while the faults of other schedules
+// last.
+func (w *world) drainInTurn(index int) {
+	if w.quiet {
+		return
+	}
+	n := w.nodes[index%len(w.nodes)]
+	w.raft.propose(state.Assign{Node: n.id, Duty: partition.Draining})
+	w.after(3*time.Second, func() {
+		w.raft.propose(state.Assign{Node: n.id, Duty: partition.Full})
+		w.drainInTurn(index + 1)
+	})
 }
 
 // TestWithoutCoordinatorsServiceGoesOn is promise 3.

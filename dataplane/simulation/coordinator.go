@@ -57,7 +57,7 @@ func (c *coordinator) follow(m *partition.Map) {
 	d := time.Duration(0)
 	if w.raft.leader < 0 || w.coordinators[w.raft.leader] != c {
 		d = w.between(time.Millisecond, 20*time.Millisecond)
-		if !w.quiet && w.chance(0.02) {
+		if !w.quiet && w.chance(w.profile.slowRaft) {
 			d += w.between(0, time.Second)
 		}
 	}

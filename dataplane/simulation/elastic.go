@@ -73,33 +73,38 @@ func (p *process) renew() {
 	})
 }
 
-// move counts what became of moves.
-func (c *Coverage) move(command state.Command, r state.Result) {
-	accepted := func(i int) bool { return i < len(r.Verdicts) && r.Verdicts[i].Err == nil }
+// moves counts what a command made of moves.
+func (c *Coverage) moves(command state.Command, before, after *partition.Map, r state.Result) {
+	begun, ended := 0, 0
+	for _, d := range partition.Compare(&partition.Map{Moves: before.Moves}, &partition.Map{Moves: after.Moves}).Moves {
+		if d.Old != nil {
+			ended++
+		}
+		if d.New != nil {
+			begun++
+		}
+	}
+	c[movesBegun] += uint64(begun)
 	switch v := command.(type) {
 	case state.Assign:
 		if v.Duty == partition.Replaced && r.Err == nil {
 			c[nodesReplaced]++
 		}
+		c[movesCancelled] += uint64(ended)
 	case state.Remove:
 		if r.Err == nil {
 			c[nodesRemoved]++
 		}
-	case state.Begin:
-		for i := range v.Moves {
-			if accepted(i) {
-				c[movesBegun]++
-			}
-		}
+		c[movesCancelled] += uint64(ended)
 	case state.End:
 		for i := range v.Moves {
-			switch {
-			case !accepted(i):
-			case v.Moves[i].Cancel:
+			if v.Moves[i].Cancel && i < len(r.Verdicts) && r.Verdicts[i].Err == nil {
+				ended--
 				c[movesCancelled]++
-			default:
-				c[movesDone]++
 			}
 		}
+		c[movesDone] += uint64(ended)
+	default:
+		c[movesDone] += uint64(ended)
 	}
 }

@@ -22,6 +22,7 @@ type profile struct {
 	stormDelay time.Duration
 	slowSync   float64
 	lateLeader float64
+	slowRaft   float64       // share of commands, and of maps, that take up to a second
 	stuck      float64       // share of forwarded operations whose connection breaks
 	badMoment  float64       // share of answers before whose last check the process pauses
 	transfer   time.Duration // longest time of half a snapshot
@@ -60,6 +61,7 @@ func (w *world) drawProfile() {
 	p.badBeacon = oneOf(0, 0, 0.1, 0.4)
 	p.stormDelay = time.Duration(oneOf(0.1, 0.5, 1.5) * float64(time.Second))
 	p.slowSync = oneOf(0, 0.01, 0.05)
+	p.slowRaft = 0.02
 	p.lateLeader = oneOf(0, 0, 0.01)
 	p.stuck = oneOf(0, 0.005, 0.03)
 	p.badMoment = oneOf(0, 0.002, 0.01)

@@ -31,7 +31,7 @@ func (r *raft) propose(c state.Command) {
 	}
 	term := r.term
 	d := r.w.between(time.Millisecond, 12*time.Millisecond)
-	if !r.w.quiet && r.w.chance(0.02) {
+	if !r.w.quiet && r.w.chance(r.w.profile.slowRaft) {
 		d += r.w.between(0, 600*time.Millisecond)
 	}
 	r.last = max(r.last, r.w.now.add(d))
@@ -69,7 +69,7 @@ func (r *raft) apply(c state.Command) {
 		w.logf("coordinators apply %T %s", c, describeResult(result))
 	}
 	w.coverage.command(c, result)
-	w.coverage.move(c, result)
+	w.coverage.moves(c, before, after, result)
 	if after == before {
 		return
 	}
