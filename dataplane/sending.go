@@ -130,10 +130,11 @@ func (s *sending) stream(o replica.SnapshotOrder) error {
 		case err != nil:
 			return fmt.Errorf("snapshot of %v: read: %w", o.Partition, err)
 		default:
-			b = s.packer.pack(appendPart(b[:0], partChunk, id), chunk)
-			if err := s.rate.wait(s.ctx, len(b)); err != nil {
+			// What it costs the receiver's disk counts, not what it is packed to.
+			if err := s.rate.wait(s.ctx, len(chunk)); err != nil {
 				return fmt.Errorf("snapshot of %v: %w", o.Partition, err)
 			}
+			b = s.packer.pack(appendPart(b[:0], partChunk, id), chunk)
 		}
 	}
 }

@@ -131,11 +131,32 @@ func (r *replica) accused() []partition.NodeID {
 func (r *replica) ready() []*member {
 	var out []*member
 	for _, m := range r.members {
-		if !m.inSync && r.caughtUp(m) && r.g.now < m.lease && r.g.now >= m.unpromised && r.comesBack(m.node) && r.readmitted(m.node) {
+		if r.mayJoin(m) && r.promised(m) {
 			out = append(out, m)
 		}
 	}
 	return out
+}
+
+// mayJoin reports whether nothing but read grants keeps a learner out.
+func (r *replica) mayJoin(m *member) bool {
+	return !m.inSync && r.caughtUp(m) && r.g.now < m.lease && r.comesBack(m.node) && r.readmitted(m.node)
+}
+
+// promised reports whether every grant that was given without a learner's promise
+// has run out, or all grants have come back (L7).
+func (r *replica) promised(m *member) bool {
+	return r.g.now >= m.unpromised || r.g.now >= max(r.grantsEnd(), r.unknownUntil)
+}
+
+// recall takes all grants back where a learner waits for some to run out: that is
+// one round, and the learner counts the sooner.
+func (r *replica) recall() {
+	waits := r.role == Serving && r.change == nil && slices.ContainsFunc(r.members, func(m *member) bool { return r.mayJoin(m) && !r.promised(m) })
+	if waits && !r.recalls {
+		r.g.beacons.due = true
+	}
+	r.recalls = waits
 }
 
 // removals are those of one boot of a node: who has started again since begins

@@ -53,7 +53,7 @@ func (r *replica) mayGrant(m *member) bool {
 	// in the boot that the grant goes to.
 	whole := m.phase == following && m.match >= max(r.marker, r.committed) && m.session == r.g.sessions[m.node].Incarnation
 	leaves := r.g.leaving || r.g.beacons.answered[m.node].leaving
-	if r.role != Serving || !m.inSync || !whole || leaves || r.heir != "" || r.leaver == m.node || !r.g.connections[m.node].up {
+	if r.role != Serving || !m.inSync || !whole || leaves || r.recalls || r.heir != "" || r.leaver == m.node || !r.g.connections[m.node].up {
 		return false
 	}
 	if r.change == nil {

@@ -208,3 +208,25 @@ func TestALateBeaconGrantsNothing(t *testing.T) { // L6
 		t.Fatal("the grants have not come back to their primary")
 	}
 }
+
+// A learner that has everything does not wait for grants to run out: they are
+// taken back, in one round.
+func TestALearnerIsAddedOnceGrantsAreBack(t *testing.T) { // L7
+	t.Parallel()
+	c := newCluster(t, 4)
+	c.serve("n1")
+	c.pass(3 * time.Second)
+	if !c.mayRead("n2") {
+		t.Fatal("n2 has no grant")
+	}
+	c.learn("n4")
+	c.settle()
+	c.pass(200 * time.Millisecond)
+	if !c.m.Partitions[0].InSync("n4") {
+		t.Fatal("n4 is not in sync after 200 ms")
+	}
+	c.pass(time.Second)
+	if !c.mayRead("n2") || !c.mayRead("n4") {
+		t.Error("no grants are given any more")
+	}
+}

@@ -93,6 +93,7 @@ type primary struct {
 	removals map[partition.NodeID]removals
 	heir     partition.NodeID // is to be primary, as the map's move says; "" if nobody
 	leaver   partition.NodeID // is to leave the in-sync set, as the map's move says; "" if nobody
+	recalls  bool             // grants are taken back, for a learner to be added
 	moves    partition.NodeID // has moved away: it is not to be added again; "" if nobody
 	fetching partition.NodeID
 	fetched  Time

@@ -13,6 +13,7 @@ func (r *replica) tick() {
 	case Committing, Serving:
 		r.unbar()
 		r.watchMembers()
+		r.recall()
 		r.considerChange()
 		if r.role == Serving {
 			r.checkHashes()

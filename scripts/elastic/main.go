@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,6 +50,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&m.valueSize, "value-size", 1000, "bytes")
 	flags.IntVar(&m.connections, "connections", 2, "of the steady load, half reads")
 	flags.Int64Var(&m.throttle, "throttle", partition.DefaultRebalance.Throttle, "bytes a second from each node; 0: none")
+	nodeFlags := flags.String("node-flags", "", "more flags for the nodes, separated by spaces")
 	dir := flags.String("dir", "", "where the data goes, and stays; default a temporary directory")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -65,7 +67,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if m.cluster, err = cluster.New(cluster.Options{Binary: binary, Dir: *dir, Nodes: 4, Spare: 1}); err != nil {
+	if m.cluster, err = cluster.New(cluster.Options{Binary: binary, Dir: *dir, Nodes: 4, Spare: 1, NodeFlags: strings.Fields(*nodeFlags)}); err != nil {
 		return err
 	}
 	defer m.cluster.Close()

@@ -151,9 +151,10 @@ var rules = []rule{
 	{"L6 grants that it cannot know of are not waited for", []edit{{replicaDir + "takeover.go",
 		"if !r.succeeds(old) {", "if false {"}},
 		scenario{"dataplane/replica", "TestASuccessorFromOutsideWaitsForGrantsItCannotKnow"}},
-	{"L7 a learner is added whose promise is missing", []edit{{replicaDir + "change.go",
-		" && r.g.now < m.lease && r.g.now >= m.unpromised", ""}},
-		scenario{"dataplane/replica", "TestALearnerIsNotAddedWhileGrantsWithoutItsPromiseAreOut"}},
+	{"L7 a learner is added whose promise is missing", []edit{
+		{replicaDir + "change.go", " && r.g.now < m.lease && r.comesBack", " && r.comesBack"},
+		{replicaDir + "change.go", "	return r.g.now >= m.unpromised || r.g.now >= max(r.grantsEnd(), r.unknownUntil)", "	return true"},
+	}, scenario{"dataplane/replica", "TestALearnerIsNotAddedWhileGrantsWithoutItsPromiseAreOut"}},
 	{"K1 a snapshot replaces what was acknowledged", []edit{{replicaDir + "catchup.go",
 		"meta.Applied.Sequence > max(r.applied, r.kept)", "meta.Applied.Sequence > r.applied"}},
 		scenario{"dataplane/replica", "TestALateSnapshotReplacesNothingAcknowledged"}},
