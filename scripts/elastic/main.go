@@ -39,6 +39,7 @@ func main() {
 type measurement struct {
 	keys, valueSize, connections int
 	throttle                     int64
+	atOnce, atOnceEach           int
 	cluster                      *cluster.Cluster
 	dialect                      load.Dialect
 }
@@ -50,6 +51,8 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&m.valueSize, "value-size", 1000, "bytes")
 	flags.IntVar(&m.connections, "connections", 2, "of the steady load, half reads")
 	flags.Int64Var(&m.throttle, "throttle", partition.DefaultRebalance.Throttle, "bytes a second from each node; 0: none")
+	flags.IntVar(&m.atOnce, "at-once", partition.DefaultRebalance.AtOnce, "moves at once")
+	flags.IntVar(&m.atOnceEach, "at-once-each", partition.DefaultRebalance.AtOnceEach, "moves at once that one node has to do with")
 	nodeFlags := flags.String("node-flags", "", "more flags for the nodes, separated by spaces")
 	dir := flags.String("dir", "", "where the data goes, and stays; default a temporary directory")
 	if err := flags.Parse(args); err != nil {
@@ -91,7 +94,7 @@ func (m *measurement) measure(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("%d values of %d bytes written in %.0f s, 3 replicas each, on 4 nodes\n", m.keys, m.valueSize, filled.Elapsed.Seconds())
-	if err := m.order(ctx, "/v1/rebalance", map[string]any{"throttle": m.throttle}); err != nil {
+	if err := m.order(ctx, "/v1/rebalance", map[string]any{"throttle": m.throttle, "at_once": m.atOnce, "at_once_each": m.atOnceEach}); err != nil {
 		return err
 	}
 	quiet, err := m.during(ctx, func(ctx context.Context) error { return after(ctx, 10*time.Second) })
