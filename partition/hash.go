@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -14,6 +15,11 @@ import (
 // partitions is not positive, as a division by zero does.
 func Of(key []byte, partitions int) ID {
 	return ID(xxhash.Sum64(hashed(key)) % uint64(partitions))
+}
+
+// OfString is Of for a key that is a string, which it does not copy.
+func OfString(key string, partitions int) ID {
+	return Of(unsafe.Slice(unsafe.StringData(key), len(key)), partitions) // only read
 }
 
 // hashed is the part of a key that decides its partition: what stands between

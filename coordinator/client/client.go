@@ -28,6 +28,7 @@ type Client struct {
 	links     []*link
 	current   atomic.Pointer[partition.Map]
 	acted     atomic.Uint64 // version of the last map that OnMap has returned from
+	found     atomic.Pointer[found]
 	beat      atomic.Pointer[protocol.Beat]
 	refused   atomic.Pointer[RefusedError]
 	resets    atomic.Uint64 // how often the coordinators turned out to have been restored

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -27,6 +28,22 @@ func partitionOf(c *partition.Configuration) *Partition {
 	return &Partition{ID: c.ID.String(), Number: c.ID, Epoch: c.Epoch, Configuration: c}
 }
 
+// found keeps what lookups return, so that a lookup allocates nothing while its
+// partition does not change. It is made with the first placement.
+type found []atomic.Pointer[Partition]
+
+// partition returns what is kept, or keeps what the map says now.
+func (f *found) partition(cur *partition.Configuration) *Partition {
+	at := &(*f)[cur.ID]
+	if p := at.Load(); p != nil && p.Epoch == cur.Epoch && p.Configuration.Lineage == cur.Lineage && p.Configuration.Primary == cur.Primary {
+		return p
+	}
+	own := *cur // not a pointer into a map, which it would keep in memory
+	p := partitionOf(&own)
+	at.Store(p)
+	return p
+}
+
 // GetPartition finds the partition of a key. It fails with ErrNotPlaced before
 // the first placement.
 func (c *Client) GetPartition(key string) (*Partition, error) {
@@ -35,7 +52,14 @@ func (c *Client) GetPartition(key string) (*Partition, error) {
 		return nil, fmt.Errorf("find the partition of %q: %w: %d of %d nodes are there",
 			key, ErrNotPlaced, len(m.Nodes), m.Settings.ExpectNodes)
 	}
-	return partitionOf(&m.Partitions[partition.Of([]byte(key), len(m.Partitions))]), nil
+	cur := &m.Partitions[partition.OfString(key, len(m.Partitions))]
+	kept := c.found.Load()
+	if kept == nil || len(*kept) != len(m.Partitions) {
+		made := make(found, len(m.Partitions))
+		kept = &made
+		c.found.Store(kept)
+	}
+	return kept.partition(cur), nil
 }
 
 // now is what the newest map says of a partition; an empty configuration where
