@@ -17,6 +17,7 @@ const balanceEvery = 50 * time.Millisecond
 func (c *Coordinator) balance() {
 	ticks := time.NewTicker(balanceEvery)
 	defer ticks.Stop()
+	seen := c.fsm.Map()
 	for {
 		select {
 		case <-c.ctx.Done():
@@ -24,8 +25,13 @@ func (c *Coordinator) balance() {
 		case <-ticks.C:
 		}
 		m := c.fsm.Map()
+		leading := c.leading.Load()
+		if leading {
+			c.noteMoves(seen, m)
+		}
+		seen = m
 		commands := c.rebalancer.Tick(c.now(), m, c.health(m))
-		if !c.leading.Load() {
+		if !leading {
 			continue
 		}
 		for _, command := range commands {
@@ -35,45 +41,55 @@ func (c *Coordinator) balance() {
 	}
 }
 
+// noteMoves tells which moves began and ended from one map to a later one. Most
+// end with the change that takes out who was to leave.
+func (c *Coordinator) noteMoves(before, after *partition.Map) {
+	if len(before.Moves)+len(after.Moves) == 0 || before == after {
+		return
+	}
+	for _, d := range partition.Compare(&partition.Map{Moves: before.Moves}, &partition.Map{Moves: after.Moves}).Moves {
+		if d.Old != nil {
+			c.metrics.moves.WithLabelValues("ended", kindOf(d.Old)).Inc()
+			c.log.Info("move has ended", "move", d.Old.String())
+		}
+		if d.New != nil {
+			c.metrics.moves.WithLabelValues("begun", kindOf(d.New)).Inc()
+			c.log.Info("move begins", "move", d.New.String(), "reason", d.New.Reason)
+		}
+	}
+}
+
+// kindOf is what a move moves.
+func kindOf(v *partition.Move) string {
+	if v.Primary != "" {
+		return "primary"
+	}
+	return "replica"
+}
+
 // logBalance tells what became of a rebalancer's command.
-func (c *Coordinator) logBalance(before *partition.Map, command state.Command, result state.Result, err error) {
+func (c *Coordinator) logBalance(m *partition.Map, command state.Command, result state.Result, err error) {
 	if err != nil {
 		c.log.Warn("rebalancing: command not committed", "err", err)
 		return
 	}
-	refused := func(i int) bool {
-		if i >= len(result.Verdicts) || result.Verdicts[i].Err == nil {
-			return false
+	for _, v := range result.Verdicts {
+		if v.Err != nil {
+			c.log.Warn("rebalancing: move refused", "partition", v.Partition, "err", v.Err)
 		}
-		c.log.Warn("rebalancing: move refused", "partition", result.Verdicts[i].Partition, "err", result.Verdicts[i].Err)
-		return true
 	}
 	switch v := command.(type) {
 	case state.Assign:
 		c.log.Warn("node has been away for too long: others get its replicas", "node", v.Node, "incarnation", v.Incarnation)
 	case state.Remove:
 		c.log.Info("node removed: it holds nothing any more", "node", v.Node)
-	case state.Begin:
-		for i := range v.Moves {
-			if !refused(i) {
-				c.metrics.moves.WithLabelValues("begun").Inc()
-				c.log.Info("move begins", "move", v.Moves[i].String(), "reason", v.Moves[i].Reason)
-			}
-		}
 	case state.End:
 		for i, e := range v.Moves {
-			if refused(i) {
-				continue
+			known, ok := m.Move(e.Partition)
+			if ok && e.Cancel && result.Verdicts[i].Err == nil {
+				c.metrics.moves.WithLabelValues("cancelled", kindOf(known)).Inc()
+				c.log.Info("move is cancelled", "move", known.String(), "reason", e.Reason)
 			}
-			what, move := "done", e.Partition.String()
-			if e.Cancel {
-				what = "cancelled"
-			}
-			if known, ok := before.Move(e.Partition); ok {
-				move = known.String()
-			}
-			c.metrics.moves.WithLabelValues(what).Inc()
-			c.log.Info("move ends", "move", move, "outcome", what, "reason", e.Reason)
 		}
 	}
 }

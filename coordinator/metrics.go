@@ -31,8 +31,8 @@ func newMetrics(c *Coordinator) *metrics {
 		m.all = append(m.all, v)
 		return v
 	}
-	vector := func(name, help, label string) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "holdfast_coordinator_" + name, Help: help}, []string{label})
+	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "holdfast_coordinator_" + name, Help: help}, labels)
 		m.all = append(m.all, v)
 		return v
 	}
@@ -45,7 +45,7 @@ func newMetrics(c *Coordinator) *metrics {
 	m.failovers = counter("failovers_total", "Nodes that this coordinator, leading, took out of their partitions.")
 	m.commits = vector("commits_total", "Commands of this coordinator as leader, by outcome.", "outcome")
 	m.changes = vector("changes_total", "Changes of partitions judged, by outcome.", "outcome")
-	m.moves = vector("moves_total", "Moves of replicas and primaries, by what became of them.", "outcome")
+	m.moves = vector("moves_total", "Moves of replicas and primaries that began and ended while this coordinator led; those cancelled count among the ended too.", "event", "kind")
 	m.commitSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "holdfast_coordinator_commit_seconds", Help: "Time from a command to its commit.",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 13),

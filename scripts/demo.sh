@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What `make run` shows: a trio and ten nodes as processes, a thousand keys
-# through random nodes, the route of requests, and a node killed.
+# through random nodes, the route of requests, a node killed; and then, under
+# load, two more nodes, one that is drained, and one that is killed and replaced.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -76,10 +77,38 @@ note "$(( ($(date +%s%N) - started) / 1000000 )) ms after the kill the key is wr
 say "All thousand keys, through the nine nodes left."
 demo read
 
-say "$victim is started again. It catches up, and is a full replica again."
+say "$victim is started again. It catches up, is a full replica again, and gets its primaries back."
 cluster restart "$victim"
 servers="$servers,$address"
 demo whole
+demo settle --holders 10
+demo whole
 "$binary" status --server "$address" | sed 's/^/   /'
+
+say "Under load from here on: two more nodes join. Each gets its share, and nothing else moves."
+demo spread
+bin/demo load --servers "$servers" --timeout 5m >"$HOLDFAST_CLUSTER_DIR/load.txt" 2>&1 &
+load=$!
+mark="$(bin/demo mark --servers "$servers")"
+cluster join 2
+demo settle --holders 12 --mark "$mark"
+servers="$(cluster servers)"
+demo spread
+
+drained=n3
+[[ "$drained" == "$victim" ]] && drained=n4
+say "$drained is drained: it gives everything away, and stays in the cluster."
+mark="$(bin/demo mark --servers "$servers")"
+"$binary" drain "$drained" --detach --server "$address" | sed 's/^/   /'
+demo settle --holders 11 --mark "$mark"
+demo spread
+
+say "kill -9 $victim, once more, under load."
+cluster kill "$victim"
+servers="$(tr ',' '\n' <<<"$servers" | grep -vxF "$address" | paste -sd,)"
+demo read
+kill -TERM "$load"
+wait "$load" || { cat "$HOLDFAST_CLUSTER_DIR/load.txt"; exit 1; }
+note "All the while: $(cat "$HOLDFAST_CLUSTER_DIR/load.txt")"
 
 printf '\n%sNothing that was acknowledged was lost.%s The processes are ended and their data removed.\n' "$green" "$plain"

@@ -43,10 +43,10 @@ type Health = map[partition.NodeID]liveness.Health
 // done.
 type Rebalancer struct {
 	config Config
-	away   map[boot]time.Duration // since when
+	away   map[boot]time.Duration   // since when
 	spare  map[moveID]time.Duration // since when who leaves could be spared
-	next   time.Duration          // no plan before
-	idle   *partition.Map         // there was nothing to begin in it, with all live
+	next   time.Duration            // no plan before
+	idle   *partition.Map           // there was nothing to begin in it, with all live
 }
 
 // boot is one start of a node.

@@ -35,11 +35,13 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("want wait, write, read, spread, routes or whole")
+		return errors.New("want wait, write, read, load, spread, mark, settle, routes or whole")
 	}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	servers := flags.String("servers", "", "the nodes, separated by commas")
 	keys := flags.Int("keys", 1000, "how many keys")
+	holders := flags.Int("holders", 0, "settle: how many nodes are to hold partitions")
+	from := flags.String("mark", "", "settle: what mark printed; default how things are at its start")
 	key := flags.String("key", "", "routes: of this key")
 	timeout := flags.Duration("timeout", 40*time.Second, "for all of it")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -55,12 +57,18 @@ func run(ctx context.Context, args []string) error {
 		return wait(ctx, func() error { return whole(ctx, nodes) })
 	case "write", "read":
 		return exercise(ctx, nodes, *keys, args[0] == "write")
+	case "load":
+		return steady(ctx, nodes)
 	case "spread":
 		return spread(ctx, nodes)
+	case "settle":
+		return settle(ctx, nodes, *holders, *from)
+	case "mark":
+		return printMark(ctx, nodes)
 	case "routes":
 		return routes(ctx, nodes, *key)
 	}
-	return fmt.Errorf("%q: want wait, write, read, spread, routes or whole", args[0])
+	return fmt.Errorf("%q: want wait, write, read, load, spread, mark, settle, routes or whole", args[0])
 }
 
 func name(i int) string    { return fmt.Sprintf("user:%04d", i) }
@@ -200,16 +208,22 @@ func ready(ctx context.Context, nodes []string) error {
 	return nil
 }
 
-// whole checks that every partition has all its replicas in sync.
+// whole checks that every partition has all its replicas in sync, by the map of
+// every node: each has the newest by then.
 func whole(ctx context.Context, nodes []string) error {
-	var m mapjson.Partitions
 	var c mapjson.Cluster
-	if err := errors.Join(ready(ctx, nodes), ask(ctx, nodes, "/v1/partitions", &m), ask(ctx, nodes, "/v1/cluster", &c)); err != nil {
+	if err := errors.Join(ready(ctx, nodes), ask(ctx, nodes, "/v1/cluster", &c)); err != nil {
 		return err
 	}
-	for _, p := range m.Partitions {
-		if p.Primary == "" || len(p.Replicas) < c.Settings.ReplicationFactor {
-			return fmt.Errorf("%v has %d replicas in sync", p.ID, len(p.Replicas))
+	for _, n := range nodes {
+		var m mapjson.Partitions
+		if err := ask(ctx, []string{n}, "/v1/partitions", &m); err != nil {
+			return err
+		}
+		for _, p := range m.Partitions {
+			if p.Primary == "" || len(p.Replicas) < c.Settings.ReplicationFactor {
+				return fmt.Errorf("%v has %d replicas in sync, says %s", p.ID, len(p.Replicas), n)
+			}
 		}
 	}
 	return nil
@@ -231,38 +245,41 @@ func wait(ctx context.Context, holds func() error) error {
 	}
 }
 
-// ask gets a path from the first node that answers.
+// ask gets a path from the first node that answers, and reads its JSON.
 func ask(ctx context.Context, nodes []string, path string, into any) error {
 	var errs []error
 	for _, n := range nodes {
-		err := func() error {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n+path, nil)
-			if err != nil {
-				return err
-			}
-			resp, err := asking.Do(req)
-			if err != nil {
-				return err
-			}
-			defer resp.Body.Close()
-			body, err := io.ReadAll(resp.Body)
-			if err != nil {
-				return err
-			}
-			if resp.StatusCode != http.StatusOK {
-				return fmt.Errorf("%s%s: %d %s", n, path, resp.StatusCode, bytes.TrimSpace(body))
-			}
-			if into == nil {
-				return nil
-			}
-			return json.Unmarshal(body, into)
-		}()
+		body, err := get(ctx, n, path)
+		if err == nil && into != nil {
+			err = json.Unmarshal(body, into)
+		}
 		if err == nil {
 			return nil
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// get returns what one server has at a path.
+func get(ctx context.Context, server, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+server+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := asking.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s%s: %d %s", server, path, resp.StatusCode, bytes.TrimSpace(body))
+	}
+	return body, nil
 }
 
 var asking = &http.Client{Timeout: 3 * time.Second}
