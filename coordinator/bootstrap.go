@@ -18,7 +18,7 @@ var ErrEmptied = errors.New("the cluster exists already and knows this coordinat
 // errReplace is ErrEmptied with the way out.
 func errReplace(id string) error {
 	return fmt.Errorf("%w. Put the directory of %s back; the other members go on without it. "+
-		"This release cannot replace a member", ErrEmptied, id)
+		"Where it is lost: holdfast coordinators remove %s, start it again, and holdfast coordinators add %s", ErrEmptied, id, id, id)
 }
 
 // decide judges what the others answered to a coordinator that has no Raft
@@ -37,6 +37,13 @@ func decide(self protocol.Seen, initial map[string]string, answers map[string]pr
 			return nil, nil, fmt.Errorf("start coordinator %s: at %s, which initial-cluster calls %s, there is %q",
 				self.ID, initial[id], id, a.Self.ID)
 		}
+	}
+	if a := given(answers); a != nil {
+		if !a.Seated {
+			return nil, []string{waitsForOrder(self.ID)}, nil
+		}
+		group, err = judgeGroup(self, initial, a.Self.ID, *a)
+		return group, nil, err
 	}
 	for _, id := range slices.Sorted(maps.Keys(answers)) {
 		a := answers[id]
@@ -70,6 +77,20 @@ func decide(self protocol.Seen, initial map[string]string, answers map[string]pr
 		return nil, waits, nil
 	}
 	return sortedGroup(group), nil, nil
+}
+
+// waitsForOrder is what an operator says to give a vacant place away.
+func waitsForOrder(id string) string { return "holdfast coordinators add " + id }
+
+// given returns the answer that tells most of a place that is vacant, or was given
+// to this directory; nil if none does. The others may not have heard of that yet.
+func given(answers map[string]protocol.Answer) (best *protocol.Answer) {
+	for _, id := range slices.Sorted(maps.Keys(answers)) {
+		if a := answers[id]; a.Seated || a.Vacant && best == nil {
+			best = &a
+		}
+	}
+	return best
 }
 
 // judgeGroup returns the group that another member has written down, if this

@@ -294,6 +294,9 @@ func (c *Coordinator) notReady() error {
 		return errors.New("the coordinator stops")
 	case g == nil:
 		if waits := c.member.waits.Load(); waits != nil {
+			if order := waitsForOrder(c.config.ID); slices.Contains(*waits, order) {
+				return fmt.Errorf("its place is vacant: it waits for %s", order)
+			}
 			return fmt.Errorf("%w: for the first start it waits to hear of %v", errWaiting, *waits)
 		}
 		return errWaiting

@@ -106,6 +106,13 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	return nil
 }
 
+// seats are the coordinators' places that were given anew.
+func (f *fsm) seats() []state.Seat {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.machine.Seats()
+}
+
 // overrides are the operators' decisions that the machine remembers.
 func (f *fsm) overrides() []state.Override {
 	f.mu.Lock()

@@ -83,9 +83,7 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 		if _, member := h.c.peers[m.Self.ID]; member && len(own.Group) == 0 {
 			h.c.asked.note(m.Self)
 		}
-		reply(protocol.Encode(protocol.Answer{
-			Self: protocol.Seen{ID: own.ID, Store: own.Store}, Group: own.seen(), ClusterID: own.ClusterID,
-		}))
+		reply(protocol.Encode(h.c.answerFor(m.Self)))
 	case protocol.Forwarded:
 		h.forwarded(m, reply)
 	case protocol.Register, protocol.Propose, protocol.Recover, protocol.Order:

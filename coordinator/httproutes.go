@@ -70,8 +70,11 @@ func (c *Coordinator) members() []mapjson.Coordinator {
 		} else {
 			v.State = "unreachable"
 		}
-		if id == leader {
+		switch {
+		case id == leader:
 			v.State = "leader"
+		case c.vacant(id):
+			v.State = "vacant"
 		}
 		out = append(out, v)
 	}

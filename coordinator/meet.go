@@ -85,7 +85,12 @@ func (c *Coordinator) meet(ctx context.Context, patience time.Duration) error {
 		}
 		if group != nil {
 			c.member.waits.Store(nil)
-			return c.updateMember(func(m *member) { m.Group = group })
+			return c.updateMember(func(m *member) {
+				m.Group = group
+				if a := given(answers); a != nil {
+					m.Token = a.Token
+				}
+			})
 		}
 		c.member.waits.Store(&waits)
 		if patience > 0 && c.unreachable(waits) || ctx.Err() != nil {
@@ -140,8 +145,12 @@ func (a *askers) add(answers map[string]protocol.Answer) {
 // unreachable reports whether nobody of those waited for is about to answer.
 func (c *Coordinator) unreachable(waits []string) bool {
 	for _, id := range waits {
+		p, other := c.peers[id]
+		if !other {
+			return false // it waits for the operator
+		}
 		select {
-		case <-c.peers[id].failed:
+		case <-p.failed:
 		default:
 			return false
 		}

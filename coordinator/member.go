@@ -34,6 +34,9 @@ type member struct {
 	// Group is who makes the group, each with its directory's identity. It is
 	// written before Raft has any state.
 	Group []groupMember `json:"group,omitempty"`
+	// Token is that of the group, where this directory was given a founding
+	// member's place later; 0: it follows from the group.
+	Token uint64 `json:"token,omitempty"`
 	// Started is written before Raft runs for the first time: from then on
 	// Raft's files must be there.
 	Started bool `json:"started,omitempty"`
@@ -62,6 +65,9 @@ func (m *member) seen() []protocol.Seen {
 // token identifies the group on Raft's connections, so that members of two
 // groups that were given each other's addresses never vote together.
 func (m *member) token() uint64 {
+	if m.Token != 0 {
+		return m.Token
+	}
 	h := xxhash.New()
 	for _, g := range m.Group {
 		fmt.Fprintf(h, "%s=%v\n", g.ID, g.Store)

@@ -52,6 +52,15 @@ func (c *Coordinator) order(o protocol.Order) protocol.Reply {
 		}
 	case protocol.Rebalance:
 		command = state.SetRebalance{Rebalance: o.Rebalance.Of(m.Rebalance)}
+	case protocol.AddCoordinator, protocol.RemoveCoordinator:
+		change := c.addCoordinator
+		if o.Do == protocol.RemoveCoordinator {
+			change = c.removeCoordinator
+		}
+		if err := change(string(o.Node)); err != nil {
+			return failed(operation, err)
+		}
+		c.log.Warn("order of the operator carried out", "order", operation)
 	}
 	if command != nil {
 		if _, err := c.commit(command); err != nil {
@@ -91,7 +100,7 @@ func (c *Coordinator) orderFor(m *partition.Map, n *partition.Node, o *protocol.
 			return state.Remove{Node: n.ID, Lost: true, Live: c.live()}, nil
 		}
 		return state.Assign{Node: n.ID, Duty: partition.Removing}, enoughWithout(m, n.ID)
-	case protocol.Drain, protocol.Rebalance:
+	case protocol.Drain, protocol.Rebalance, protocol.AddCoordinator, protocol.RemoveCoordinator:
 	}
 	return state.Assign{Node: n.ID, Duty: partition.Draining}, enoughWithout(m, n.ID)
 }

@@ -34,7 +34,13 @@ type raftGroup struct {
 // it never ran there.
 func (c *Coordinator) startRaft() (*raftGroup, error) {
 	m := c.memberCopy()
-	if !m.Started {
+	switch {
+	case m.Started:
+	case m.Token != 0:
+		if err := c.takeSeat(); err != nil {
+			return nil, fmt.Errorf("take the place: %w", err)
+		}
+	default:
 		if err := c.foundGroup(m); err != nil {
 			return nil, fmt.Errorf("found the group: %w", err)
 		}
@@ -94,6 +100,19 @@ func (c *Coordinator) foundGroup(m member) error {
 	_, trans := raft.NewInmemTransport("")
 	err = errors.Join(raft.BootstrapCluster(conf, store, store, snapshots, trans, servers), store.Close(), syncDir(dir))
 	if err != nil {
+		return err
+	}
+	return c.updateMember(func(m *member) { m.Started = true })
+}
+
+// takeSeat begins in a place that was given anew, with nothing: the leader brings
+// log and configuration.
+func (c *Coordinator) takeSeat() error {
+	store, _, err := openRaftFiles(c.config.DataDir, c.raftConfig(newRaftLog(c.log)))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(store.Close(), syncDir(c.config.DataDir)); err != nil {
 		return err
 	}
 	return c.updateMember(func(m *member) { m.Started = true })

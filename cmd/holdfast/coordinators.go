@@ -1,58 +1,71 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"io"
+	"fmt"
 	"net/http"
+	"net/url"
+	"text/tabwriter"
 
+	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/dataplane/client"
 )
 
-// coordinators returns the flags with the coordinators as servers, whom any
-// server names.
-func (f serverFlags) coordinators(ctx context.Context) (serverFlags, error) {
-	cluster, err := askCluster(ctx, f, (*client.Client).Cluster)
-	if err != nil {
-		return f, err
-	}
-	f.Server = nil
-	for _, one := range cluster.Coordinators {
-		if one.HTTPAddr != "" {
-			f.Server = append(f.Server, one.HTTPAddr)
-		}
-	}
-	if len(f.Server) == 0 {
-		return f, coded{errors.New("no coordinator can be reached; name one with --server"), exitNotApplied}
-	}
-	return f, nil
+type coordinatorsCommand struct {
+	List   coordinatorsListCommand   `cmd:"" default:"1" help:"List the coordinators."`
+	Remove coordinatorsRemoveCommand `cmd:"" help:"Take one out of the group whose directory is lost; its place is vacant then."`
+	Add    coordinatorsAddCommand    `cmd:"" help:"Give a vacant place to the coordinator that waits for it with an empty directory."`
 }
 
-// askCoordinators sends a request to the coordinators. What they refuse is an
-// error with exit code 3.
-func (f serverFlags) askCoordinators(ctx context.Context, method, path string, body, into any) error {
-	asked, err := f.coordinators(ctx)
+type coordinatorsListCommand struct {
+	serverFlags
+}
+
+// Run lists the coordinators.
+func (c *coordinatorsListCommand) Run(ctx context.Context, t *terminal) error {
+	cluster, err := askCluster(ctx, c.serverFlags, (*client.Client).Cluster)
 	if err != nil {
 		return err
 	}
-	var text []byte
-	if body != nil {
-		if text, err = json.Marshal(body); err != nil {
-			return err
-		}
+	if c.JSON {
+		return printJSON(t.out, map[string]any{"leader": cluster.Leader, "coordinators": cluster.Coordinators})
 	}
-	err = asked.firstAnswer(ctx, func(ctx context.Context, server string) error {
-		var content io.Reader
-		if text != nil {
-			content = bytes.NewReader(text)
-		}
-		return exchange(ctx, method, server+path, content, into)
-	})
-	var p *problem
-	if errors.As(err, &p) && p.Status == http.StatusConflict {
-		err = coded{err, exitPrecondition}
+	table := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "COORDINATOR\tSTATE\tPEER ADDRESS\tHTTP ADDRESS")
+	for _, one := range cluster.Coordinators {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", dash(one.ID), one.State, one.PeerAddr, dash(one.HTTPAddr))
 	}
+	return table.Flush()
+}
+
+// coordinatorFlags are those of orders about a coordinator.
+type coordinatorFlags struct {
+	serverFlags
+	Coordinator string `arg:"" help:"The coordinator: c1."`
+}
+
+func (f coordinatorFlags) do(ctx context.Context, t *terminal, order, what string) error {
+	var done coordinator.Ordered
+	if err := f.askCoordinators(ctx, http.MethodPost, "/v1/coordinators/"+url.PathEscape(f.Coordinator)+"/"+order, nil, &done); err != nil {
+		return err
+	}
+	if f.JSON {
+		return printJSON(t.out, done)
+	}
+	_, err := fmt.Fprintf(t.out, "%s %s\n", f.Coordinator, what)
 	return err
+}
+
+type coordinatorsRemoveCommand struct{ coordinatorFlags }
+
+// Run takes a coordinator out.
+func (c *coordinatorsRemoveCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, "remove", fmt.Sprintf("is out: start it with an empty directory, then say holdfast coordinators add %s", c.Coordinator))
+}
+
+type coordinatorsAddCommand struct{ coordinatorFlags }
+
+// Run gives a vacant place away.
+func (c *coordinatorsAddCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, "add", "is one of the coordinators")
 }

@@ -39,6 +39,8 @@ type commandLine struct {
 	Resume     resumeCommand     `cmd:"" help:"Let moves begin again."`
 	Throttle   throttleCommand   `cmd:"" help:"Bound what each node sends for moves."`
 
+	Coordinators coordinatorsCommand `cmd:"" help:"List the coordinators; replace one whose directory is lost."`
+
 	Recover       recoverCommand       `cmd:"" help:"Make an eligible replica the primary of a partition whose in-sync replicas are lost. Nothing is lost by it."`
 	UnsafeRecover unsafeRecoverCommand `cmd:"" help:"Make the best copy left the primary of a partition. Acknowledged writes may be lost by it."`
 	Version       versionCommand       `cmd:"" help:"Print the version."`

@@ -92,8 +92,8 @@ func (o *overview) judge(partitions []mapjson.Partition) {
 		add("no coordinator leads: the map cannot change")
 	}
 	for _, c := range o.Cluster.Coordinators {
-		if c.State == "unreachable" {
-			add("coordinator %s is unreachable", nameOr(c.ID, c.PeerAddr))
+		if c.State == "unreachable" || c.State == "vacant" {
+			add("coordinator %s is %s", nameOr(c.ID, c.PeerAddr), c.State)
 		}
 	}
 	for _, n := range o.Nodes {

@@ -49,7 +49,7 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindAsk:
 		return Ask{Self: decodeSeen(d)}
 	case kindAnswer:
-		return Answer{Self: decodeSeen(d), Group: decodeList(d, 9, decodeSeen), ClusterID: d.string()}
+		return Answer{Self: decodeSeen(d), Group: decodeList(d, 9, decodeSeen), ClusterID: d.string(), Token: d.fixed(), Vacant: d.bool(), Seated: d.bool()}
 	case kindOrder:
 		return decodeOrder(d)
 	case kindReply:

@@ -100,6 +100,11 @@ type Answer struct {
 	// while it has not.
 	Group     []Seen
 	ClusterID string // "" while the cluster is not created, as far as it knows
+	// Token is that of the group on Raft's connections; 0 while there is none.
+	Token uint64
+	// Vacant: the asker's place is vacant, and may be given to its directory.
+	// Seated: it has been given to it; Raft's state comes from the others.
+	Vacant, Seated bool
 }
 
 // Code sorts replies by what the asker is to do.
@@ -161,6 +166,9 @@ func (m Answer) encode(e *encoder) {
 	encodeSeen(e, &m.Self)
 	encodeList(e, m.Group, encodeSeen)
 	e.string(m.ClusterID)
+	e.fixed(m.Token)
+	e.bool(m.Vacant)
+	e.bool(m.Seated)
 }
 
 func (m Reply) encode(e *encoder) {

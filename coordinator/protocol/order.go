@@ -16,9 +16,12 @@ const (
 	RemoveNode
 	Weigh
 	Rebalance
+	AddCoordinator
+	RemoveCoordinator
 )
 
-var doNames = [...]string{Drain: "drain", Undrain: "undrain", RemoveNode: "remove", Weigh: "weight", Rebalance: "rebalance"}
+var doNames = [...]string{Drain: "drain", Undrain: "undrain", RemoveNode: "remove", Weigh: "weight", Rebalance: "rebalance",
+	AddCoordinator: "add coordinator", RemoveCoordinator: "remove coordinator"}
 
 // String returns the command line's word for the order.
 func (d Do) String() string {
@@ -31,10 +34,10 @@ func (d Do) String() string {
 // Order is what an operator wants done about a node, or about how moves are made.
 type Order struct {
 	Do        Do
-	Node      partition.NodeID
-	Lost      bool   // of RemoveNode: its process is stopped for good, and its disk given up
-	Confirm   bool   // of RemoveNode with Lost: do it, not only say what it may lose
-	Weight    uint32 // of Weigh
+	Node      partition.NodeID // or the coordinator
+	Lost      bool             // of RemoveNode: its process is stopped for good, and its disk given up
+	Confirm   bool             // of RemoveNode with Lost: do it, not only say what it may lose
+	Weight    uint32           // of Weigh
 	Rebalance RebalanceChange
 }
 

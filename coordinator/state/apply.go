@@ -35,6 +35,8 @@ func (m *Machine) Apply(index uint64, c Command) Result {
 		r.Verdicts = t.begin(c.Moves)
 	case End:
 		r.Verdicts = t.end(c.Moves)
+	case Seat:
+		t.memory.seat(c)
 	case SetRebalance:
 		r.Err = t.setRebalance(c)
 	default:

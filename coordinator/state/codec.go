@@ -72,6 +72,8 @@ func Encode(c Command) ([]byte, error) {
 		})
 	case SetRebalance:
 		w.rebalance(c.Rebalance)
+	case Seat:
+		w.seat(c)
 	default:
 		return nil, fmt.Errorf("encode %T: %w", c, ErrUnknown)
 	}
@@ -115,6 +117,8 @@ func Decode(b []byte) (Command, error) {
 		c = End{Moves: readList(r, 4, r.endMove)}
 	case kindRebalance:
 		c = SetRebalance{Rebalance: r.rebalance()}
+	case kindSeat:
+		c = r.seat()
 	default:
 		return nil, fmt.Errorf("decode command: %w: kind %d", ErrUnknown, k)
 	}

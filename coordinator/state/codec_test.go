@@ -30,6 +30,7 @@ func samples() []Command {
 		Remove{Node: "n1", Lost: true, Live: []partition.NodeID{"n2"}},
 		Begin{Moves: []partition.Move{{Partition: 3, From: "n1", To: "n4", Reason: "uneven"}, {Partition: 4, Primary: "n2", Since: 9}}},
 		End{Moves: []EndMove{{Partition: 3, Since: 1 << 40}, {Partition: 4, Since: 2, Cancel: true, Reason: "n4 is dead"}}},
+		Seat{Coordinator: "c3", Store: 1 << 60},
 		SetRebalance{Rebalance: partition.Rebalance{Paused: true, AtOnce: 5, AtOnceEach: 2, Throttle: 1 << 40}},
 	}
 }
@@ -51,7 +52,7 @@ func TestCodecRoundTrip(t *testing.T) {
 		}
 		seen[c.kind()] = true
 	}
-	for k := kindCreate; k <= kindRebalance; k++ {
+	for k := kindCreate; k <= kindSeat; k++ {
 		if !seen[k] {
 			t.Errorf("no sample of kind %d", k)
 		}

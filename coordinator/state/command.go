@@ -23,6 +23,7 @@ const (
 	kindBegin
 	kindEnd
 	kindRebalance
+	kindSeat
 )
 
 // Create makes the cluster. The same again is a no-op; anything else, once
@@ -139,6 +140,13 @@ type SetRebalance struct {
 	Rebalance partition.Rebalance
 }
 
+// Seat says which data directory a coordinator's place belongs to, once that is
+// not the one that it was founded with: zero while it is vacant.
+type Seat struct {
+	Coordinator string
+	Store       partition.StoreID
+}
+
 func (Create) kind() kind        { return kindCreate }
 func (Register) kind() kind      { return kindRegister }
 func (Place) kind() kind         { return kindPlace }
@@ -152,3 +160,4 @@ func (Remove) kind() kind        { return kindRemove }
 func (Begin) kind() kind         { return kindBegin }
 func (End) kind() kind           { return kindEnd }
 func (SetRebalance) kind() kind  { return kindRebalance }
+func (Seat) kind() kind          { return kindSeat }

@@ -42,6 +42,10 @@ func (m *Machine) Overrides() []Override { return m.memory.overrides }
 // first: an immutable value.
 func (m *Machine) Removed() []partition.Replica { return m.memory.removed }
 
+// Seats returns the coordinators' places that do not belong to the directories
+// that they were founded with: an immutable value.
+func (m *Machine) Seats() []Seat { return m.memory.seats }
+
 // Ahead is a copy that has adopted a higher epoch than the map has: the
 // coordinators were restored from an old backup. Its partition is frozen.
 type Ahead struct {

@@ -28,6 +28,20 @@ type memory struct {
 	events    []Event   // oldest first
 	// removed are the nodes that were taken out for good, oldest first.
 	removed []partition.Replica
+	// seats are the coordinators' places that were given anew, in that order.
+	seats []Seat
+}
+
+// seat gives a place to a directory, or to none.
+func (m *memory) seat(s Seat) {
+	m.seats = slices.Clone(m.seats)
+	for i := range m.seats {
+		if m.seats[i].Coordinator == s.Coordinator {
+			m.seats[i] = s
+			return
+		}
+	}
+	m.seats = append(m.seats, s)
 }
 
 // retired is a store that was replaced by another under the same node ID.

@@ -11,7 +11,7 @@ import (
 
 // drawCommand draws a command that often fits the map, and often does not.
 func drawCommand(t *rapid.T, m *partition.Map) Command {
-	switch rapid.IntRange(0, 15).Draw(t, "command") {
+	switch rapid.IntRange(0, 16).Draw(t, "command") {
 	case 0, 1, 2:
 		return drawRegister(t, m)
 	case 3:
@@ -34,6 +34,8 @@ func drawCommand(t *rapid.T, m *partition.Map) Command {
 		return Assign{Node: drawNode(t), Duty: partition.Duty(rapid.IntRange(0, 3).Draw(t, "duty")), Incarnation: rapid.Uint64Range(0, 2).Draw(t, "boot")}
 	case 8:
 		return Remove{Node: drawNode(t), Lost: rapid.Bool().Draw(t, "lost"), Live: []partition.NodeID{drawNode(t), drawNode(t)}}
+	case 13:
+		return Seat{Coordinator: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "seat"), Store: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "dir"))}
 	case 9, 10:
 		return Begin{Moves: drawMoves(t)}
 	case 11, 12:

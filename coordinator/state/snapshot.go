@@ -62,6 +62,7 @@ func (w *writer) memory(m *memory) {
 		w.text(e.Reason)
 	})
 	writeList(w, m.removed, w.replica)
+	writeList(w, m.seats, w.seat)
 }
 
 func (r *reader) memory() memory {
@@ -85,6 +86,7 @@ func (r *reader) memory() memory {
 			return Event{Index: r.uint(), Kind: r.text(), Node: r.nodeID(), Partitions: r.int(), Reason: r.text()}
 		}),
 		removed: r.replicas(),
+		seats:   readList(r, 9, r.seat),
 	}
 }
 

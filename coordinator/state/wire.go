@@ -84,6 +84,11 @@ func (w *writer) rebalance(r partition.Rebalance) {
 	w.uint(uint64(r.Throttle))
 }
 
+func (w *writer) seat(s Seat) {
+	w.text(s.Coordinator)
+	w.fixed(uint64(s.Store))
+}
+
 func (w *writer) settings(s partition.Settings) {
 	for _, v := range []int{s.Partitions, s.ReplicationFactor, s.MinInSync, s.ExpectNodes} {
 		w.uint(uint64(v))
@@ -212,6 +217,10 @@ func (r *reader) rebalance() partition.Rebalance {
 }
 
 func (r *reader) duty() partition.Duty { return partition.Duty(r.below(255)) }
+
+func (r *reader) seat() Seat {
+	return Seat{Coordinator: r.text(), Store: partition.StoreID(r.fixed())}
+}
 
 func (r *reader) settings() partition.Settings {
 	return partition.Settings{Partitions: r.int(), ReplicationFactor: r.int(), MinInSync: r.int(), ExpectNodes: r.int()}

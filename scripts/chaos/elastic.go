@@ -20,20 +20,24 @@ const replaceAfter = 3 * time.Second
 // everything away, with other faults about.
 const removalPatience = 30 * time.Second
 
-// order has the coordinators do something about a node: whichever of them can.
-func (n *nemesis) order(node *cluster.Member, what string) error {
+// order has the coordinators do something about a member: whichever of them can.
+func (n *nemesis) order(member *cluster.Member, what string) error {
+	kind := "coordinators"
+	if member.Node {
+		kind = "nodes"
+	}
 	var errs []error
 	for _, c := range n.cluster.Coordinators {
-		if !c.Running() || c.Paused() {
+		if !c.Running() || c.Paused() || c == member {
 			continue
 		}
-		err := post("http://" + c.HTTP + "/v1/nodes/" + node.Name + "/" + what)
+		err := post("http://" + c.HTTP + "/v1/" + kind + "/" + member.Name + "/" + what)
 		if err == nil {
 			return nil
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, fmt.Errorf("no coordinator takes the order to %s %s", what, node.Name))...)
+	return errors.Join(append(errs, fmt.Errorf("no coordinator takes the order to %s %s", what, member.Name))...)
 }
 
 func post(url string) error {
@@ -110,4 +114,27 @@ func (n *nemesis) gone(node *cluster.Member) bool {
 		}
 	}
 	return false
+}
+
+// replaceCoordinator takes a coordinator's disk away, and gives its place to a new
+// one. With too few others about it comes back as it was.
+func (n *nemesis) replaceCoordinator(ctx context.Context, c *cluster.Member) error {
+	defer n.note("replace coordinator", "kill -9 "+c.Name+", which gets an empty disk and its place anew")()
+	if err := c.Kill(); err != nil {
+		return err
+	}
+	removing, cancel := context.WithTimeout(ctx, removalPatience)
+	defer cancel()
+	if n.cluster.Wait(removing, c.Name+" to be removed", func(context.Context) error { return n.order(c, "remove") }) != nil {
+		// Nobody could be asked, or the answer was lost: in either case its disk is
+		// good for a place that it has, and for none that it has not.
+		return c.Start()
+	}
+	if err := c.Wipe(); err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	return n.insist(c, "add")
 }

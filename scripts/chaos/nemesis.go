@@ -182,8 +182,10 @@ func (n *nemesis) one(ctx context.Context, p int) error {
 		return n.restart(ctx, 3*time.Second, node, other)
 	case p < 76:
 		return n.drain(ctx, node)
-	case p < 81:
+	case p < 80:
 		return n.remove(ctx, node)
+	case p < 83:
+		return n.replaceCoordinator(ctx, coordinator)
 	case p < 87:
 		defer n.note("restart node", "restart "+node.Name)()
 		ending, cancel := context.WithTimeout(context.Background(), 15*time.Second)

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/holdfast-io/holdfast/dataplane/client"
+)
+
+// coordinators returns the flags with the coordinators as servers, whom any
+// server names.
+func (f serverFlags) coordinators(ctx context.Context) (serverFlags, error) {
+	cluster, err := askCluster(ctx, f, (*client.Client).Cluster)
+	if err != nil {
+		return f, err
+	}
+	f.Server = nil
+	for _, one := range cluster.Coordinators {
+		if one.HTTPAddr != "" {
+			f.Server = append(f.Server, one.HTTPAddr)
+		}
+	}
+	if len(f.Server) == 0 {
+		return f, coded{errors.New("no coordinator can be reached; name one with --server"), exitNotApplied}
+	}
+	return f, nil
+}
+
+// askCoordinators sends a request to the coordinators. What they refuse is an
+// error with exit code 3.
+func (f serverFlags) askCoordinators(ctx context.Context, method, path string, body, into any) error {
+	asked, err := f.coordinators(ctx)
+	if err != nil {
+		return err
+	}
+	var text []byte
+	if body != nil {
+		if text, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	err = asked.firstAnswer(ctx, func(ctx context.Context, server string) error {
+		var content io.Reader
+		if text != nil {
+			content = bytes.NewReader(text)
+		}
+		return exchange(ctx, method, server+path, content, into)
+	})
+	var p *problem
+	if errors.As(err, &p) && p.Status == http.StatusConflict {
+		err = coded{err, exitPrecondition}
+	}
+	return err
+}

@@ -1,0 +1,82 @@
+package coordinator_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-io/holdfast/coordinator"
+	"github.com/holdfast-io/holdfast/coordinator/internal/trio"
+)
+
+// order has the leader do something about a coordinator.
+func order(t *testing.T, g *trio.Group, id, do string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	g.Leader(id).Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/coordinators/"+id+"/"+do, http.NoBody))
+	return w.Code, w.Body.String()
+}
+
+func must(t *testing.T, g *trio.Group, id, do string) {
+	t.Helper()
+	trio.Eventually(t, do+" "+id, func() bool {
+		code, body := order(t, g, id, do)
+		if code != http.StatusOK {
+			t.Logf("%s %s: %d %s", do, id, code, body)
+		}
+		return code == http.StatusOK
+	})
+}
+
+// A coordinator whose disk is lost gets its place back with a new one: removed,
+// and added when it waits for that. Afterwards it counts, and remembers.
+func TestAnEmptiedCoordinatorIsReplaced(t *testing.T) {
+	t.Parallel()
+	g := trio.New(t, 3)
+	g.Start()
+	leader := g.Leader().ID()
+	at := slices.IndexFunc(g.IDs, func(id string) bool { return id != leader })
+	lost := g.IDs[at]
+	other := g.IDs[slices.IndexFunc(g.IDs, func(id string) bool { return id != leader && id != lost })]
+
+	if code, body := order(t, g, lost, "add"); code != http.StatusConflict || !strings.Contains(body, "vacant") {
+		t.Errorf("add one that is in: %d %s", code, body)
+	}
+	g.Stop(lost)
+	g.Wipe(lost)
+	if _, err := g.TryStart(lost); !errors.Is(err, coordinator.ErrEmptied) {
+		t.Fatalf("started with an empty directory: %v", err)
+	}
+	must(t, g, lost, "remove")
+	if code, body := order(t, g, other, "remove"); code != http.StatusConflict || !strings.Contains(body, lost) && !strings.Contains(body, "leads") {
+		t.Errorf("remove a second: %d %s", code, body)
+	}
+	if code, body := order(t, g, lost, "add"); code != http.StatusConflict || !strings.Contains(body, "start it") {
+		t.Errorf("add one that does not run: %d %s", code, body)
+	}
+	if _, err := g.TryStart(lost); err != nil {
+		t.Fatal(err)
+	}
+	must(t, g, lost, "add")
+	trio.Eventually(t, lost+" has the map", func() bool {
+		return g.Member(lost).Map().Version > 0 && g.Member(lost).Map().Version == g.Leader().Map().Version
+	})
+	// With another away, nothing is committed without it.
+	g.Stop(other)
+	join(t, g, 1, 101, 1)
+	g.Start(other)
+	// Emptied once more it is refused once more: its place belongs to a directory.
+	g.Leader(lost)
+	g.Stop(lost)
+	g.Wipe(lost)
+	trio.Eventually(t, "a coordinator that was emptied again is refused", func() bool {
+		c, err := g.TryStart(lost)
+		if err == nil {
+			g.Stop(c.ID())
+		}
+		return errors.Is(err, coordinator.ErrEmptied)
+	})
+}
