@@ -91,14 +91,14 @@ func parseConfig(text []byte, app, selected *kong.Node) (settings, error) {
 	}
 	top := map[string]any{}
 	for key, value := range document {
-		if _, isCommand := commands[key]; !isCommand {
+		if !isSection(key, value, commands) {
 			top[key] = value
 		}
 	}
 	take("", top, selected, true)
 	for _, name := range slices.Sorted(maps.Keys(document)) {
-		command, ok := commands[name]
-		if !ok {
+		command := commands[name]
+		if !isSection(name, document[name], commands) {
 			continue
 		}
 		values, ok := document[name].(map[string]any)
@@ -108,6 +108,23 @@ func parseConfig(text []byte, app, selected *kong.Node) (settings, error) {
 		take(name+".", values, command, command == selected)
 	}
 	return out, errors.Join(errs...)
+}
+
+// isSection reports whether a key of the file has a command's settings. A name may
+// be a command's and a setting's ("coordinators"): then only a map is a section.
+func isSection(key string, value any, commands map[string]*kong.Node) bool {
+	if _, ok := commands[key]; !ok {
+		return false
+	}
+	if _, ok := value.(map[string]any); ok || value == nil {
+		return true
+	}
+	for _, c := range commands {
+		if findFlag(c, key) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // findFlag finds a flag that may be set in a file.
