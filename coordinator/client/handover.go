@@ -37,6 +37,19 @@ func (c *Client) handOver() {
 	}
 }
 
+// MoveChange is the change that this node should ask for, as the primary of the
+// partition, for the sake of a move: to hand over, or to let go who moves away.
+// Who proposes by itself asks for it when nothing is in the way (rules L4, C3);
+// false where there is nothing to ask for.
+func (c *Client) MoveChange(p *Partition) (partition.Change, bool) {
+	m := c.Map()
+	v, moving := m.Move(p.Number)
+	if !moving {
+		return partition.Change{}, false
+	}
+	return c.wantedOf(m, v)
+}
+
 // wantedOf is the change that this node, as primary, should ask for.
 func (c *Client) wantedOf(m *partition.Map, v *partition.Move) (change partition.Change, wanted bool) {
 	p, placed := m.Partition(v.Partition)

@@ -120,3 +120,16 @@ func (c *Client) GetPartitionsForNode(node partition.NodeID) []*Partition {
 	}
 	return out
 }
+
+// GetPartitionByID is the partition of that number, as GetPartition returns it.
+func (c *Client) GetPartitionByID(id partition.ID) (*Partition, error) {
+	cur, ok := c.Map().Partition(id)
+	if !ok {
+		return nil, fmt.Errorf("find %v: %w", id, ErrNotPlaced)
+	}
+	own := *cur
+	return partitionOf(&own), nil
+}
+
+// NodeID is this node's name; "" for a follower.
+func (c *Client) NodeID() partition.NodeID { return c.config.NodeID }
