@@ -116,7 +116,7 @@ const (
 	movesDone
 	movesCancelled
 	handOversAsked
-	dropped
+	copiesDropped
 	counters
 )
 

@@ -19,6 +19,12 @@ func TestScenarios(t *testing.T) {
 			w.profile.burstEvery, w.profile.burstSize, w.profile.faultGap = time.Second, 3, 200*time.Millisecond
 		}
 	}
+	elastic := func(adjust func(w *world)) func(w *world) {
+		return func(w *world) {
+			adjust(w)
+			w.profile.elastic, w.profile.replaceAfter = true, 3*time.Second
+		}
+	}
 	for _, scenario := range []struct {
 		name   string
 		adjust func(w *world)
@@ -44,11 +50,15 @@ func TestScenarios(t *testing.T) {
 		{"a comparison that fails is put up with", only(reset, crash, slowDisk, movePrimary), sentFetches},
 		{"one damaged copy brings down the others", only(lostCopy, divergence), faultLostCopy},
 		{"requests are passed to and fro while the primary moves", only(movePrimary, storm), primaryMoved},
+		{"partitions move while nodes crash", elastic(only(drain, remove, crash, powerLoss)), movesDone},
+		{"partitions move while links are cut", elastic(only(drain, cutOneWay, isolate)), copiesDropped},
+		{"the primary hands over while coordinators come and go", elastic(only(drain, leaderChange, outage, coordinatorCrash)), handOversAsked},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
 			t.Parallel()
 			var sum Coverage
-			for seed := range uint64(4) {
+			// More than four where these have not met what it is about.
+			for seed := uint64(0); seed < 4 || seed < 24 && sum[scenario.meets] == 0; seed++ {
 				r := run(Options{Seed: seed + 1}, func(w *world) {
 					scenario.adjust(w)
 					w.profile.nodes = max(w.profile.nodes, 4)
