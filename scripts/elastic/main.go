@@ -58,32 +58,15 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *dir == "" {
-		made, err := os.MkdirTemp("", "holdfast-elastic-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(made)
-		*dir = made
-	}
-	binary, err := cluster.Binary()
-	if err != nil {
-		return err
-	}
-	if m.cluster, err = cluster.New(cluster.Options{Binary: binary, Dir: *dir, Nodes: 4, Spare: 1, NodeFlags: strings.Fields(*nodeFlags)}); err != nil {
-		return err
-	}
-	defer m.cluster.Close()
-	if err := m.cluster.Start(); err != nil {
-		return err
-	}
-	if err := m.cluster.WaitWhole(ctx); err != nil {
-		return err
-	}
+	var err error
 	if m.dialect, err = load.DialectOf("holdfast"); err != nil {
 		return err
 	}
-	return m.measure(ctx)
+	options := cluster.Options{Dir: *dir, Nodes: 4, Spare: 1, NodeFlags: strings.Fields(*nodeFlags)}
+	return cluster.With(ctx, options, func(c *cluster.Cluster) error {
+		m.cluster = c
+		return m.measure(ctx)
+	})
 }
 
 func (m *measurement) measure(ctx context.Context) error {

@@ -51,27 +51,7 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "holdfast-routing-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	binary, err := cluster.Binary()
-	if err != nil {
-		return err
-	}
-	c, err := cluster.New(cluster.Options{Binary: binary, Dir: dir, Nodes: p.nodes})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := c.Start(); err != nil {
-		return err
-	}
-	if err := c.WaitWhole(ctx); err != nil {
-		return err
-	}
-	return p.compare(ctx, c)
+	return cluster.With(ctx, cluster.Options{Nodes: p.nodes}, func(c *cluster.Cluster) error { return p.compare(ctx, c) })
 }
 
 func (p *plan) compare(ctx context.Context, c *cluster.Cluster) error {
