@@ -36,7 +36,7 @@ func (c *Coordinator) learned(id partition.ID, node partition.NodeID) mapjson.Pr
 	report, _ := c.liveness.detector.Report(node, n.Incarnation)
 	for _, l := range report.Learners {
 		if l.Partition == id {
-			return mapjson.Progress{Have: l.Have, Want: l.Want}
+			return mapjson.Progress{Have: l.Have, Want: l.Want, Bytes: l.Bytes, AllBytes: l.AllBytes}
 		}
 	}
 	return mapjson.Progress{}

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
@@ -46,6 +47,7 @@ type receivingKey struct {
 // receivedStream is one snapshot that comes in.
 type receivedStream struct {
 	meta  replica.SnapshotMeta
+	taken atomic.Int64      // bytes of chunks
 	parts chan receivedPart // closed when the stream ends; holds the one part there can be
 }
 
@@ -141,6 +143,20 @@ func (r *receiving) end(key receivingKey, s *receivedStream) {
 	close(s.parts)
 }
 
+// progress is how much of a partition's snapshot has come, in bytes, and how much
+// there is, roughly; zeros where none is coming.
+func (r *receiving) progress(id partition.ID) (taken, all int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, s := range r.open {
+		if key.partition == id {
+			taken = s.taken.Load()
+			return taken, max(taken, s.meta.Estimated)
+		}
+	}
+	return 0, 0
+}
+
 // gone ends the streams of a connection.
 func (r *receiving) gone(from *session) {
 	r.endAll(func(key receivingKey) bool { return key.from == from })
@@ -174,7 +190,7 @@ func (r *receiving) run(s *receivedStream) error {
 		}
 	}()
 	for p := range s.parts {
-		err := r.take(s.meta, p, &to)
+		err := r.take(s, p, &to)
 		p.reply(partAnswer(err))
 		if err != nil || p.kind == partEnd {
 			return err
@@ -184,7 +200,8 @@ func (r *receiving) run(s *receivedStream) error {
 }
 
 // take carries out one part. to is nil before the first, and after the last.
-func (r *receiving) take(meta replica.SnapshotMeta, p receivedPart, to **storage.Receiver) error {
+func (r *receiving) take(s *receivedStream, p receivedPart, to **storage.Receiver) error {
+	meta := s.meta
 	ask := func(question func(replica.SnapshotMeta, func(bool))) bool {
 		answer := make(chan bool, 1)
 		question(meta, func(yes bool) { answer <- yes })
@@ -211,6 +228,7 @@ func (r *receiving) take(meta replica.SnapshotMeta, p receivedPart, to **storage
 		if err := (*to).Write(chunk); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
+		s.taken.Add(int64(len(chunk)))
 		return nil
 	}
 	if !ask(r.begins) {

@@ -29,6 +29,7 @@ func (n *Node) report() client.Report {
 		for i, of := range s.learning {
 			to := &r.Learners[at+i]
 			to.Partition, to.Epoch, to.Have, to.Want = of.partition, of.epoch, of.have, of.want
+			to.Bytes, to.AllBytes = n.receiving.progress(of.partition)
 		}
 	}
 	return r

@@ -113,7 +113,7 @@ func (s *sending) stream(o replica.SnapshotOrder) error {
 	id := stream{partition: o.Partition, id: o.ID}
 	meta := replica.SnapshotMeta{
 		Partition: o.Partition, Epoch: o.Epoch, ID: o.ID,
-		Lineage: snapshot.Lineage, Applied: snapshot.Applied,
+		Lineage: snapshot.Lineage, Applied: snapshot.Applied, Estimated: snapshot.Estimated,
 	}
 	b := appendMeta(appendPart(nil, partBegin, id), &meta)
 	for last := false; ; {

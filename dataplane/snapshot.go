@@ -67,7 +67,8 @@ func appendMeta(b []byte, m *replica.SnapshotMeta) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Epoch))
 	b = binary.BigEndian.AppendUint32(b, m.Lineage)
 	b = binary.BigEndian.AppendUint64(b, m.Applied.Sequence)
-	return binary.BigEndian.AppendUint64(b, uint64(m.Applied.Epoch))
+	b = binary.BigEndian.AppendUint64(b, uint64(m.Applied.Epoch))
+	return binary.BigEndian.AppendUint64(b, uint64(m.Estimated))
 }
 
 func decodeMeta(s stream, b []byte) (replica.SnapshotMeta, error) {
@@ -75,7 +76,8 @@ func decodeMeta(s stream, b []byte) (replica.SnapshotMeta, error) {
 	m := replica.SnapshotMeta{
 		Partition: s.partition, ID: s.id,
 		Epoch: partition.Epoch(r.uint64()), Lineage: r.uint32(),
-		Applied: entry.Position{Sequence: r.uint64(), Epoch: partition.Epoch(r.uint64())},
+		Applied:   entry.Position{Sequence: r.uint64(), Epoch: partition.Epoch(r.uint64())},
+		Estimated: int64(r.uint64()),
 	}
 	if r.failed || len(r.rest) > 0 {
 		return replica.SnapshotMeta{}, errPartForm

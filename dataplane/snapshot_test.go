@@ -11,7 +11,7 @@ import (
 
 func TestSnapshotPartsSurviveTheirEncoding(t *testing.T) {
 	t.Parallel()
-	meta := replica.SnapshotMeta{Partition: 5, Epoch: 9, Lineage: 77, ID: 3, Applied: entry.Position{Sequence: 1 << 40, Epoch: 8}}
+	meta := replica.SnapshotMeta{Partition: 5, Epoch: 9, Lineage: 77, ID: 3, Applied: entry.Position{Sequence: 1 << 40, Epoch: 8}, Estimated: 1 << 33}
 	id := stream{partition: 5, id: 3}
 	kind, got, rest, err := decodePart(appendMeta(appendPart(nil, partBegin, id), &meta))
 	if err != nil || kind != partBegin || got != id {

@@ -59,7 +59,7 @@ func (c *movesCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	table := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	if len(moves.Moves) > 0 {
-		fmt.Fprintln(table, "PARTITION\tFROM\tTO\tSTEP\tENTRIES\tREASON")
+		fmt.Fprintln(table, "PARTITION\tFROM\tTO\tSTEP\tPROGRESS\tREASON")
 	}
 	for _, v := range moves.Moves {
 		to := v.To
@@ -81,12 +81,17 @@ func (c *movesCommand) Run(ctx context.Context, t *terminal) error {
 	return err
 }
 
-// progressOf tells how many of the log's entries a learner has.
+// progressOf tells what a learner has of the partition, or of the log after that.
 func progressOf(v mapjson.Move) string {
-	if v.Step != mapjson.StepCopy || v.Progress.Want == 0 {
-		return "-"
+	p := v.Progress
+	switch {
+	case v.Step != mapjson.StepCopy:
+	case p.AllBytes > 0:
+		return fmt.Sprintf("%v of %v", size(p.Bytes), size(p.AllBytes))
+	case p.Want > 0:
+		return fmt.Sprintf("%d of %d entries", p.Have, p.Want)
 	}
-	return fmt.Sprintf("%d of %d", v.Progress.Have, v.Progress.Want)
+	return "-"
 }
 
 func rateText(throttle int64) string {

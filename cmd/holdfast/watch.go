@@ -95,8 +95,9 @@ type movesShown struct {
 
 type moveShown struct {
 	move mapjson.Move
+	pace pace
 	bar  *mpb.Bar
-	step atomic.Pointer[string] // for the goroutine that draws
+	text atomic.Pointer[string] // for the goroutine that draws
 }
 
 func newMovesShown(w io.Writer) *movesShown {
@@ -119,15 +120,19 @@ func (s *movesShown) show(moves mapjson.Moves) {
 		}
 		if known == nil {
 			known = &moveShown{move: v}
-			known.step.Store(&v.Step)
 			s.under[v.Partition] = known
 			s.begun(known)
 		}
 		known.move = v
-		known.step.Store(&v.Step)
+		text := v.Step
+		if done := progressOf(v); done != "-" {
+			text += " " + done + known.pace.at(time.Now(), v.Progress)
+		}
+		known.text.Store(&text)
 		if known.bar != nil {
-			known.bar.SetTotal(int64(max(1, v.Progress.Want)), false)
-			known.bar.SetCurrent(int64(v.Progress.Have))
+			done, all := known.pace.share(v.Progress)
+			known.bar.SetTotal(max(1, all), false)
+			known.bar.SetCurrent(done)
 		}
 	}
 	for id, known := range s.under {
@@ -147,7 +152,7 @@ func (s *movesShown) begun(v *moveShown) {
 	v.bar = s.bars.AddBar(0,
 		mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Name(text, decor.WCSyncSpaceR)),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *v.step.Load() }, decor.WCSyncSpaceR), decor.CountersNoUnit("%d of %d entries")),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *v.text.Load() }, decor.WCSyncSpaceR)),
 	)
 }
 

@@ -36,6 +36,10 @@ type Learner struct {
 	Epoch     partition.Epoch `json:"epoch"`
 	Have      uint64          `json:"have"` // last sequence on disk
 	Want      uint64          `json:"want"` // last sequence known to be committed
+	// While its partition is copied: bytes that have come, and that there are,
+	// roughly; else zeros.
+	Bytes    int64 `json:"bytes"`
+	AllBytes int64 `json:"all_bytes"`
 }
 
 // Load is what a node has to do.

@@ -33,6 +33,8 @@ func encodeReport(e *encoder, r *Report) {
 		e.uint(uint64(l.Epoch))
 		e.uint(l.Have)
 		e.uint(l.Want)
+		e.int(l.Bytes)
+		e.int(l.AllBytes)
 	})
 	e.bool(r.Leaving)
 	e.uint(r.Load.Operations)
@@ -48,9 +50,10 @@ func decodeReport(d *decoder) Report {
 				Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), For: time.Duration(d.int()),
 			}
 		}),
-		Learners: decodeList(d, 4, func(d *decoder) liveness.Learner {
+		Learners: decodeList(d, 6, func(d *decoder) liveness.Learner {
 			return liveness.Learner{
 				Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Have: d.uint(), Want: d.uint(),
+				Bytes: d.int(), AllBytes: d.int(),
 			}
 		}),
 		Leaving: d.bool(),

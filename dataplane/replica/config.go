@@ -113,6 +113,7 @@ type SnapshotMeta struct {
 	ID        uint64
 	Applied   entry.Position
 	Logged    entry.LoggedTime // of the state, once it is installed
+	Estimated int64            // bytes in all chunks together, roughly; for people
 }
 
 // Output is what a group asks its driver to do, in this order: write the

@@ -11,11 +11,14 @@ type Plan struct {
 	Paused   bool `json:"paused"`
 }
 
-// Progress is how far a learner is: entries of the log that it has on disk, and
-// that it knows of. Zeros where nobody has said.
+// Progress is how far a learner is, as its node last said: bytes of the partition's
+// content while that is copied, and then entries of the log that it has on disk,
+// of those that it knows of.
 type Progress struct {
-	Have uint64 `json:"have"`
-	Want uint64 `json:"want"`
+	Bytes    int64  `json:"bytes"`
+	AllBytes int64  `json:"all_bytes"` // roughly; 0 while nothing is copied
+	Have     uint64 `json:"have"`
+	Want     uint64 `json:"want"`
 }
 
 // Move is a move under way.
