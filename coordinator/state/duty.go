@@ -42,7 +42,7 @@ func (t *txn) assign(c Assign) error {
 // recall cancels what was to leave a node that has full duty again.
 func (t *txn) recall(node partition.NodeID) {
 	for _, v := range slices.Clone(t.old.Moves) {
-		if c, err := t.movable(v.Partition); v.From == node && err == nil {
+		if c, err := t.movable(v.Partition); v.From == node && err == nil && c.Lists(node) {
 			t.cancel(c, v)
 		}
 	}

@@ -122,7 +122,9 @@ func (t *txn) cancel(c *partition.Configuration, v partition.Move) {
 		return
 	}
 	next := *c
-	next.Epoch++
+	if was, _ := t.old.Partition(c.ID); was.Epoch == c.Epoch { // no command raises it twice
+		next.Epoch++
+	}
 	next.Learners = without(c.Learners, []partition.Replica{learner})
 	t.set(next)
 }

@@ -138,6 +138,20 @@ func TestReplacementOfADeadNode(t *testing.T) {
 	c.is("5 n1 [n1 n2 n4] [] [] []")
 }
 
+func TestANodeThatIsBackKeepsWhatHasNotMovedYet(t *testing.T) {
+	t.Parallel()
+	c := three(t, 4)
+	c.ok(c.change("n1", 1, 2))
+	c.ok(Assign{Node: "n3", Duty: partition.Replaced, Incarnation: 1})
+	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
+	c.is("3 n1 [n1 n2] [n3 n4] [] []")
+	c.ok(c.boot(3))
+	c.is("4 n1 [n1 n2] [n3] [] []")
+	if n := len(c.m.Map().Moves); n != 0 {
+		t.Errorf("%d moves are left", n)
+	}
+}
+
 func TestEligibleReplicasAreNotTakenAway(t *testing.T) {
 	t.Parallel()
 	c := three(t, 5)

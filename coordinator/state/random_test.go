@@ -141,7 +141,7 @@ func mayDrop(cmd Command, old, next *partition.Map, id partition.ID, node partit
 	switch c := cmd.(type) {
 	case Remove:
 		return c.Node == node
-	case End, Assign, Changes, Fail:
+	case End, Assign, Changes, Fail, Register:
 		was, moved := old.Move(id)
 		_, still := next.Move(id)
 		return moved && !still && (was.From == node || was.To == node)

@@ -55,6 +55,9 @@ func (t *txn) register(c Register) Result {
 		return Result{Verdicts: b.verdicts}
 	}
 	b.restart(c.Copies)
+	if again && known.Duty == partition.Replaced {
+		t.recall(n.ID) // it is back before others had all that it holds
+	}
 	t.memory.note(Event{Index: t.index, Kind: "registered", Node: n.ID, Partitions: b.changed, Reason: "started"})
 	return Result{Verdicts: b.verdicts}
 }

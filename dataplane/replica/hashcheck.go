@@ -110,6 +110,16 @@ func (r *replica) onHashReply(from Peer, m *Message) {
 	r.check.hashes[from.Node] = m.Hash
 }
 
+// forgetHashes drops what came in the check under way from replicas that were not in
+// sync all the time: they may have another copy by now.
+func (r *replica) forgetHashes(old *partition.Configuration) {
+	for node := range r.check.hashes {
+		if !old.InSync(node) || !r.conf.InSync(node) {
+			delete(r.check.hashes, node)
+		}
+	}
+}
+
 func (r *replica) allHashes() bool {
 	return !slices.ContainsFunc(r.conf.Replicas, func(c partition.Replica) bool {
 		_, ok := r.check.hashes[c.Node]

@@ -119,3 +119,35 @@ func TestExpelFromAnybodyElseDoesNotCount(t *testing.T) {
 		t.Fatal("n2 keeps its copy against its primary's word")
 	}
 }
+
+// A replica told its hash, was removed, and is in sync again with another copy,
+// before the others have told theirs (simulator seed 1795763411828079221).
+func TestTheHashOfACopyThatIsGoneDoesNotCount(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.do("n1", c.operation("put", Put, "k", "v"))
+	c.nodes["n3"].state.hash = 1
+	c.hold = func(from partition.NodeID, e Envelope) bool { return from == "n2" && e.Message.Kind == HashReply }
+	told := func() bool { _, ok := c.nodes["n1"].g.replicas[0].check.hashes["n3"]; return ok }
+	for i := 0; !told() && i < 7000; i++ {
+		c.pass(10 * time.Millisecond)
+	}
+	if !told() {
+		t.Fatal("n3 never tells its hash")
+	}
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c.nodes["n3"].state.hash = 0 // by a snapshot
+	c.pass(300 * time.Millisecond)
+	if !c.m.Partitions[0].InSync("n3") {
+		t.Fatal("n3 is not in sync again")
+	}
+	found := c.checked(6 * time.Second)
+	for id, list := range found {
+		for _, f := range list {
+			if f.Kind != HashesEqual {
+				t.Errorf("%s finds %+v", id, f)
+			}
+		}
+	}
+}

@@ -40,6 +40,7 @@ func (r *replica) tryTakeOver() {
 func (r *replica) goOn(old *partition.Configuration) {
 	r.setMembers()
 	r.bar()
+	r.forgetHashes(old)
 	for _, c := range old.Replicas {
 		if !r.conf.InSync(c.Node) && c.Node != r.moves {
 			r.noteRemoval(c.Node)
