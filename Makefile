@@ -11,7 +11,7 @@ LDFLAGS   := -X main.version=$(VERSION)
 LINTER_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' .ci/go.mod)
 LINTER         := bin/tools/golangci-lint-$(LINTER_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory chaos simulate rules lint fmt clean
+.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory elastic routing chaos simulate rules lint fmt clean
 
 build: ## bin/holdfast
 	@mkdir -p bin
@@ -43,6 +43,12 @@ bench: build ## beside etcd and a bare HTTP handler, in one run
 
 memory: build ## what a node holds under writes, and how soon it is back in sync after kill -9
 	@go run ./scripts/memory $(MEMORY)
+
+elastic: build ## what it takes for a node to get its share, and to be drained, under load
+	@go run ./scripts/elastic $(ELASTIC)
+
+routing: build ## the client's two routings, in turn on one cluster
+	@go run ./scripts/routing $(ROUTING)
 
 chaos: build ## kill, pause, restart and wipe processes under load; is the history linearizable?
 	@scripts/chaos.sh $(CHAOS)
