@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
@@ -39,17 +40,24 @@ type receiving struct {
 	newest map[partition.ID]chan struct{}
 }
 
+// receivingKey names a stream by the boot that sends it: connections come and go.
 type receivingKey struct {
-	from *session
+	peer replica.Peer
 	stream
 }
 
 // receivedStream is one snapshot that comes in.
 type receivedStream struct {
 	meta  replica.SnapshotMeta
-	taken atomic.Int64      // bytes of chunks
-	parts chan receivedPart // closed when the stream ends; holds the one part there can be
+	from  *session     // the connection that it comes on; guarded by mu of receiving
+	bytes atomic.Int64 // of chunks
+	taken uint64       // parts; its goroutine's own
+	parts chan receivedPart
 }
+
+// partsWaiting is how many parts of a stream may wait: one from a connection that
+// broke, and a resume from each after it.
+const partsWaiting = 4
 
 type receivedPart struct {
 	kind  part
@@ -64,18 +72,21 @@ func (r *receiving) request(from *session, body []byte, reply func([]byte)) {
 		reply(partAnswer(err))
 		return
 	}
-	key := receivingKey{from: from, stream: id}
+	key := receivingKey{peer: from.peer, stream: id}
 	p := receivedPart{kind: kind, reply: reply}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if kind == partBegin {
-		if err := r.begin(key, rest, p); err != nil {
+		if err := r.begin(key, from, rest, p); err != nil {
 			reply(partAnswer(err))
 		}
 		return
 	}
 	s := r.open[key]
-	if s == nil {
+	if s != nil && kind == partResume {
+		s.from = from // what the connection before still brings is late
+	}
+	if s == nil || s.from != from {
 		reply(partAnswer(errNoStream))
 		return
 	}
@@ -89,7 +100,7 @@ func (r *receiving) request(from *session, body []byte, reply func([]byte)) {
 
 // begin starts a stream; an earlier one of the partition ends, and is waited
 // for: it may be at replacing the copy. Caller holds mu.
-func (r *receiving) begin(key receivingKey, body []byte, p receivedPart) error {
+func (r *receiving) begin(key receivingKey, from *session, body []byte, p receivedPart) error {
 	meta, err := decodeMeta(key.stream, body)
 	switch {
 	case err != nil:
@@ -107,7 +118,7 @@ func (r *receiving) begin(key receivingKey, body []byte, p receivedPart) error {
 	if len(r.open) >= receiversAtOnce {
 		return errTooMany
 	}
-	s := &receivedStream{meta: meta, parts: make(chan receivedPart, 1)}
+	s := &receivedStream{meta: meta, from: from, parts: make(chan receivedPart, partsWaiting)}
 	s.parts <- p
 	r.open[key] = s
 	before, done := r.newest[key.partition], make(chan struct{})
@@ -130,7 +141,11 @@ func (r *receiving) begin(key receivingKey, body []byte, p receivedPart) error {
 		}
 		r.mu.Unlock()
 		for late := range s.parts {
-			late.reply(partAnswer(err))
+			if err == nil && late.kind != partResume {
+				late.reply(partAnswer(errNoStream))
+				continue
+			}
+			s.answer(late, err)
 		}
 		r.count(outcomeOf(err))
 	})
@@ -150,35 +165,40 @@ func (r *receiving) progress(id partition.ID) (taken, all int64) {
 	defer r.mu.Unlock()
 	for key, s := range r.open {
 		if key.partition == id {
-			taken = s.taken.Load()
+			taken = s.bytes.Load()
 			return taken, max(taken, s.meta.Estimated)
 		}
 	}
 	return 0, 0
 }
 
-// gone ends the streams of a connection.
+// gone ends the streams of a connection, unless they go on with another one soon.
 func (r *receiving) gone(from *session) {
-	r.endAll(func(key receivingKey) bool { return key.from == from })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, s := range r.open {
+		if s.from != from {
+			continue
+		}
+		time.AfterFunc(resumeWithin, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if r.open[key] == s && s.from == from {
+				r.end(key, s)
+			}
+		})
+	}
 }
 
 // close ends all streams and waits for them.
 func (r *receiving) close() {
 	r.mu.Lock()
 	r.closed = true
-	r.mu.Unlock()
-	r.endAll(func(receivingKey) bool { return true })
-	r.streams.Wait()
-}
-
-func (r *receiving) endAll(which func(receivingKey) bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for key, s := range r.open {
-		if which(key) {
-			r.end(key, s)
-		}
+		r.end(key, s)
 	}
+	r.mu.Unlock()
+	r.streams.Wait()
 }
 
 // run takes a stream's parts, and answers each when it is done.
@@ -191,12 +211,25 @@ func (r *receiving) run(s *receivedStream) error {
 	}()
 	for p := range s.parts {
 		err := r.take(s, p, &to)
-		p.reply(partAnswer(err))
+		if err == nil && p.kind != partResume {
+			s.taken++
+		}
+		s.answer(p, err)
 		if err != nil || p.kind == partEnd {
 			return err
 		}
 	}
 	return errReplaced
+}
+
+// answer tells what has become of a part. A resume may come when the last part is
+// taken, and its answer lost.
+func (s *receivedStream) answer(p receivedPart, err error) {
+	if p.kind == partResume && err == nil {
+		p.reply(resumeAnswer(s.taken))
+		return
+	}
+	p.reply(partAnswer(err))
 }
 
 // take carries out one part. to is nil before the first, and after the last.
@@ -228,7 +261,12 @@ func (r *receiving) take(s *receivedStream, p receivedPart, to **storage.Receive
 		if err := (*to).Write(chunk); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
-		s.taken.Add(int64(len(chunk)))
+		s.bytes.Add(int64(len(chunk)))
+		return nil
+	case p.kind == partResume:
+		if !ask(r.wants) {
+			return errUnwanted
+		}
 		return nil
 	}
 	if !ask(r.begins) {

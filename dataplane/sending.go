@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/dataplane/storage"
@@ -37,7 +38,7 @@ type sending struct {
 	workers sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting []replica.SnapshotOrder
+	waiting []*outgoing
 	running int
 }
 
@@ -45,11 +46,13 @@ type sending struct {
 func (s *sending) order(o replica.SnapshotOrder) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil {
-		return
-	}
-	s.waiting = append(s.waiting, o)
-	if s.running < sendersAtOnce {
+	s.waiting = append(s.waiting, &outgoing{order: o})
+	s.hire()
+}
+
+// hire starts a worker if there is room for one. Caller holds mu.
+func (s *sending) hire() {
+	if s.running < sendersAtOnce && s.ctx.Err() == nil {
 		s.running++
 		s.workers.Go(s.work)
 	}
@@ -62,17 +65,63 @@ func (s *sending) work() {
 		if len(s.waiting) == 0 || s.ctx.Err() != nil {
 			s.running--
 			s.mu.Unlock()
-			return
+			return // storage closes what is open
 		}
 		o := s.waiting[0]
 		s.waiting = s.waiting[1:]
 		s.mu.Unlock()
 
 		err := s.stream(o)
-		s.note(o, err)
-		s.count(outcomeOf(err))
-		s.sent(o, err)
+		if interrupted(err) && o.parts > 1 {
+			s.workers.Go(func() { s.resume(o) }) // others have its place meanwhile
+			continue
+		}
+		s.done(o, err)
 	}
+}
+
+// resume waits for another connection, and for the receiver to say how far it is;
+// then the stream goes on, before those that have not begun.
+func (s *sending) resume(o *outgoing) {
+	taken, err := backoff.Retry(s.ctx, func() (uint64, error) {
+		taken, err := s.askTaken(o)
+		if err != nil && !interrupted(err) {
+			err = backoff.Permanent(err)
+		}
+		return taken, err
+	}, backoff.WithBackOff(newResumeBackOff()), backoff.WithMaxElapsedTime(resumeWithin))
+	if err == nil {
+		err = o.goOn(taken)
+	}
+	if err != nil || o.through {
+		s.done(o, err)
+		return
+	}
+	s.count("resumed")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = append([]*outgoing{o}, s.waiting...)
+	s.hire()
+}
+
+func newResumeBackOff() backoff.BackOff {
+	return &backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 1.5, MaxInterval: time.Second}
+}
+
+// interrupted reports whether only the connection is to blame.
+func interrupted(err error) bool {
+	return errors.Is(err, errLinkDown) || errors.Is(err, transport.ErrDown) || errors.Is(err, transport.ErrBroken)
+}
+
+// done is the end of a stream, whole or not.
+func (s *sending) done(o *outgoing, err error) {
+	o.close()
+	if err != nil {
+		err = fmt.Errorf("snapshot of %v: %w", o.order.Partition, err)
+	}
+	s.note(o.order, err)
+	s.count(outcomeOf(err))
+	s.sent(o.order, err)
 }
 
 // note logs a failure: one side's storage is the operator's business, a broken
@@ -82,7 +131,7 @@ func (s *sending) note(o replica.SnapshotOrder, err error) {
 	switch {
 	case err == nil, errors.Is(err, errUnwanted), errors.Is(err, context.Canceled):
 		return
-	case errors.Is(err, errLinkDown), errors.Is(err, transport.ErrDown), errors.Is(err, transport.ErrBroken):
+	case interrupted(err):
 		level = slog.LevelDebug
 	}
 	s.logger.Log(s.ctx, level, "snapshot not delivered", slog.String("partition", o.Partition.String()),
@@ -99,60 +148,63 @@ func outcomeOf(err error) string {
 	return "failed"
 }
 
-func (s *sending) stream(o replica.SnapshotOrder) error {
-	link := s.link(o.To)
+// stream sends a snapshot from where it is.
+func (s *sending) stream(o *outgoing) error {
+	link := s.link(o.order.To)
 	if link == nil {
-		return fmt.Errorf("snapshot of %v: %w", o.Partition, errLinkDown)
+		return errLinkDown
 	}
-	snapshot, err := s.open(o.Partition)
-	if err != nil {
-		return fmt.Errorf("snapshot of %v: %w", o.Partition, err)
-	}
-	defer func() { _ = snapshot.Close() }() // only read from
-
-	id := stream{partition: o.Partition, id: o.ID}
-	meta := replica.SnapshotMeta{
-		Partition: o.Partition, Epoch: o.Epoch, ID: o.ID,
-		Lineage: snapshot.Lineage, Applied: snapshot.Applied, Estimated: snapshot.Estimated,
-	}
-	b := appendMeta(appendPart(nil, partBegin, id), &meta)
-	for last := false; ; {
-		if err := s.call(link, b); err != nil {
-			return fmt.Errorf("snapshot of %v: %w", o.Partition, err)
+	if o.snapshot == nil {
+		if err := o.begin(s.open); err != nil {
+			return err
 		}
-		if last {
+	}
+	for {
+		if !o.taken {
+			reply, err := s.call(link, o.part)
+			if err == nil {
+				err = decodePartAnswer(reply)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if o.last {
 			return nil
 		}
-		chunk, err := snapshot.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			b, last = appendPart(b[:0], partEnd, id), true
-		case err != nil:
-			return fmt.Errorf("snapshot of %v: read: %w", o.Partition, err)
-		default:
-			// What it costs the receiver's disk counts, not what it is packed to.
-			if err := s.rate.wait(s.ctx, len(chunk)); err != nil {
-				return fmt.Errorf("snapshot of %v: %w", o.Partition, err)
-			}
-			b = s.packer.pack(appendPart(b[:0], partChunk, id), chunk)
+		// What a chunk costs the receiver's disk counts, not what it is packed to.
+		if err := o.next(s.packer, func(bytes int) error { return s.rate.wait(s.ctx, bytes) }); err != nil {
+			return err
 		}
 	}
 }
 
+// askTaken asks the receiver how many parts of a broken stream it has.
+func (s *sending) askTaken(o *outgoing) (uint64, error) {
+	link := s.link(o.order.To)
+	if link == nil {
+		return 0, errLinkDown
+	}
+	reply, err := s.call(link, appendPart(nil, partResume, o.id()))
+	if err != nil {
+		return 0, err
+	}
+	return decodeResumeAnswer(reply)
+}
+
 // call sends one part and waits for its answer.
-func (s *sending) call(link transport.Link, body []byte) error {
-	answer := make(chan error, 1)
-	link.Call(body, partTimeout, func(reply []byte, err error) {
-		if err == nil {
-			err = decodePartAnswer(reply)
-		}
-		answer <- err
-	})
+func (s *sending) call(link transport.Link, body []byte) ([]byte, error) {
+	type answer struct {
+		reply []byte
+		err   error
+	}
+	answered := make(chan answer, 1)
+	link.Call(body, partTimeout, func(reply []byte, err error) { answered <- answer{reply, err} })
 	select {
-	case err := <-answer:
-		return err
+	case a := <-answered:
+		return a.reply, a.err
 	case <-s.ctx.Done():
-		return fmt.Errorf("%w: %w", errEndedHere, s.ctx.Err())
+		return nil, fmt.Errorf("%w: %w", errEndedHere, s.ctx.Err())
 	}
 }
 

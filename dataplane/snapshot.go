@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
@@ -13,20 +14,30 @@ import (
 // A snapshot travels as requests on the bulk connection, each answered before
 // the next is sent: what it is of, its chunks, its end. The answer to a chunk
 // says that it is written, so a slow receiver slows the sender, and no more
-// than one chunk of a snapshot is in memory on either side.
+// than one chunk of a snapshot is in memory on either side. Where the connection
+// breaks, the sender asks on the next one how far the receiver is, and goes on
+// from there.
 type part uint8
 
 const (
 	partBegin part = iota + 1
 	partChunk
 	partEnd
+	partResume
 )
 
-// Answers to a part; a text may follow the byte.
+// resumeWithin is for how long both sides keep a snapshot whose connection broke.
+// The entries that come after it are kept as long, as for a learner that makes no
+// progress.
+const resumeWithin = 10 * time.Second
+
+// Answers to a part. A text may follow partFailed; how many parts were taken
+// follows partAt, which only a resume is answered.
 const (
 	partTaken    = 1
 	partUnwanted = 2 // the receiver has no use for it (any more)
 	partFailed   = 3 // the receiver's storage or this order of parts
+	partAt       = 4
 )
 
 var (
@@ -57,7 +68,7 @@ func decodePart(b []byte) (p part, s stream, rest []byte, err error) {
 	r := reader{rest: b}
 	p = part(r.byte())
 	s = stream{partition: partition.ID(r.uint32()), id: r.uint64()}
-	if r.failed || p < partBegin || p > partEnd {
+	if r.failed || p < partBegin || p > partResume {
 		return 0, stream{}, nil, errPartForm
 	}
 	return p, s, r.rest, nil
@@ -106,4 +117,23 @@ func decodePartAnswer(b []byte) error {
 		return fmt.Errorf("%w: %s", errPart, b[1:])
 	}
 	return fmt.Errorf("answer: %w", errPartForm)
+}
+
+// resumeAnswer says how many parts of a snapshot have been taken.
+func resumeAnswer(taken uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{partAt}, taken)
+}
+
+func decodeResumeAnswer(b []byte) (taken uint64, err error) {
+	if len(b) > 0 && b[0] == partAt {
+		r := reader{rest: b[1:]}
+		taken = r.uint64()
+		if !r.failed && len(r.rest) == 0 {
+			return taken, nil
+		}
+	}
+	if err := decodePartAnswer(b); err != nil {
+		return 0, err
+	}
+	return 0, fmt.Errorf("answer: %w", errPartForm)
 }

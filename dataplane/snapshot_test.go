@@ -40,6 +40,34 @@ func TestPartAnswers(t *testing.T) {
 	}
 }
 
+func TestResumeAnswers(t *testing.T) {
+	t.Parallel()
+	if taken, err := decodeResumeAnswer(resumeAnswer(1 << 40)); taken != 1<<40 || err != nil {
+		t.Errorf("%d, %v", taken, err)
+	}
+	if _, err := decodeResumeAnswer(partAnswer(errNoStream)); !errors.Is(err, errPart) {
+		t.Errorf("no stream came as %v", err)
+	}
+	for _, b := range [][]byte{nil, {partAt}, {partTaken}, append(resumeAnswer(1), 0)} {
+		if _, err := decodeResumeAnswer(b); err == nil {
+			t.Errorf("answer %x means success", b)
+		}
+	}
+}
+
+func FuzzPartAnswer(f *testing.F) {
+	f.Add(resumeAnswer(7))
+	f.Add(partAnswer(errUnwanted))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if taken, err := decodeResumeAnswer(b); err == nil && !bytes.Equal(resumeAnswer(taken), b) {
+			t.Errorf("%x decodes to %d", b, taken)
+		}
+		if err := decodePartAnswer(b); err == nil && !bytes.Equal(partAnswer(nil), b) {
+			t.Errorf("%x means success", b)
+		}
+	})
+}
+
 func FuzzPart(f *testing.F) {
 	f.Add(appendMeta(appendPart(nil, partBegin, stream{partition: 1, id: 2}), &replica.SnapshotMeta{Lineage: 3}))
 	f.Add(append(appendPart(nil, partChunk, stream{partition: 1, id: 2}), "chunk"...))

@@ -9,8 +9,13 @@ import (
 
 var errSnapshot = errors.New("the transfer broke off")
 
+// snapshotKept is for how long both ends keep a snapshot whose connection broke,
+// as nodes do.
+const snapshotKept = 10 * time.Second
+
 // sendSnapshot carries a partition's state to a learner, in one long message:
-// the learner's group is asked before it, on the way, and when it is there.
+// the learner's group is asked before it, on the way, and when it is there. Where
+// the network breaks it off it goes on later, if both processes are still there.
 func (p *process) sendSnapshot(o replica.SnapshotOrder) {
 	w := p.n.w
 	w.coverage[snapshotOrdered]++
@@ -33,15 +38,28 @@ func (p *process) sendSnapshot(o replica.SnapshotOrder) {
 	}
 	q := w.nodes[to].process
 	stage := func(next func()) func() {
-		return func() {
-			alive := w.nodes[to].up && w.nodes[to].boot == l.boot
-			if !alive || !p.n.up || p.n.process != p || !w.net.open(p.n.index, to) || !q.group.WantsSnapshot(meta) {
+		broken := -instant(1)
+		var run func()
+		run = func() {
+			alive := w.nodes[to].up && w.nodes[to].boot == l.boot && p.n.up && p.n.process == p
+			cut := !w.net.open(p.n.index, to)
+			if alive && cut && broken < 0 {
+				broken = w.now
+			}
+			switch {
+			case alive && cut && w.now < broken.add(snapshotKept):
+				q.arrives(w.between(50*time.Millisecond, time.Second), run)
+			case !alive || cut || !q.group.WantsSnapshot(meta):
 				w.coverage[snapshotBroken]++
 				sent(errSnapshot)
-				return
+			default:
+				if broken >= 0 {
+					w.coverage[snapshotResumed]++
+				}
+				next()
 			}
-			next()
 		}
+		return run
 	}
 	install := stage(func() {
 		q.install(meta, image)
