@@ -272,7 +272,7 @@ func (n *Node) newExecutor() *executor {
 		propose: n.joined.joined.Load().client.Propose, snapshots: n.sending.order, findings: n.found,
 		frames: map[partition.NodeID]*frames{},
 	})
-	e.install, e.shortage = n.slots.install, n.shortage
+	e.install, e.shortage, e.allowance = n.slots.install, n.shortage, n.sending.rate.take
 	return e
 }
 

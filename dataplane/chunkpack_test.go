@@ -2,11 +2,8 @@ package dataplane
 
 import (
 	"bytes"
-	"context"
 	"math/rand/v2"
 	"testing"
-	"testing/synctest"
-	"time"
 )
 
 func testPacker(t testing.TB) *packer {
@@ -56,29 +53,6 @@ func FuzzUnpack(f *testing.F) {
 		chunk, err := p.unpack(b)
 		if err == nil && len(chunk) > mostChunk {
 			t.Fatalf("%d bytes", len(chunk))
-		}
-	})
-}
-
-func TestThrottleIsKept(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newThrottle()
-		r.set(1 << 20)
-		began := time.Now()
-		send := func(bytes int) time.Duration {
-			if err := r.wait(context.Background(), bytes); err != nil {
-				t.Fatal(err)
-			}
-			return time.Since(began).Round(time.Second)
-		}
-		send(throttleBurst) // at once
-		if took := send(10 << 20); took != 10*time.Second {
-			t.Errorf("10 MiB at 1 MiB a second take %v", took)
-		}
-		r.set(0)
-		if took := send(100 << 20); took != 10*time.Second {
-			t.Errorf("unthrottled, 100 MiB take %v", took-10*time.Second)
 		}
 	})
 }

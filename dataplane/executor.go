@@ -24,6 +24,9 @@ type executor struct {
 	install func(id partition.ID, table *storage.Table)
 	// shortage is what the node lacks for more writes; asked every tick.
 	shortage func() replica.Shortage
+	// allowance is how many of so many bytes that learners lack may go to them
+	// now; below zero there is no bound.
+	allowance func(bytes int) int
 
 	limit   int64        // most bytes of operations taken and not answered
 	waiting atomic.Int64 // those bytes
@@ -50,6 +53,7 @@ func newExecutor(inboxBytes int64, out *outlet) *executor {
 	e := &executor{
 		inbox: newInbox(inboxBytes), lanes: make([]*lane, Lanes),
 		out: out, limit: inboxBytes, shortage: func() replica.Shortage { return 0 },
+		allowance: func(int) int { return -1 },
 	}
 	e.taken.init()
 	e.summary.Store(&summary{})
@@ -122,6 +126,7 @@ func (e *executor) step(b *batch, tick bool) {
 		e.each(func(g *replica.Group) {
 			g.SetShortage(t, short)
 			g.Tick(t)
+			g.Allow(t, e.allowance(g.Backlog()))
 		})
 		if e.ticks++; e.ticks%ticksPerSummary == 0 {
 			e.summarize()

@@ -222,6 +222,8 @@ func TestASnapshotGoesOnWhereItsConnectionBroke(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				s.mu.Lock()
+				defer s.mu.Unlock()
 				want := []part{partBegin, partChunk, partChunk, partChunk, partChunk, partEnd}
 				if how != answerLost {
 					want = slices.Insert(want, at, want[at])
@@ -254,6 +256,8 @@ func TestTheEndOfASnapshotIsLearntOnTheNextConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.check(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.delivered) != 6 {
 		t.Errorf("parts sent: %v", s.delivered)
 	}

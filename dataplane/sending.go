@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -199,7 +200,9 @@ func (s *sending) call(link transport.Link, body []byte) ([]byte, error) {
 		err   error
 	}
 	answered := make(chan answer, 1)
-	link.Call(body, partTimeout, func(reply []byte, err error) { answered <- answer{reply, err} })
+	link.Call(body, partTimeout, func(reply []byte, err error) {
+		answered <- answer{bytes.Clone(reply), err} // it is valid during the call only
+	})
 	select {
 	case a := <-answered:
 		return a.reply, a.err

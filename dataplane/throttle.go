@@ -3,19 +3,23 @@ package dataplane
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 )
 
-// throttleBurst is how many bytes may go at once, after a pause; throttlePiece how
-// many are waited for at a time, so that a change of the rate is soon felt.
+// throttleBurst is how many bytes may go at once after a pause, at least;
+// throttlePiece how many are waited for at a time, so that a change of the rate is
+// soon felt. throttleAhead is the stretch of time whose bytes may go before it: at
+// once after a pause, or to learners that need entries, before snapshots.
 const (
 	throttleBurst = 1 << 20
 	throttlePiece = 64 << 10
+	throttleAhead = 100 * time.Millisecond
 )
 
-// throttle bounds what this node sends of snapshots, in bytes a second. It is
-// changed while streams are under way.
+// throttle bounds what this node sends to learners of snapshots and of entries
+// that they missed, in bytes a second. It is changed while they are under way.
 type throttle struct {
 	limiter *rate.Limiter
 	now     atomic.Int64 // what it is set to; 0: no bound
@@ -35,7 +39,11 @@ func (t *throttle) set(bytes int64) {
 		limit = rate.Limit(bytes)
 	}
 	t.limiter.SetLimit(limit)
+	t.limiter.SetBurst(max(throttleBurst, ahead(bytes)))
 }
+
+// ahead is how many bytes of a rate fall into throttleAhead.
+func ahead(bytes int64) int { return int(float64(bytes) * throttleAhead.Seconds()) }
 
 // wait waits until so many bytes may be sent.
 func (t *throttle) wait(ctx context.Context, bytes int) error {
@@ -47,4 +55,20 @@ func (t *throttle) wait(ctx context.Context, bytes int) error {
 		bytes -= n
 	}
 	return nil
+}
+
+// take returns how many of so many bytes may be sent now, below zero where there
+// is no bound. It does not wait; who waits does so the longer, for entries that a
+// learner lacks are held in memory, and a snapshot is not.
+func (t *throttle) take(bytes int) int {
+	set := t.now.Load()
+	if set <= 0 {
+		return -1
+	}
+	now := time.Now()
+	n := min(bytes, int(t.limiter.TokensAt(now))+ahead(set), t.limiter.Burst())
+	if n <= 0 || !t.limiter.ReserveN(now, n).OK() {
+		return 0
+	}
+	return n
 }

@@ -28,6 +28,7 @@ type Group struct {
 	swept       int  // where the next sweep of expired values begins
 	leaving     bool // grants are taken back, and no more given (L4)
 	shortage    Shortage
+	allowance   allowance
 
 	ticket   uint64 // of the last record handed out
 	unsynced []unsynced

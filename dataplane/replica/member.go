@@ -18,6 +18,7 @@ type member struct {
 	match   uint64 // acknowledged: on its disk, compared, in this office
 	next    uint64 // the first entry not sent yet
 	from    uint64 // sending began after it: what lies before agrees, unless a Reject says otherwise
+	backlog uint64 // the last entry that was there when it began to follow
 	probing bool   // no answer has confirmed from yet: one message at a time
 	told    bool   // has answered in this epoch: messages need no configuration
 
@@ -179,7 +180,14 @@ func (r *replica) sendEntries(m *member) {
 		if r.log.bytes(m.confirmed(), m.next-1) >= r.g.cfg.MaxUnackedBytes {
 			return
 		}
-		r.sendAppend(m, r.log.after(m.next-1, r.g.cfg.MaxAppendBytes))
+		if r.starves(m) {
+			return
+		}
+		before, old := m.next-1, m.behind()
+		r.sendAppend(m, r.log.after(before, r.g.cfg.MaxAppendBytes))
+		if old && r.g.allowance.bound {
+			r.g.allowance.bytes -= r.log.bytes(before, m.next-1)
+		}
 	}
 }
 
@@ -214,7 +222,7 @@ func (r *replica) watchMembers() {
 				r.mark()
 			}
 		case following:
-			if m.match >= last {
+			if m.match >= last || r.starves(m) {
 				m.ackAt = now
 			}
 			if !m.inSync && now.Sub(m.ackAt) > learnerIdle {

@@ -87,6 +87,7 @@ type primary struct {
 	// barred is until when read grants keep this primary from committing (C3).
 	barred   Time
 	heldBack bool      // a commit waits for that
+	starved  bool      // a learner waits for Group.Allow
 	members  []*member // everybody else that the map lists, sorted by node
 	change   *change
 	check    hashCheck

@@ -92,6 +92,7 @@ func (r *replica) follow(m *member, last entry.Position) {
 	m.phase = following
 	m.match = 0
 	m.sendFrom(r.log.agreement(last))
+	m.backlog = r.log.last().Sequence
 	m.knows = 0
 	m.ackAt = r.g.now
 	r.mark()

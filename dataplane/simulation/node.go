@@ -273,8 +273,27 @@ func (p *process) arrival(m replica.Message, l link, to int) func() {
 
 func (p *process) tick() {
 	w := p.n.w
-	p.input(func(g *replica.Group, now replica.Time) { g.Tick(now) })
+	p.input(func(g *replica.Group, now replica.Time) {
+		g.Tick(now)
+		p.allow(g, now)
+	})
 	p.later(tickEvery+w.between(0, tickEvery/2), p.tick)
+}
+
+// allow lets old entries go to learners, as the throttle says; it is changed now
+// and then, and taken away in the end.
+func (p *process) allow(g *replica.Group, now replica.Time) {
+	w := p.n.w
+	wanted := g.Backlog()
+	if wanted > 0 {
+		w.coverage[learnersThrottled]++
+	}
+	allowed := w.profile.allowed
+	if w.quiet || allowed == 0 || w.chance(0.001) {
+		g.Allow(now, -1)
+		return
+	}
+	g.Allow(now, min(allowed, wanted))
 }
 
 // open implements replica.Config.Open.

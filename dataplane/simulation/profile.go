@@ -30,6 +30,7 @@ type profile struct {
 	maxAppend  int // bytes, 0: the group's default
 	maxUnacked int
 	retention  int // bytes of flushed log kept in memory, 0: the group's default
+	allowed    int // bytes of old entries that learners get in a tick, 0: no bound
 
 	callEvery   time.Duration
 	patient     bool // all calls have long deadlines
@@ -72,6 +73,7 @@ func (w *world) drawProfile() {
 		p.maxUnacked = int(oneOf(1000, 4000))
 	}
 	p.retention = int(oneOf(0, 1, 1, 3000))
+	p.allowed = int(oneOf(0, 0, 0, 20, 400))
 	p.callEvery = time.Duration(oneOf(40, 70, 110) * float64(time.Millisecond))
 	p.reads = oneOf(0.2, 0.4, 0.6)
 	p.conditional = oneOf(0, 0.3, 0.7)

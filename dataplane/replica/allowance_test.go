@@ -1,0 +1,63 @@
+package replica
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// A learner gets as much of what it missed as is allowed, and in the end all of it;
+// what is written meanwhile needs no leave. It is not forgotten for being slow.
+func TestALearnerGetsWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	n1 := c.nodes["n1"]
+	c.serve("n1")
+	c.kill("n3")
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	const missed = 40
+	put := func(i int) {
+		tag := fmt.Sprintf("put %d", i)
+		c.do("n1", c.operation(tag, Put, tag, "a value of some bytes"))
+		c.want(tag, Done)
+	}
+	for i := range missed {
+		put(i)
+	}
+	for _, n := range c.nodes {
+		n.g.cfg.MaxAppendBytes = 1 // an entry at a time
+	}
+	c.accept = false
+	n1.g.Allow(c.now, 0)
+	c.restart("n3")
+	c.pass(2 * learnerIdle)
+	m := n1.g.replicas[0].member("n3")
+	all := n1.g.Backlog()
+	if m.phase != following || m.match > missed/2 || all == 0 {
+		t.Fatalf("without leave: phase %d, %d entries acknowledged, %d bytes wait", m.phase, m.match, all)
+	}
+	held := c.status("n1").Base
+	n1.g.Allow(c.now, all/2)
+	c.pass(time.Second)
+	// The entry that the leave ends in goes whole.
+	if left := n1.g.Backlog(); left > all/2 || left < all/2-150 {
+		t.Errorf("half of %d bytes are allowed, %d wait", all, left)
+	}
+	for i := range missed {
+		put(missed + i)
+	}
+	n1.g.Allow(c.now, n1.g.Backlog())
+	c.pass(time.Second)
+	if last := c.status("n1").Last; m.match != last {
+		t.Errorf("all that it missed is allowed; it has %d of %d", m.match, last)
+	}
+	if held != c.status("n1").Base {
+		t.Errorf("the log was cut at %d meanwhile", c.status("n1").Base)
+	}
+	n1.g.Allow(c.now, -1)
+	if got := n1.g.Backlog(); got != 0 {
+		t.Errorf("%d bytes wait for nothing", got)
+	}
+}
