@@ -21,6 +21,9 @@ type coordinator struct {
 	w        *world
 	index    int // in the network
 	up       bool
+	voter    bool   // a member of the group
+	lost     bool   // its disk: it does not start before it has a place again
+	stored   uint64 // the log up to here is on its disk
 	clock    clock
 	detector *liveness.Detector
 	balancer *rebalance.Rebalancer
@@ -28,7 +31,7 @@ type coordinator struct {
 }
 
 func (w *world) newCoordinator(i int) *coordinator {
-	c := &coordinator{w: w, index: len(w.nodes) + i, clock: w.newClock(), m: new(partition.Map)}
+	c := &coordinator{w: w, index: len(w.nodes) + i, voter: true, clock: w.newClock(), m: new(partition.Map)}
 	c.start()
 	return c
 }
@@ -37,6 +40,9 @@ func (c *coordinator) now() time.Duration { return time.Duration(c.clock.read(c.
 
 // start begins a process: it knows nothing of the nodes.
 func (c *coordinator) start() {
+	if c.lost {
+		return
+	}
 	c.up = true
 	c.detector = liveness.New(liveness.Config{Tick: leaderTick})
 	c.balancer = rebalance.New(rebalance.Config{ReplaceAfter: c.w.profile.replaceAfter, Plan: 100 * time.Millisecond})
@@ -61,8 +67,12 @@ func (c *coordinator) follow(m *partition.Map) {
 			d += w.between(0, time.Second)
 		}
 	}
+	index := w.raft.index
 	w.after(d, func() {
 		if c.up {
+			if w.raft.leader >= 0 {
+				c.stored = max(c.stored, index)
+			}
 			c.see(m)
 		}
 	})
@@ -103,42 +113,33 @@ func (c *coordinator) push(p *process) {
 // election makes a coordinator that is up the leader, if most of them are.
 func (w *world) election() {
 	r := w.raft
-	up := 0
-	for _, c := range w.coordinators {
-		if c.up {
-			up++
-		}
-	}
 	if r.leader >= 0 {
 		return
 	}
-	if up <= coordinators/2 {
+	i, elected := 0, false
+	if r.quorate() {
+		i, elected = r.elect()
+	}
+	if !elected {
 		w.after(200*time.Millisecond, w.election)
 		return
 	}
-	for {
-		i := w.pick(coordinators)
-		c := w.coordinators[i]
-		if !c.up {
-			continue
-		}
-		r.leader = i
-		r.term++
-		w.coverage[leaderElected]++
-		w.logf("coordinator %d leads", i)
-		if w.chance(0.2) {
-			r.restore()
-		}
-		carried := r.carried
-		r.carried = nil
-		for _, command := range carried {
-			r.apply(command)
-		}
-		c.see(r.machine.Map())
-		c.detector.BecameLeader(c.now())
-		w.lead(c, r.term)
-		return
+	c := w.coordinators[i]
+	r.leader = i
+	r.term++
+	w.coverage[leaderElected]++
+	w.logf("coordinator %d leads", i)
+	if w.chance(0.2) {
+		r.restore()
 	}
+	carried := r.carried
+	r.carried = nil
+	for _, command := range carried {
+		r.apply(command)
+	}
+	c.see(r.machine.Map())
+	c.detector.BecameLeader(c.now())
+	w.lead(c, r.term)
 }
 
 // leaderless takes the leadership away for a while.

@@ -119,6 +119,9 @@ const (
 	movesCancelled
 	handOversAsked
 	copiesDropped
+	faultCoordinatorLost
+	coordinatorRemoved
+	coordinatorAdded
 	counters
 )
 
@@ -135,7 +138,7 @@ var counterNames = [counters]string{
 	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired", "answers of a shortage",
 	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration",
 	"calls that repeat another", "idempotency keys reused by mistake", "answers given again", "answers 409", "answers 422", "values expired", "nodes that left in good order", "hash checks", "hash checks that found a difference", "copies expelled", "schedules repaired whole",
-	"nodes drained", "nodes told to be removed", "moves paused", "nodes replaced", "nodes removed", "moves begun", "moves done", "moves cancelled", "hand-overs of primaries asked for", "copies deleted",
+	"nodes drained", "nodes told to be removed", "moves paused", "nodes replaced", "nodes removed", "moves begun", "moves done", "moves cancelled", "hand-overs of primaries asked for", "copies deleted", "coordinators' disks lost", "coordinators removed", "coordinators added",
 }
 
 // Coverage counts what schedules met.

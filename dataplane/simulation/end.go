@@ -22,6 +22,7 @@ func (w *world) checkEnd() {
 		}
 	}
 	w.checkRepaired()
+	w.checkCoordinators()
 	w.checkSwept()
 	w.checkHistory()
 }

@@ -38,6 +38,7 @@ const (
 	drain
 	remove
 	pauseMoves
+	coordinatorLost
 	faultKinds
 )
 
@@ -46,7 +47,7 @@ var faultNames = [faultKinds]string{
 	"reset connections", "a delay storm", "a change of the clock's rate", "a slow disk", "a change of leader", "a coordinator outage",
 	"a coordinator crash", "a crash of all nodes", "a primary moved without need", "a false suspicion", "a node that leaves", "a lost copy",
 	"the loss of all in sync", "shortage of memory or disk", "a copy that differs",
-	"a drained node", "a removed node", "moves that pause",
+	"a drained node", "a removed node", "moves that pause", "a coordinator's disk that is lost",
 }
 
 // victim is any node, with a liking for primaries, above all for those that are
@@ -142,6 +143,8 @@ func (w *world) fault(number int) {
 		w.leaderless(w.between(time.Second, 8*time.Second))
 	case coordinatorCrash:
 		w.crashCoordinator(w.coordinators[w.pick(coordinators)])
+	case coordinatorLost:
+		w.loseCoordinator()
 	case allCrash:
 		w.crashAll()
 	case disaster:

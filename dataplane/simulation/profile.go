@@ -85,6 +85,7 @@ func (w *world) drawProfile() {
 	}
 	p.weights[allCrash] *= 0.15
 	p.weights[outage] *= 0.4
+	p.weights[coordinatorLost] *= 0.4
 	p.weights[wipe] *= 0.6
 	p.weights[lostCopy] *= 0.6
 	if p.unsafe = w.chance(0.1); !p.unsafe {

@@ -10,7 +10,8 @@ import (
 
 // raft is the coordinators' group as an ordered log: what is proposed to a
 // leader is applied once, in order, or lost; while there is no leader nothing
-// is. What a leader had proposed when it fell may be applied by the next.
+// is. What a leader had proposed when it fell may be applied by the next. Who is a
+// member, and has which part of the log, is in members.go.
 type raft struct {
 	w       *world
 	machine *state.Machine
@@ -52,7 +53,13 @@ func (r *raft) propose(c state.Command) {
 // apply is one entry of the log, as every coordinator applies it.
 func (r *raft) apply(c state.Command) {
 	w := r.w
+	if !r.quorate() {
+		r.carried = append(r.carried, c) // whoever leads next may have it
+		w.leaderless(w.between(300*time.Millisecond, 1500*time.Millisecond))
+		return
+	}
 	r.index++
+	r.store()
 	encoded, err := state.Encode(c)
 	if err != nil {
 		w.fail("the coordinators cannot encode %T: %v", c, err)

@@ -43,6 +43,10 @@ func TestScenarios(t *testing.T) {
 		{"a retry is applied twice", only(reset, cutOneWay, movePrimary), outcomeUnknown},
 		{"a lost update of the map", only(leaderChange, coordinatorCrash, outage, crash), leaderElected},
 		{"a learner says that it has what it has not", only(slowDisk, powerLoss, wipe), snapshotInstalled},
+		{"the connection of a snapshot breaks, and it goes on", func(w *world) {
+			only(wipe, cutBothWays, isolate, drain)(w)
+			w.profile.transfer, w.profile.retention = time.Second, 1
+		}, snapshotResumed},
 		{"old messages come late", only(storm, movePrimary, reset), sentRefusals},
 		{"an acknowledgement before the removal of a replica is committed", only(isolate, cutOneWay, falseSuspicion), replicaRemoved},
 		{"logs are cut to what is known to be committed", only(crash, movePrimary, allCrash), sentFetches},
@@ -52,6 +56,7 @@ func TestScenarios(t *testing.T) {
 		{"requests are passed to and fro while the primary moves", only(movePrimary, storm), primaryMoved},
 		{"partitions move while nodes crash", elastic(only(drain, remove, crash, powerLoss)), movesDone},
 		{"partitions move while links are cut", elastic(only(drain, cutOneWay, isolate)), copiesDropped},
+		{"coordinators' disks are lost, and replaced", elastic(only(coordinatorLost, coordinatorLost, leaderChange, coordinatorCrash, crash, drain)), coordinatorAdded},
 		{"the primary hands over while coordinators come and go", elastic(only(drain, leaderChange, outage, coordinatorCrash)), handOversAsked},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {

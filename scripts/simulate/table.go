@@ -15,11 +15,12 @@ type scenario struct{ pkg, name string }
 type edit struct{ file, old, new string }
 
 const (
-	replicaDir  = "dataplane/replica/"
-	storageDir  = "dataplane/storage/"
-	routingDir  = "dataplane/routing/"
-	stateDir    = "coordinator/state/"
-	inSyncBelow = "r.inBoth() < r.g.cfg.MinInSync || "
+	replicaDir    = "dataplane/replica/"
+	storageDir    = "dataplane/storage/"
+	routingDir    = "dataplane/routing/"
+	simulationDir = "dataplane/simulation/"
+	stateDir      = "coordinator/state/"
+	inSyncBelow   = "r.inBoth() < r.g.cfg.MinInSync || "
 )
 
 // rules are those whose absence loses a write, serves an old value, applies
@@ -215,6 +216,11 @@ var rules = []rule{
 	{"4 a removed disk comes back", []edit{{stateDir + "register.go",
 		"func(r partition.Replica) bool { return r.Store == n.Store })", "func(r partition.Replica) bool { return false })"}},
 		scenario{"coordinator/state", "TestRemovedNodeDoesNotComeBackWithItsDisk"}},
+	{"4 an emptied coordinator votes", []edit{{simulationDir + "members.go",
+		"	c.lost = true\n", "	w.after(time.Second, c.start)\n"}}, scenario{}},
+	{"4 an emptied coordinator starts", []edit{{"coordinator/bootstrap.go",
+		"if g.Store != self.Store {", "if false {"}},
+		scenario{"coordinator", "TestAnEmptiedMemberIsRefused"}},
 	{"6 a dropped partition's file is read again", []edit{
 		{storageDir + "install.go", "		own:  &record{kind: droppedRecord, partition: id, generation: generation},\n", "		own:  &record{kind: quietRecord},\n"},
 		{storageDir + "install.go", "err := os.Remove(partitionPath(e.partitionsDir(), id))", "err := error(nil)"},
