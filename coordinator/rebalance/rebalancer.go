@@ -46,7 +46,8 @@ type Rebalancer struct {
 	away   map[boot]time.Duration   // since when
 	spare  map[moveID]time.Duration // since when who leaves could be spared
 	next   time.Duration            // no plan before
-	idle   *partition.Map           // there was nothing to begin in it, with all live
+	pace   pace
+	idle   *partition.Map // there was nothing to begin in it, with all live
 }
 
 // boot is one start of a node.
@@ -63,7 +64,7 @@ type moveID struct {
 
 // New returns a rebalancer that has seen nothing.
 func New(c Config) *Rebalancer {
-	return &Rebalancer{config: c.withDefaults(), away: map[boot]time.Duration{}, spare: map[moveID]time.Duration{}}
+	return &Rebalancer{config: c.withDefaults(), away: map[boot]time.Duration{}, spare: map[moveID]time.Duration{}, pace: pace{}}
 }
 
 // Tick returns what the leader should propose. Until a command has changed the
@@ -163,7 +164,7 @@ func (r *Rebalancer) begin(now time.Duration, m *partition.Map, health Health) (
 	if live && len(planned) == 0 {
 		r.idle = m
 	}
-	room := newRoom(m)
+	room := newRoom(m, r.pace.at(now, m))
 	for _, v := range planned {
 		if room.take(&v) {
 			moves = append(moves, v)
@@ -172,56 +173,4 @@ func (r *Rebalancer) begin(now time.Duration, m *partition.Map, health Health) (
 		}
 	}
 	return moves
-}
-
-// room is how many more moves may be under way.
-type room struct {
-	m    *partition.Map
-	left int
-	each map[partition.NodeID]int // under way, by node
-	of   map[partition.ID]bool    // partitions of which one begins now
-}
-
-func newRoom(m *partition.Map) *room {
-	r := &room{m: m, left: m.Rebalance.AtOnce - len(m.Moves), each: map[partition.NodeID]int{}, of: map[partition.ID]bool{}}
-	for i := range m.Moves {
-		r.count(&m.Moves[i])
-	}
-	return r
-}
-
-func (r *room) count(v *partition.Move) {
-	for _, id := range r.busy(v) {
-		r.each[id]++
-	}
-}
-
-// busy are the nodes that have work to do for a move: who sends is the primary.
-func (r *room) busy(v *partition.Move) []partition.NodeID {
-	var out []partition.NodeID
-	if c, placed := r.m.Partition(v.Partition); placed && c.Primary != "" {
-		out = append(out, c.Primary)
-	}
-	for _, id := range []partition.NodeID{v.To, v.Primary} {
-		if id != "" {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
-// take reports whether the move may begin, and counts it.
-func (r *room) take(v *partition.Move) bool {
-	if r.left == 0 || r.of[v.Partition] {
-		return false
-	}
-	for _, id := range r.busy(v) {
-		if r.each[id] >= r.m.Rebalance.AtOnceEach {
-			return false
-		}
-	}
-	r.left--
-	r.of[v.Partition] = true
-	r.count(v)
-	return true
 }

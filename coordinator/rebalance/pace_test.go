@@ -1,0 +1,45 @@
+package rebalance
+
+import (
+	"testing"
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// begun lets a fourth node join, and returns how many moves to it began in a while.
+func begun(t *testing.T, throttle int64, while time.Duration) (moves int) {
+	t.Helper()
+	w := newWorld(t, 3, partition.Settings{Partitions: 256, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: 3})
+	r := partition.DefaultRebalance
+	r.Throttle = throttle
+	w.apply(state.SetRebalance{Rebalance: r})
+	w.join(4)
+	for end := w.now + while; w.now < end; {
+		w.now += 50 * time.Millisecond
+		for _, c := range w.r.Tick(w.now, w.m.Map(), w.health) {
+			w.apply(c)
+			if b, ok := c.(state.Begin); ok {
+				moves += len(b.Moves)
+			}
+		}
+		w.work(func() bool { return true })
+	}
+	return moves
+}
+
+// The moves of one node come at the throttle's pace, however little they copy.
+func TestMovesArePaced(t *testing.T) {
+	t.Parallel()
+	const seconds = 10
+	for _, throttle := range []int64{2 * moveCost, 8 * moveCost} {
+		most := int(throttle/moveCost)*seconds + partition.DefaultRebalance.AtOnceEach
+		if got := begun(t, throttle, seconds*time.Second); got > most || got < most*3/4 {
+			t.Errorf("%d moves to a node began in %d s, want about %d", got, seconds, most)
+		}
+	}
+	if free, paced := begun(t, 0, seconds*time.Second), begun(t, 2*moveCost, seconds*time.Second); free < 3*paced {
+		t.Errorf("without a throttle %d moves began, with one %d", free, paced)
+	}
+}

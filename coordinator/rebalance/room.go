@@ -1,0 +1,59 @@
+package rebalance
+
+import "github.com/holdfast-io/holdfast/partition"
+
+// room is how many more moves may be under way.
+type room struct {
+	m    *partition.Map
+	left int
+	each map[partition.NodeID]int // under way, by node
+	of   map[partition.ID]bool    // partitions of which one begins now
+	pace paceNow
+}
+
+func newRoom(m *partition.Map, p paceNow) *room {
+	r := &room{m: m, left: m.Rebalance.AtOnce - len(m.Moves), each: map[partition.NodeID]int{}, of: map[partition.ID]bool{}, pace: p}
+	for i := range m.Moves {
+		r.count(&m.Moves[i])
+	}
+	return r
+}
+
+func (r *room) count(v *partition.Move) {
+	for _, id := range r.busy(v) {
+		r.each[id]++
+	}
+}
+
+// busy are the nodes that have work to do for a move: who sends is the primary.
+func (r *room) busy(v *partition.Move) []partition.NodeID {
+	var out []partition.NodeID
+	if c, placed := r.m.Partition(v.Partition); placed && c.Primary != "" {
+		out = append(out, c.Primary)
+	}
+	for _, id := range []partition.NodeID{v.To, v.Primary} {
+		if id != "" {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// take reports whether the move may begin, and counts it.
+func (r *room) take(v *partition.Move) bool {
+	if r.left == 0 || r.of[v.Partition] {
+		return false
+	}
+	for _, id := range r.busy(v) {
+		if r.each[id] >= r.m.Rebalance.AtOnceEach || !r.pace.ready(id) {
+			return false
+		}
+	}
+	r.left--
+	r.of[v.Partition] = true
+	r.count(v)
+	for _, id := range r.busy(v) {
+		r.pace.began(id)
+	}
+	return true
+}
