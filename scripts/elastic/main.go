@@ -38,6 +38,7 @@ func main() {
 // measurement is what is to be measured, and on what.
 type measurement struct {
 	keys, valueSize, connections int
+	rate                         float64
 	throttle                     int64
 	atOnce, atOnceEach           int
 	cluster                      *cluster.Cluster
@@ -49,7 +50,8 @@ func run(ctx context.Context, args []string) error {
 	var m measurement
 	flags.IntVar(&m.keys, "keys", 1<<20, "keys, all of which are written first")
 	flags.IntVar(&m.valueSize, "value-size", 1000, "bytes")
-	flags.IntVar(&m.connections, "connections", 2, "of the steady load, half reads")
+	flags.IntVar(&m.connections, "connections", 16, "of the steady load, half reads")
+	flags.Float64Var(&m.rate, "rate", 200, "requests a second of the steady load; 0: as many as it gets answered")
 	flags.Int64Var(&m.throttle, "throttle", partition.DefaultRebalance.Throttle, "bytes a second from each node; 0: none")
 	flags.IntVar(&m.atOnce, "at-once", partition.DefaultRebalance.AtOnce, "moves at once")
 	flags.IntVar(&m.atOnceEach, "at-once-each", partition.DefaultRebalance.AtOnceEach, "moves at once that one node has to do with")
@@ -71,7 +73,7 @@ func run(ctx context.Context, args []string) error {
 
 func (m *measurement) measure(ctx context.Context) error {
 	filling := m.load()
-	filling.Connections, filling.InOrder, filling.Count, filling.Reads = 64, true, uint64(m.keys), 0
+	filling.Connections, filling.Rate, filling.InOrder, filling.Count, filling.Reads = 64, 0, true, uint64(m.keys), 0
 	filled, err := load.Run(ctx, filling)
 	if err != nil {
 		return err
@@ -111,7 +113,7 @@ func (m *measurement) measure(ctx context.Context) error {
 // load is the steady load, on the nodes that there are from the beginning.
 func (m *measurement) load() load.Config {
 	c := load.Config{
-		Connections: m.connections, Reads: 0.5, Duration: time.Hour, Keys: m.keys, KeyPrefix: "key-", ValueSize: m.valueSize,
+		Connections: m.connections, Rate: m.rate, Reads: 0.5, Duration: time.Hour, Keys: m.keys, KeyPrefix: "key-", ValueSize: m.valueSize,
 		Timeout: 15 * time.Second, Threads: 1, Seed: 1, Dialect: m.dialect,
 	}
 	for _, n := range m.cluster.Nodes[:4] {

@@ -26,6 +26,7 @@ func run(args []string) int {
 	targets := flags.String("targets", "localhost:7070", "host:port of the servers, separated by commas")
 	dialect := flags.String("dialect", "holdfast", "holdfast or etcd")
 	flags.IntVar(&c.Connections, "connections", 64, "keep-alive connections, spread over the servers")
+	flags.Float64Var(&c.Rate, "rate", 0, "requests begun in a second, evenly; 0: each connection's next when the last is answered")
 	flags.Float64Var(&c.Reads, "reads", 0, "share of reads, 0 (writes only) to 1 (reads only)")
 	flags.DurationVar(&c.Duration, "duration", 10*time.Second, "how long")
 	flags.Uint64Var(&c.Count, "count", 0, "how many requests, instead of a duration")

@@ -20,6 +20,7 @@ type Config struct {
 	Targets     []string // host:port; connections are spread over them evenly
 	Dialect     Dialect
 	Connections int
+	Rate        float64       // requests begun in a second, evenly; 0: each connection's next when the last is answered
 	Reads       float64       // share of reads, 0 to 1
 	Duration    time.Duration // or, if Count is set, until that many requests are done
 	Count       uint64
@@ -43,6 +44,7 @@ func (c *Config) check() error {
 	fault(len(c.Targets) == 0, "no targets")
 	fault(c.Dialect == nil, "no dialect")
 	fault(c.Connections < 1, "connections: want at least 1")
+	fault(c.Rate < 0, "rate: want 0 requests a second or more")
 	fault(c.Keys < 1, "keys: want at least 1")
 	fault(c.ValueSize < 0, "value size: want 0 bytes or more")
 	fault(c.Reads < 0 || c.Reads > 1, "reads: want a share from 0 to 1")

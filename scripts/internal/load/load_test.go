@@ -120,3 +120,35 @@ func TestRunRefusesWhatItCannotDo(t *testing.T) {
 		t.Errorf("all faults at once: %v", err)
 	}
 }
+
+// With a rate, requests begin when they are due, whether or not the server is quick,
+// and count from then.
+func TestRateIsKept(t *testing.T) {
+	t.Parallel()
+	s := &store{values: map[string]string{}}
+	dialect, _ := load.DialectOf("holdfast")
+	r, err := load.Run(t.Context(), load.Config{
+		Targets: []string{serve(t, s)}, Dialect: dialect, Connections: 4, Threads: 2, Rate: 1000, Keys: 10, ValueSize: 10, Count: 200,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Operations() != 200 || r.Elapsed < 190*time.Millisecond {
+		t.Errorf("%d requests in %v", r.Operations(), r.Elapsed)
+	}
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-time.After(20 * time.Millisecond)
+		w.WriteHeader(http.StatusCreated)
+	}))
+	t.Cleanup(slow.Close)
+	r, err = load.Run(t.Context(), load.Config{
+		Targets: []string{strings.TrimPrefix(slow.URL, "http://")}, Dialect: dialect, Connections: 1, Rate: 1000, Keys: 10, ValueSize: 10, Count: 20,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last was due after 20 ms, and answered after 400: what made it wait counts.
+	if got := r.Puts.Max(); got < 300*time.Millisecond {
+		t.Errorf("the slowest of 20 took %v", got)
+	}
+}

@@ -23,7 +23,9 @@ type thread struct {
 	random *rand.Rand
 	key    []byte
 	value  []byte
-	open   int // requests under way
+	open   int       // requests under way
+	idle   []int     // connections that wait for a request to be due, with a rate
+	due    time.Time // when the next request is
 	result Result
 }
 
@@ -79,13 +81,14 @@ func (t *thread) run() {
 	defer runtime.UnlockOSThread()
 	defer t.close()
 	now := time.Now()
+	t.due = now
 	for i := range t.conns {
 		t.next(i, now)
 	}
 	events := make([]unix.EpollEvent, 256)
 	checked := now
 	for t.open > 0 || !t.finished() {
-		n, err := unix.EpollWait(t.epoll, events, 20)
+		n, err := unix.EpollWait(t.epoll, events, t.wait())
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			t.result.Errors["epoll: "+err.Error()]++
 			return
@@ -97,6 +100,30 @@ func (t *thread) run() {
 			checked = now
 			t.tend(now)
 		}
+		t.begin(now)
+	}
+}
+
+// wait is for how long nothing is to be done but to wait for events, in
+// milliseconds.
+func (t *thread) wait() int {
+	if t.Rate == 0 || len(t.idle) == 0 {
+		return 20
+	}
+	return min(20, max(0, int(time.Until(t.due)/time.Millisecond)))
+}
+
+// begin begins the requests that are due. One that found no connection idle counts
+// from when it was due: what made it late is part of what a client sees.
+func (t *thread) begin(now time.Time) {
+	for t.Rate > 0 && len(t.idle) > 0 && !t.due.After(now) && !t.finished() {
+		i := t.idle[0]
+		t.idle = t.idle[1:]
+		if t.conns[i].fd < 0 {
+			continue // tend connects it again
+		}
+		t.issue(i, t.due)
+		t.due = t.due.Add(time.Duration(float64(time.Second) * float64(t.Threads) / t.Rate))
 	}
 }
 
@@ -164,8 +191,18 @@ func (t *thread) fail(c *conn, text string, now time.Time) {
 	c.hangUp(now, reconnect)
 }
 
-// next begins the connection's next request.
+// next begins the connection's next request, or has it wait until one is due.
 func (t *thread) next(i int, now time.Time) {
+	if t.Rate > 0 {
+		t.idle = append(t.idle, i)
+		t.begin(now)
+		return
+	}
+	t.issue(i, now)
+}
+
+// issue begins a request, which counts from then.
+func (t *thread) issue(i int, then time.Time) {
 	if t.stopped.Load() {
 		return
 	}
@@ -185,10 +222,10 @@ func (t *thread) next(i int, now time.Time) {
 	} else {
 		c.buf = t.Dialect.Put(c.buf[:0], c.target, t.key, t.value)
 	}
-	c.out, c.busy, c.sent = c.buf, true, now
+	c.out, c.busy, c.sent = c.buf, true, then
 	t.open++
 	if err := c.flush(); err != nil {
-		t.fail(c, err.Error(), now)
+		t.fail(c, err.Error(), time.Now())
 	}
 }
 
