@@ -8,25 +8,24 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// throttleBurst is how many bytes may go at once after a pause, at least;
-// throttlePiece how many are waited for at a time, so that a change of the rate is
-// soon felt. throttleAhead is the stretch of time whose bytes may go before it: at
-// once after a pause, or to learners that need entries, before snapshots.
+// throttleAhead is the stretch of time whose bytes may go before it: at once after
+// a pause, or to learners that need entries, before snapshots. It is short: on a
+// busy machine everything else waits for what a burst takes. throttlePiece is how
+// many bytes are waited for at a time, so that a change of the rate is soon felt.
 const (
-	throttleBurst = 1 << 20
+	throttleAhead = 2 * tickInterval
 	throttlePiece = 64 << 10
-	throttleAhead = 100 * time.Millisecond
 )
 
-// throttle bounds what this node sends to learners of snapshots and of entries
-// that they missed, in bytes a second. It is changed while they are under way.
+// throttle bounds what this node sends for moves, in bytes a second: snapshots, and
+// entries that were there before. It is changed while they are under way.
 type throttle struct {
 	limiter *rate.Limiter
 	now     atomic.Int64 // what it is set to; 0: no bound
 }
 
 func newThrottle() *throttle {
-	return &throttle{limiter: rate.NewLimiter(rate.Inf, throttleBurst)}
+	return &throttle{limiter: rate.NewLimiter(rate.Inf, throttlePiece)}
 }
 
 // set bounds what is sent from now on; 0 is no bound.
@@ -39,7 +38,7 @@ func (t *throttle) set(bytes int64) {
 		limit = rate.Limit(bytes)
 	}
 	t.limiter.SetLimit(limit)
-	t.limiter.SetBurst(max(throttleBurst, ahead(bytes)))
+	t.limiter.SetBurst(max(throttlePiece, ahead(bytes)))
 }
 
 // ahead is how many bytes of a rate fall into throttleAhead.

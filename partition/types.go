@@ -137,7 +137,7 @@ type Rebalance struct {
 }
 
 // DefaultRebalance is how moves are made until somebody says otherwise.
-var DefaultRebalance = Rebalance{AtOnce: 16, AtOnceEach: 4, Throttle: 32 << 20}
+var DefaultRebalance = Rebalance{AtOnce: 16, AtOnceEach: 4, Throttle: 16 << 20}
 
 // Map is the authoritative partition map at one version: an immutable value.
 type Map struct {

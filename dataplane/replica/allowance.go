@@ -1,16 +1,18 @@
 package replica
 
-// allowance bounds what the primaries of a group send to learners of the entries
-// that were there before these began to follow. What is written meanwhile goes at
-// once: a learner would never be in sync where clients write faster than that.
+// allowance bounds what the primaries of a group send, to learners that moves
+// bring, of the entries that were there before these began to follow. What is
+// written meanwhile goes at once: a learner would never be in sync where clients
+// write faster than that. So does what a replica missed that comes back: until it
+// is in sync again one disk less has what is acknowledged.
 type allowance struct {
 	bound   bool
 	bytes   int // left; below zero where a message was larger than what was left
 	starved bool
 }
 
-// Allow lets so many more bytes of old entries go to learners; below zero there is
-// no bound from now on, as at the beginning.
+// Allow lets so many more bytes of old entries go to learners of moves; below zero
+// there is no bound from now on, as at the beginning.
 func (g *Group) Allow(now Time, bytes int) {
 	g.advanceClock(now)
 	a := &g.allowance
@@ -41,7 +43,7 @@ func (g *Group) Backlog() (bytes int) {
 			continue
 		}
 		for _, m := range r.members {
-			if m.behind() {
+			if r.behind(m) {
 				bytes += r.log.bytes(m.next-1, min(m.backlog, r.log.last().Sequence))
 			}
 		}
@@ -49,13 +51,15 @@ func (g *Group) Backlog() (bytes int) {
 	return bytes
 }
 
-// behind reports whether the next entry for a learner is an old one.
-func (m *member) behind() bool { return !m.inSync && m.phase == following && m.next <= m.backlog }
+// behind reports whether the next entry for a member is one to be allowed.
+func (r *replica) behind(m *member) bool {
+	return !m.inSync && m.node == r.comer && m.phase == following && m.next <= m.backlog
+}
 
 // starves reports whether the next entry must wait to be allowed. The wait is not
 // the learner's fault.
 func (r *replica) starves(m *member) bool {
-	if a := &r.g.allowance; !m.behind() || !a.bound || a.bytes > 0 {
+	if a := &r.g.allowance; !r.behind(m) || !a.bound || a.bytes > 0 {
 		return false
 	}
 	r.g.allowance.starved, r.starved = true, true

@@ -8,8 +8,26 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// A learner gets as much of what it missed as is allowed, and in the end all of it;
-// what is written meanwhile needs no leave. It is not forgotten for being slow.
+// Who comes back gets what it missed without leave.
+func TestARepairIsNotThrottled(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.kill("n3")
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c.do("n1", c.operation("put", Put, "k", "v"))
+	c.accept = false
+	c.nodes["n1"].g.Allow(c.now, 0)
+	c.restart("n3")
+	c.pass(time.Second)
+	if m := c.nodes["n1"].g.replicas[0].member("n3"); m.match != c.status("n1").Last {
+		t.Errorf("n3 has %d entries of %d", m.match, c.status("n1").Last)
+	}
+}
+
+// A learner that moves here gets as much of what was there as is allowed, and in
+// the end all of it; what is written meanwhile needs no leave. It is not forgotten
+// for being slow.
 func TestALearnerGetsWhatIsAllowed(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3)
@@ -31,6 +49,7 @@ func TestALearnerGetsWhatIsAllowed(t *testing.T) {
 	}
 	c.accept = false
 	n1.g.Allow(c.now, 0)
+	c.move(partition.Move{To: "n3"})
 	c.restart("n3")
 	c.pass(2 * learnerIdle)
 	m := n1.g.replicas[0].member("n3")

@@ -13,11 +13,14 @@ import (
 // nobody has to wait for a grant once the map changes. All else goes on.
 func (r *replica) takeMove(m *partition.Map) {
 	heir, leaver, moves := partition.NodeID(""), partition.NodeID(""), partition.NodeID("")
+	r.comer = ""
 	if v, moving := m.Move(r.id); moving && r.conf != nil && r.conf.Primary == r.self() {
 		heir = partition.Heir(v, r.conf)
 		leaver = partition.Leaver(v, r.conf, r.g.cfg.MinInSync)
 		if v.To == "" || r.conf.InSync(v.To) {
 			moves = v.From
+		} else {
+			r.comer = v.To
 		}
 	}
 	r.moves = moves

@@ -183,7 +183,7 @@ func (r *replica) sendEntries(m *member) {
 		if r.starves(m) {
 			return
 		}
-		before, old := m.next-1, m.behind()
+		before, old := m.next-1, r.behind(m)
 		r.sendAppend(m, r.log.after(before, r.g.cfg.MaxAppendBytes))
 		if old && r.g.allowance.bound {
 			r.g.allowance.bytes -= r.log.bytes(before, m.next-1)

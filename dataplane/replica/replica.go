@@ -96,6 +96,7 @@ type primary struct {
 	leaver   partition.NodeID // is to leave the in-sync set, as the map's move says; "" if nobody
 	recalls  bool             // grants are taken back, for a learner to be added
 	moves    partition.NodeID // has moved away: it is not to be added again; "" if nobody
+	comer    partition.NodeID // a learner that the map's move brings; "" if there is none
 	fetching partition.NodeID
 	fetched  Time
 
