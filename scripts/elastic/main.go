@@ -1,6 +1,6 @@
 // Command elastic measures what it takes for a node to get its share: a cluster
-// of four nodes is filled, one more joins under a steady load, and one is drained.
-// It prints what it sees; it asserts nothing.
+// of four nodes is filled, one more joins under a steady load, one is drained, and
+// one is killed and comes back. It prints what it sees; it asserts nothing.
 package main
 
 import (
@@ -107,7 +107,7 @@ func (m *measurement) measure(ctx context.Context) error {
 		return err
 	}
 	m.tell("n2 is drained", drained, quiet)
-	return nil
+	return m.returns(ctx)
 }
 
 // load is the steady load, on the nodes that there are from the beginning.
