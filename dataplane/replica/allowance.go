@@ -33,7 +33,8 @@ func (g *Group) Allow(now Time, bytes int) {
 	}
 }
 
-// Backlog is how many bytes of old entries wait to be allowed.
+// Backlog is how many bytes must be allowed for all old entries that wait: theirs,
+// and what went beyond what was allowed before.
 func (g *Group) Backlog() (bytes int) {
 	if !g.allowance.starved {
 		return 0
@@ -47,6 +48,9 @@ func (g *Group) Backlog() (bytes int) {
 				bytes += r.log.bytes(m.next-1, min(m.backlog, r.log.last().Sequence))
 			}
 		}
+	}
+	if bytes > 0 {
+		bytes += max(0, -g.allowance.bytes)
 	}
 	return bytes
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,5 +79,57 @@ func TestALearnerGetsWhatIsAllowed(t *testing.T) {
 	n1.g.Allow(c.now, -1)
 	if got := n1.g.Backlog(); got != 0 {
 		t.Errorf("%d bytes wait for nothing", got)
+	}
+}
+
+// behind has n3 miss some writes of that size, and move here without leave.
+func behind(t *testing.T, writes, size int) (*cluster, *member) {
+	t.Helper()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.kill("n3")
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	for i := range writes {
+		tag := fmt.Sprintf("put %d", i)
+		c.do("n1", c.operation(tag, Put, tag, strings.Repeat("v", size)))
+		c.want(tag, Done)
+	}
+	c.nodes["n1"].g.cfg.MaxAppendBytes = 1 // an entry at a time
+	c.accept = false
+	c.nodes["n1"].g.Allow(c.now, 0)
+	c.move(partition.Move{To: "n3"})
+	c.restart("n3")
+	c.pass(time.Second)
+	m := c.nodes["n1"].g.replicas[0].member("n3")
+	if m.match == c.status("n1").Last {
+		t.Fatal("n3 has everything without leave")
+	}
+	return c, m
+}
+
+// A move that is cancelled leaves a learner that needs no leave; nobody writes.
+func TestALearnerWhoseMoveEndsWaitsForNoLeave(t *testing.T) {
+	t.Parallel()
+	c, m := behind(t, 10, 10)
+	c.move(partition.Move{})
+	c.pass(time.Second)
+	if last := c.status("n1").Last; m.match != last {
+		t.Errorf("it has %d of %d", m.match, last)
+	}
+}
+
+// A large entry goes far beyond what is allowed; what comes after it does not wait
+// until its own few bytes have made up for that.
+func TestWhatWentBeyondIsAskedFor(t *testing.T) {
+	t.Parallel()
+	c, m := behind(t, 3, 10_000)
+	g := c.nodes["n1"].g
+	ticks := 0
+	for ; m.match < c.status("n1").Last && ticks < 100; ticks++ {
+		g.Allow(c.now, min(g.Backlog(), 1000))
+		c.pass(25 * time.Millisecond)
+	}
+	if ticks > 35 {
+		t.Errorf("30,000 bytes took %d ticks of 1,000", ticks)
 	}
 }

@@ -13,17 +13,21 @@ import (
 // nobody has to wait for a grant once the map changes. All else goes on.
 func (r *replica) takeMove(m *partition.Map) {
 	heir, leaver, moves := partition.NodeID(""), partition.NodeID(""), partition.NodeID("")
-	r.comer = ""
+	comer := partition.NodeID("")
 	if v, moving := m.Move(r.id); moving && r.conf != nil && r.conf.Primary == r.self() {
 		heir = partition.Heir(v, r.conf)
 		leaver = partition.Leaver(v, r.conf, r.g.cfg.MinInSync)
 		if v.To == "" || r.conf.InSync(v.To) {
 			moves = v.From
 		} else {
-			r.comer = v.To
+			comer = v.To
 		}
 	}
 	r.moves = moves
+	if comer != r.comer {
+		r.comer, r.starved = comer, false
+		r.mark() // a learner may have waited for leave that needs none now
+	}
 	if heir != r.heir || leaver != r.leaver {
 		r.heir, r.leaver = heir, leaver
 		r.g.beacons.due = true
