@@ -170,7 +170,7 @@ var rules = []rule{
 	{"5 a hash stands for another sequence", []edit{{replicaDir + "hashcheck.go",
 		"r.applied != at ||", "r.applied < at ||"}}, scenario{}},
 	{"5 expelled without a majority", []edit{{replicaDir + "hashcheck.go",
-		"if 2*agree[most] > len(r.conf.Replicas) && ", "if "}}, scenario{}},
+		"if 2*agree[most] > len(r.conf.Replicas) && ", "if "}}, scenario{"dataplane/replica", "TestHashesOfReplicasAreCompared"}},
 	{"5 anybody may expel", []edit{{replicaDir + "hashcheck.go",
 		"	if !r.follows(from) || r.role != Secondary || r.void {", "	if r.role != Secondary || r.void {"}},
 		scenario{"dataplane/replica", "TestExpelFromAnybodyElseDoesNotCount"}},
