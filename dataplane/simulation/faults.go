@@ -190,7 +190,8 @@ func (n *node) wipe() {
 // mayWipe reports whether everything acknowledged survives the loss of a disk:
 // for every partition another disk that the map calls in sync, or eligible, is
 // there. One loss at a time: while the coordinators have not noticed one, they
-// may take those for dead that still have everything, and keep the lost.
+// may take those for dead that still have everything, and keep the lost. A copy
+// that differs is as good as lost: it is put aside when that is found.
 func (w *world) mayWipe(n *node) bool {
 	m := w.raft.machine.Map()
 	if !m.Placed() {
@@ -202,7 +203,7 @@ func (w *world) mayWipe(n *node) bool {
 		for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
 			for _, r := range list {
 				other := w.nodes[w.index(r.Node)]
-				if d := &other.disk.copies[i]; other.disk.store != r.Store || d.lost || d.marked {
+				if d := &other.disk.copies[i]; other.disk.store != r.Store || d.lost || d.marked || d.twist != 0 && other != n {
 					return false
 				}
 				if other != n && other.disk.copies[i].exists {
