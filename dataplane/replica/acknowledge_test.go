@@ -107,3 +107,37 @@ func TestFirstAcknowledgementAfterAProbeIsNotPutOff(t *testing.T) {
 		}
 	}
 }
+
+// News of a commit is lost, and an acknowledgement that was sent before comes after
+// it: nothing is outstanding then, and the member still does not know. Nobody writes
+// (simulator seed 1795787433588960535).
+func TestNewsThatIsLostComesAgain(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.pass(time.Second)
+	c.hold = func(_ partition.NodeID, e Envelope) bool {
+		return e.To == "n3" && e.Message.Kind == Append && len(e.Message.Entries) == 0
+	}
+	c.do("n1", c.operation("put", Put, "k", "v"))
+	c.want("put", Done)
+	for range 40 {
+		c.pass(25 * time.Millisecond)
+		if len(c.held) > 0 {
+			break
+		}
+	}
+	if len(c.held) == 0 {
+		t.Fatal("no news was sent")
+	}
+	c.hold, c.held = nil, nil
+	n1, n3 := c.status("n1"), c.nodes["n3"]
+	c.nodes["n1"].g.Message(c.now, n3.self, &Message{
+		Kind: Ack, Epoch: n1.Epoch, Last: entry.Position{Sequence: n1.Last, Epoch: n1.Epoch}, Committed: n1.Committed - 1,
+	})
+	c.settle()
+	c.pass(2 * time.Second)
+	if got := c.status("n3").Committed; got != n1.Committed {
+		t.Errorf("n3 knows of %d committed entries of %d", got, n1.Committed)
+	}
+}

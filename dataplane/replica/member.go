@@ -266,6 +266,7 @@ func (r *replica) onAck(from Peer, msg *Message) {
 		m.next = max(m.next, m.match+1)
 		m.ackAt = r.g.now
 	}
+	m.knows = min(m.knows, msg.Committed) // what it was told since may be lost
 	if m.match+1 >= m.next {
 		m.waiting = false
 	} else {
