@@ -17,8 +17,9 @@ const (
 	throttlePiece = 64 << 10
 )
 
-// throttle bounds what this node sends for moves, in bytes a second: snapshots, and
-// entries that were there before. It is changed while they are under way.
+// throttle bounds what this node sends for copies, in bytes a second: snapshots, and
+// the entries that a learner lacks that moves here. It is changed while they are
+// under way.
 type throttle struct {
 	limiter *rate.Limiter
 	now     atomic.Int64 // what it is set to; 0: no bound
