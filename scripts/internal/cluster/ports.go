@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"syscall"
 )
 
 // The range lies below what systems hand out for outgoing connections, so that
@@ -37,14 +38,29 @@ func FreeAddresses(n int) ([]string, error) {
 		if ports.given[port] {
 			continue
 		}
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		l, err := net.Listen("tcp", address)
-		if err != nil {
+		if !free(port) {
 			continue
 		}
-		l.Close()
 		ports.given[port] = true
-		out = append(out, address)
+		out = append(out, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	}
 	return nil, fmt.Errorf("no %d free ports between %d and %d", n, firstPort, lastPort)
+}
+
+// free reports whether nothing is bound to a loopback port. A child that is forked
+// while the probe is open would keep the port until it executes its program, so
+// none is.
+func free(port int) bool {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	// As net.Listen does: a connection of the past is in nobody's way.
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		return false
+	}
+	return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}) == nil
 }

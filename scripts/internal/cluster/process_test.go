@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -90,22 +92,50 @@ func TestWaitNoticesAProcessThatEndsByItself(t *testing.T) {
 	}
 }
 
+// Processes start meanwhile: a child that is forked holds what its parent has open
+// until it executes its program.
 func TestFreeAddressesAreFreeAndDiffer(t *testing.T) {
 	t.Parallel()
-	addresses, err := FreeAddresses(20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]bool{}
-	for _, a := range addresses {
-		if seen[a] {
-			t.Errorf("%s twice", a)
+	ctx, stop := context.WithCancel(t.Context())
+	var forks sync.WaitGroup
+	forks.Go(func() {
+		for ctx.Err() == nil {
+			if err := exec.Command("true").Run(); err != nil {
+				t.Error(err)
+				return
+			}
 		}
-		seen[a] = true
-		l, err := net.Listen("tcp", a)
+	})
+	defer forks.Wait()
+	defer stop()
+	seen := map[string]bool{}
+	for range 10 {
+		addresses, err := FreeAddresses(20)
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.Close()
+		for _, a := range addresses {
+			if seen[a] {
+				t.Errorf("%s twice", a)
+			}
+			seen[a] = true
+			l, err := net.Listen("tcp", a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Close()
+		}
+	}
+}
+
+func TestAnAddressInUseIsNotFree(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if free(l.Addr().(*net.TCPAddr).Port) {
+		t.Error("a port in use is called free")
 	}
 }
