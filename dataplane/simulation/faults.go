@@ -211,6 +211,12 @@ func (w *world) mayWipe(n *node) bool {
 				}
 			}
 		}
+		// One that is being counted in was in sync as much as any.
+		for _, r := range c.Learners {
+			if other := w.nodes[w.index(r.Node)]; other.disk.store != r.Store || other.disk.copies[i].lost {
+				return false
+			}
+		}
 		if others == 0 {
 			return false
 		}

@@ -21,7 +21,8 @@ type world struct {
 
 	net          *network
 	nodes        []*node
-	wiped        []*disk // as they were
+	wiped        []*disk               // as they were
+	differed     map[partition.ID]bool // partitions of which a copy differed, ever
 	coordinators []*coordinator
 	raft         *raft
 	placing      bool // a first placement is proposed
@@ -46,7 +47,7 @@ type world struct {
 }
 
 func newWorld(o Options, adjust func(w *world)) *world {
-	w := &world{scheduler: newScheduler(o.Seed), planned: newPlanned(o.Seed, o.Keep), seed: o.Seed, byRequest: map[entry.RequestID]*call{}}
+	w := &world{scheduler: newScheduler(o.Seed), planned: newPlanned(o.Seed, o.Keep), seed: o.Seed, byRequest: map[entry.RequestID]*call{}, differed: map[partition.ID]bool{}}
 	w.trace.text = o.Trace
 	w.drawProfile()
 	w.plan, w.peace = w.faults, settled
