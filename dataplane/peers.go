@@ -35,6 +35,7 @@ type peers struct {
 type peer struct {
 	node  partition.Node
 	links [lastClass + 1]transport.Link
+	boot  uint64 // the latest incarnation that the map told of; guarded by mu of peers
 }
 
 func (p *peers) link(node partition.NodeID, c class) transport.Link {
@@ -67,6 +68,14 @@ func (p *peers) setMap(m *partition.Map) {
 			continue
 		}
 		if had := old[n.ID]; had != nil && had.node.Store == n.Store && had.node.PeerAddr == n.PeerAddr {
+			if n.Incarnation > had.boot { // it has started again: no use in waiting
+				had.boot = n.Incarnation
+				for _, link := range had.links {
+					if link != nil {
+						link.Retry()
+					}
+				}
+			}
 			next[n.ID] = had
 			delete(old, n.ID)
 			continue
@@ -81,7 +90,7 @@ func (p *peers) setMap(m *partition.Map) {
 }
 
 func (p *peers) dial(n partition.Node) *peer {
-	made := &peer{node: n}
+	made := &peer{node: n, boot: n.Incarnation}
 	for c := classData; c <= lastClass; c++ {
 		options := transport.Options{
 			TLS: p.tls, Logger: p.logger, MaxFrame: maxFrame, SendBuffer: sendBuffer,

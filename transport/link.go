@@ -21,12 +21,13 @@ type link struct {
 	dial    dialer
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+	retry   chan struct{} // holds one for a pause that is to end
 	current atomic.Pointer[conn]
 	err     atomic.Pointer[error] // why there is no connection
 }
 
 func newLink(addr string, o Options, dial dialer) *link {
-	l := &link{o: o.withDefaults(), addr: addr, dial: dial}
+	l := &link{o: o.withDefaults(), addr: addr, dial: dial, retry: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
 	l.wg.Go(func() { l.run(ctx) })
@@ -54,9 +55,20 @@ func (l *link) run(ctx context.Context) {
 				l.o.Failed(err)
 			}
 		}
-		if !pause(ctx, wait) {
+		if !pause(ctx, wait, l.retry) {
 			return
 		}
+	}
+}
+
+// Retry implements Link.
+func (l *link) Retry() {
+	if l.Connected() {
+		return
+	}
+	select {
+	case l.retry <- struct{}{}:
+	default:
 	}
 }
 

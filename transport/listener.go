@@ -69,7 +69,7 @@ func (l *listener) accept() {
 		}
 		// Out of file descriptors, most likely: what helps is to wait.
 		l.o.Logger.Error("connection not accepted", "addr", l.Addr(), "err", err)
-		if !pause(l.ctx, wait) {
+		if !pause(l.ctx, wait, nil) {
 			return
 		}
 	}
@@ -161,14 +161,17 @@ func newBackOff() *backoff.ExponentialBackOff {
 	}
 }
 
-// pause waits for the next interval; false if the context ended meanwhile.
-func pause(ctx context.Context, wait *backoff.ExponentialBackOff) bool {
+// pause waits for the next interval, which may be cut short, and the intervals
+// begin anew; false if the context ended meanwhile.
+func pause(ctx context.Context, wait *backoff.ExponentialBackOff, short <-chan struct{}) bool {
 	timer := time.NewTimer(wait.NextBackOff())
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
 	case <-timer.C:
-		return true
+	case <-short:
+		wait.Reset()
 	}
+	return true
 }

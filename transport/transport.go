@@ -80,6 +80,9 @@ type Link interface {
 	// nil while connected and before the first attempt ended. ErrRefused is
 	// found in it where the peer, or our Verify, did not accept.
 	Err() error
+	// Retry says that the peer is likely to be there: if the next attempt would
+	// come only after a pause, it comes now.
+	Retry()
 }
 
 // Listener accepts connections.
