@@ -181,7 +181,8 @@ func (e *Engine) current(id partition.ID) (*slot, *Table, error) {
 // it.
 func (e *Engine) SetFlushed(f func(id partition.ID, sequence uint64)) { e.onFlushed.Store(&f) }
 
-// OldestPending tells how long the oldest append has waited to be synced.
+// OldestPending tells how long the log's fsync under way has taken, or by how much
+// the oldest append has waited for longer than three seconds; zero if there is none.
 func (e *Engine) OldestPending() time.Duration { return e.writer.pending() }
 
 // DiskFull tells that the disk has less room than is kept in reserve: writes

@@ -33,7 +33,8 @@ type logWriter struct {
 	mu      sync.Mutex
 	wake    *sync.Cond
 	queue   []appended
-	oldest  time.Time // when the oldest append that is not synced came; zero: there is none
+	since   time.Time // when the disk got what it is at; zero: nothing
+	oldest  time.Time // when the oldest append came that is not synced
 	closing bool
 
 	buf     []byte
@@ -63,14 +64,14 @@ func newLogWriter(log *sharedLog, c *catalogue, r *retention, m *metrics, stretc
 // the calls, on the writer's goroutine. It is never called after a failure or
 // the writer's close.
 func (w *logWriter) append(a appended) {
-	a.at = time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closing {
 		return
 	}
-	if w.oldest.IsZero() {
-		w.oldest = a.at
+	a.at = time.Now()
+	if w.since.IsZero() {
+		w.since, w.oldest = a.at, a.at
 	}
 	w.queue = append(w.queue, a)
 	if len(w.queue) == 1 {
@@ -109,7 +110,7 @@ func (w *logWriter) run() {
 	var spare []appended
 	for {
 		w.mu.Lock()
-		w.oldest = time.Time{}
+		w.since = time.Time{}
 		for len(w.queue) == 0 && !w.closing {
 			w.wake.Wait()
 		}
@@ -126,7 +127,7 @@ func (w *logWriter) run() {
 			w.mu.Unlock()
 			return
 		}
-		w.oldest = batch[0].at
+		w.since, w.oldest = time.Now(), batch[0].at
 		w.mu.Unlock()
 		if err := w.write(batch); err != nil {
 			w.mu.Lock()
@@ -140,14 +141,18 @@ func (w *logWriter) run() {
 	}
 }
 
-// write writes everything, as one group commit unless that would be larger than
-// one may be, and reports each append once its last record is synced.
+// groupCommit is how many bytes are enough for one fsync: more take no less time
+// a byte, and who waits for the first of them, waits for all.
+const groupCommit = 8 << 20
+
+// write writes everything, as one group commit unless that is larger than one
+// should be, and reports each append once its last record is synced.
 func (w *logWriter) write(batch []appended) error {
 	reported := 0
 	for i := range batch {
 		for j := range batch[i].records {
 			w.add(fromEntryRecord(&batch[i].records[j]))
-			if len(w.buf) < maxBatch {
+			if len(w.buf) < groupCommit {
 				continue
 			}
 			if err := w.commit(); err != nil {
@@ -155,6 +160,9 @@ func (w *logWriter) write(batch []appended) error {
 			}
 			report(batch[reported:i])
 			reported = i
+			w.mu.Lock()
+			w.oldest = batch[i].at
+			w.mu.Unlock()
 		}
 		if batch[i].carry {
 			if err := w.carry(batch[i].own.partition); err != nil {
@@ -185,6 +193,9 @@ func (w *logWriter) commit() error {
 		return nil
 	}
 	start := time.Now()
+	w.mu.Lock()
+	w.since = start
+	w.mu.Unlock()
 	index, err := w.log.write(w.buf)
 	if err != nil {
 		return err
@@ -244,14 +255,21 @@ func fromEntryRecord(r *entry.Record) record {
 	return record{kind: adoptedRecord, partition: r.Partition, lineage: r.Lineage, epoch: r.Adopted}
 }
 
-// pending tells how long the oldest append has been waiting; zero if none is.
+// mayQueue is how long an append may wait behind others before it counts as
+// pending. A replica that comes back gets more than its disk takes in a second,
+// which is no sign of a disk that hangs; but one that lies seconds behind makes
+// everybody's writes wait.
+const mayQueue = 3 * time.Second
+
+// pending tells how long the group commit under way has taken, or by how much the
+// oldest append has waited longer than it may; zero if there is nothing to write.
 func (w *logWriter) pending() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.oldest.IsZero() {
+	if w.since.IsZero() {
 		return 0
 	}
-	return time.Since(w.oldest)
+	return max(time.Since(w.since), time.Since(w.oldest)-mayQueue)
 }
 
 // quietAfter is how long nothing is written before a record says so.
