@@ -293,7 +293,8 @@ func (n *Node) shortage() (s replica.Shortage) {
 }
 
 // windowShare is which part of LogRetention is kept in memory for replicas that
-// come back. What is not flushed is there anyway, and can be as much again.
+// will come back; while one is away, all of it is. What is not flushed is there
+// anyway, and can be as much again.
 const windowShare = 4
 
 // windows is how much of all logs is in memory, in bytes.
@@ -314,9 +315,9 @@ func (n *Node) groupConfig(number int, s partition.Settings, booted replica.Time
 	return replica.Config{
 		Self: n.self, MinInSync: s.MinInSync, ReplicationFactor: s.ReplicationFactor,
 		Timings: n.cfg.Timings, Booted: booted, HeldPromise: held,
-		LogRetention: int(n.cfg.LogRetention / windowShare / Lanes),
-		ExpiryBatch:  expiryBatch(n.cfg.ExpiryRate),
-		Owns:         func(id partition.ID) bool { return laneOf(id) == number },
+		LogRetention: int(n.cfg.LogRetention / windowShare / Lanes), AwayRetention: int(n.cfg.LogRetention / Lanes),
+		ExpiryBatch: expiryBatch(n.cfg.ExpiryRate),
+		Owns:        func(id partition.ID) bool { return laneOf(id) == number },
 		Open: func(id partition.ID, lineage uint32) replica.State {
 			table := n.storage.OpenPartition(id, lineage)
 			n.slots.install(id, table)

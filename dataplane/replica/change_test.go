@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -162,7 +163,7 @@ func TestLearnerBehindTheLogGetsASnapshot(t *testing.T) { // K1
 		c.do("n1", c.operation(k, Put, k, k))
 	}
 	r := c.nodes["n1"].g.replicas[0]
-	r.g.cfg.LogRetention = 1
+	r.g.cfg.LogRetention, r.g.cfg.AwayRetention = 1, 1
 	r.members = slices.DeleteFunc(r.members, func(m *member) bool { return m.node == "n3" })
 	c.nodes["n1"].g.Trim(0, 4)
 	if r.log.base.Sequence != 4 {
@@ -187,6 +188,37 @@ func TestLearnerBehindTheLogGetsASnapshot(t *testing.T) { // K1
 	c.pass(2 * time.Second)
 	if !c.m.Partitions[0].InSync("n3") {
 		t.Fatalf("not in sync: %+v", c.status("n1"))
+	}
+}
+
+// What is written while a replica is away stays in memory for it, flushed or not,
+// and goes once it is in sync again.
+func TestEntriesAreKeptForAReplicaThatIsAway(t *testing.T) { // K1
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	r := c.nodes["n1"].g.replicas[0]
+	r.g.cfg.LogRetention, r.g.cfg.AwayRetention = 1, 1<<20
+	c.kill("n3")
+	c.pass(time.Second)
+	before := c.status("n1").Last
+	for i := range 50 {
+		c.do("n1", c.operation(fmt.Sprint(i), Put, fmt.Sprint(i), "v"))
+	}
+	r.members = slices.DeleteFunc(r.members, func(m *member) bool { return m.node == "n3" })
+	last := c.status("n1").Last
+	c.nodes["n1"].g.Trim(0, last)
+	if r.log.base.Sequence > before {
+		t.Fatalf("what n3 lacks is not in memory: base %d, it has %d", r.log.base.Sequence, before)
+	}
+	c.restart("n3")
+	c.pass(time.Second)
+	if !c.m.Partitions[0].InSync("n3") || len(c.orders) > 0 {
+		t.Fatalf("not in sync by the log: %+v, ordered %+v", c.status("n1"), c.orders)
+	}
+	c.nodes["n1"].g.Trim(0, last)
+	if r.log.base.Sequence < last {
+		t.Errorf("kept though nobody is away: base %d of %d", r.log.base.Sequence, last)
 	}
 }
 

@@ -67,7 +67,8 @@ type Config struct {
 	MaxAppendBytes    int // most bytes of entries in one Append; default 1 MiB
 	MaxUnackedBytes   int // most bytes sent to a peer for one partition and not acknowledged; default 8 MiB
 	ExpiryBatch       int // most expired values removed in one tick of the group; default 16
-	LogRetention      int // bytes of flushed entries that the group keeps for learners; default 64 MiB
+	LogRetention      int // bytes of flushed entries that the group keeps for learners to come; default 64 MiB
+	AwayRetention     int // the same for partitions of which a replica is away; default, and at least, LogRetention
 	// Owns says which partitions are the group's; nil means all.
 	Owns func(partition.ID) bool
 	// Booted is when this boot started; HeldPromise the longest promise that an
@@ -149,6 +150,7 @@ func (c *Config) setDefaults() {
 	if c.LogRetention == 0 {
 		c.LogRetention = 64 << 20
 	}
+	c.AwayRetention = max(c.AwayRetention, c.LogRetention)
 	if c.Drop == nil {
 		c.Drop = func(partition.ID) {}
 	}

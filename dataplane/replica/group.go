@@ -233,7 +233,7 @@ func (g *Group) Drain(out *Output) {
 
 // Trim says that a partition's entries up to sequence are flushed, so that
 // recovery does not need them. The group keeps what learners need of them
-// within Config.LogRetention.
+// within Config.LogRetention, or AwayRetention.
 func (g *Group) Trim(id partition.ID, sequence uint64) {
 	if r := g.replicas[id]; r != nil {
 		r.trim(sequence)

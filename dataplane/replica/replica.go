@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"sort"
+
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -302,22 +304,30 @@ func (r *replica) uncount(sequence uint64) {
 // and learners in progress need (K1).
 func (r *replica) trim(flushed uint64) {
 	r.flushed = max(r.flushed, min(flushed, r.applied))
-	share := r.g.cfg.LogRetention / max(1, len(r.g.order))
+	share := r.retention()
 	upTo := r.flushed
 	for _, m := range r.members {
 		if hold, ok := m.hold(); ok {
 			upTo = min(upTo, hold)
 		}
 	}
-	last := r.log.last().Sequence
-	for cut := r.log.base.Sequence; cut < upTo; {
-		next := min(upTo, cut+max(1, (upTo-cut)/2))
-		if r.log.bytes(cut, last) <= share {
-			break
-		}
-		r.log.trim(next)
-		cut = next
+	base, last := r.log.base.Sequence, r.log.last().Sequence
+	if upTo <= base {
+		return
 	}
+	r.log.trim(base + uint64(sort.Search(int(upTo-base), func(n int) bool {
+		return r.log.bytes(base+uint64(n), last) <= share
+	})))
+}
+
+// retention is how many bytes of the log stay in memory, flushed or not. While a
+// replica is away it is more: what is written meanwhile is what that one will lack.
+func (r *replica) retention() int {
+	all := r.g.cfg.LogRetention
+	if r.conf != nil && len(r.conf.Learners)+len(r.conf.Eligible) > 0 {
+		all = r.g.cfg.AwayRetention
+	}
+	return all / max(1, len(r.g.order))
 }
 
 // publish lets readers outside the executor see what this replica may answer.

@@ -86,7 +86,7 @@ func (n *node) start() {
 	n.disk.held = max(held, w.timings.Promise) // synced before the first promise
 	p.group = replica.NewGroup(replica.Config{
 		Self: p.self, MinInSync: w.settings.MinInSync, ReplicationFactor: w.settings.ReplicationFactor,
-		Timings: w.timings, MaxAppendBytes: w.profile.maxAppend, MaxUnackedBytes: w.profile.maxUnacked, LogRetention: w.profile.retention,
+		Timings: w.timings, MaxAppendBytes: w.profile.maxAppend, MaxUnackedBytes: w.profile.maxUnacked, LogRetention: w.profile.retention, AwayRetention: awayRetention * w.profile.retention,
 		Booted: p.now(), HeldPromise: held, Open: p.open, Drop: p.drop, Publish: p.publish,
 	})
 	for _, c := range n.disk.recover(p) {

@@ -49,6 +49,10 @@ type profile struct {
 	faultGap   time.Duration // between faults of a burst
 }
 
+// awayRetention is how many times as much of a partition's log is kept while a
+// replica is away.
+const awayRetention = 20
+
 func (w *world) drawProfile() {
 	p := &w.profile
 	oneOf := func(values ...float64) float64 { return values[w.pick(len(values))] }
