@@ -47,13 +47,14 @@ func (t *truth) checkExpiry(k *keyTruth, e *entry.Entry) {
 const late = 4 * time.Second
 
 // overdue reports whether a value should have ended: its TTL has passed, also by
-// the slowest clock, since it was set and since the faults were over.
+// the slowest clock, since it was set, since the faults were over, and since the
+// last node started, which may have been the only one to know how late it was.
 func (w *world) overdue(s *change, at instant) bool {
 	if !s.present || s.put.Expires == 0 || !w.quiet {
 		return false
 	}
 	c := w.byRequest[s.put.Request]
-	since := max(s.at, w.quietAt.add(late))
+	since := max(s.at, max(w.quietAt, w.startAt).add(late))
 	return c != nil && at > since.add(time.Duration(float64(c.ttl)/slowestRate)+300*time.Millisecond)
 }
 

@@ -128,6 +128,7 @@ func TestKnownSeeds(t *testing.T) {
 		{"a replica that comes and goes stays out below min-in-sync", 101261},
 		{"a damaged copy is taken for rightly absent", 4001563},
 		{"a registration of a wiped disk comes late", 5009359},
+		{"the only copy's node starts again after the faults, and its values live longer", 1795813031784351980},
 	} {
 		t.Run(known.name, func(t *testing.T) {
 			t.Parallel()
