@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"slices"
 	"sync"
 	"testing"
 
@@ -137,5 +138,56 @@ func TestLinkToAnotherDiskIsNotTaken(t *testing.T) {
 	eventually(t, "refusal", func() bool { return l.peers.link("n2", classData).Err() != nil })
 	if l.isUp("n2") {
 		t.Error("connected to a node whose disk is not the map's")
+	}
+}
+
+// retried counts how often a link was told that its peer is likely to be there.
+type retried struct {
+	transport.Network
+	mu    sync.Mutex
+	times int
+}
+
+type retriedLink struct {
+	transport.Link
+	of *retried
+}
+
+func (r *retried) Dial(addr string, o transport.Options) transport.Link {
+	return retriedLink{r.Network.Dial(addr, o), r}
+}
+
+func (l retriedLink) Retry() {
+	l.of.mu.Lock()
+	l.of.times++
+	l.of.mu.Unlock()
+	l.Link.Retry()
+}
+
+func TestANodeThatStartedAgainIsTriedAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLinks(t, transport.NewMemory(), twoNodes)
+	counted := &retried{Network: l.peers.network}
+	l.peers.network = counted
+	l.peers.setMap(twoNodes)
+	again := *twoNodes
+	again.Version++
+	again.Nodes = slices.Clone(twoNodes.Nodes)
+	l.peers.setMap(&again)
+	if counted.times != 0 {
+		t.Errorf("tried %d times though nobody started", counted.times)
+	}
+	for i := range again.Nodes {
+		again.Nodes[i].Incarnation++
+	}
+	before := l.peers.link("n2", classData)
+	for range 2 { // the second tells nothing new
+		l.peers.setMap(&again)
+	}
+	if want := int(lastClass-classData) + 1; counted.times != want {
+		t.Errorf("tried %d times, want every class once, %d", counted.times, want)
+	}
+	if l.peers.link("n2", classData) != before {
+		t.Error("a new link")
 	}
 }
