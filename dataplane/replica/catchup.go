@@ -17,7 +17,8 @@ func (r *replica) orderSnapshot(m *member) {
 	m.phase = snapshotting
 	m.match = 0
 	m.holdAt = r.applied
-	m.snapshots++
+	r.g.orders++ // never an ID twice in a boot: a member may be made anew while its stream is under way
+	m.snapshots = r.g.orders
 	r.g.out.Snapshots = append(r.g.out.Snapshots, SnapshotOrder{
 		Partition: r.id, To: m.node, Epoch: r.conf.Epoch, ID: m.snapshots,
 	})

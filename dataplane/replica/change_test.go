@@ -191,6 +191,38 @@ func TestLearnerBehindTheLogGetsASnapshot(t *testing.T) { // K1
 	}
 }
 
+// A learner that starts again is another member, and the stream to its earlier boot
+// may still be under way: an order with the same ID could go on where that one was,
+// and mix two states.
+func TestNoOrderOfASnapshotHasTheIDOfAnother(t *testing.T) { // K1
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.kill("n3")
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c.do("n1", c.operation("a", Put, "a", "v"))
+	c.accept = false
+	r := c.nodes["n1"].g.replicas[0]
+	m := r.member("n3")
+	r.orderSnapshot(m)
+	first := SnapshotOrder{Partition: 0, To: "n3", Epoch: r.conf.Epoch, ID: m.snapshots}
+	m.session = c.nodes["n1"].g.sessions["n3"].Incarnation
+	c.restart("n3")
+	again := r.member("n3")
+	if again == m {
+		t.Fatal("the member was not made anew")
+	}
+	again.phase = unknown
+	r.orderSnapshot(again)
+	if again.snapshots == first.ID {
+		t.Errorf("both orders have the ID %d", first.ID)
+	}
+	r.g.SnapshotSent(c.now, first, nil)
+	if again.phase != snapshotting {
+		t.Error("the end of the earlier stream ends the one under way")
+	}
+}
+
 // What is written while a replica is away stays in memory for it, flushed or not,
 // and goes once it is in sync again.
 func TestEntriesAreKeptForAReplicaThatIsAway(t *testing.T) { // K1

@@ -29,6 +29,7 @@ type Group struct {
 	leaving     bool // grants are taken back, and no more given (L4)
 	shortage    Shortage
 	allowance   allowance
+	orders      uint64 // of snapshots so far, to anybody: their IDs
 
 	ticket   uint64 // of the last record handed out
 	unsynced []unsynced

@@ -34,7 +34,7 @@ type member struct {
 	// without this learner's promise (L7).
 	unpromised Time
 	probeAt    Time
-	snapshots  uint64 // orders so far
+	snapshots  uint64 // the ID of the latest order; zero: none
 	holdAt     uint64 // with a snapshot under way: entries after it are kept
 }
 
