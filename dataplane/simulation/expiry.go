@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // The rates of a clock relative to true time, at the most.
@@ -47,15 +49,32 @@ func (t *truth) checkExpiry(k *keyTruth, e *entry.Entry) {
 const late = 4 * time.Second
 
 // overdue reports whether a value should have ended: its TTL has passed, also by
-// the slowest clock, since it was set, since the faults were over, and since the
-// last node started, which may have been the only one to know how late it was.
-func (w *world) overdue(s *change, at instant) bool {
+// the slowest clock, since it was set, since the faults were over, and since no copy
+// of the partition was alive: its time stands still then.
+func (w *world) overdue(t *truth, s *change, at instant) bool {
 	if !s.present || s.put.Expires == 0 || !w.quiet {
 		return false
 	}
 	c := w.byRequest[s.put.Request]
-	since := max(s.at, max(w.quietAt, w.startAt).add(late))
+	since := max(s.at, max(w.quietAt, t.revived).add(late))
 	return c != nil && at > since.add(time.Duration(float64(c.ttl)/slowestRate)+300*time.Millisecond)
+}
+
+// revive notes the partitions of which a node that starts has the only copy alive
+// that the map counts on.
+func (n *node) revive() {
+	w := n.w
+	m := w.raft.machine.Map()
+	for i := range m.Partitions {
+		c := &m.Partitions[i]
+		counted := slices.Concat(c.Replicas, c.Eligible)
+		if _, ok := partition.Find(counted, n.id); !ok {
+			continue
+		}
+		if !slices.ContainsFunc(counted, func(r partition.Replica) bool { return r.Node != n.id && w.nodes[w.index(r.Node)].up }) {
+			w.truth[i].revived = w.now
+		}
+	}
 }
 
 // checkSwept checks that values which ended are gone, though nobody read them.
@@ -63,7 +82,7 @@ func (w *world) checkSwept() {
 	for i := range w.keys {
 		name, t := w.keys[i].name, w.truth[w.keys[i].partition]
 		k := t.key(name)
-		if n := len(k.changes); n > 0 && !w.given(t.id) && w.overdue(&k.changes[n-1], w.now) {
+		if n := len(k.changes); n > 0 && !w.given(t.id) && w.overdue(t, &k.changes[n-1], w.now) {
 			w.fail("%s: %q should have ended", t.id, name)
 		}
 	}

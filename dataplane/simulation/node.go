@@ -99,7 +99,7 @@ func (n *node) start() {
 			p.copies = append(p.copies, owned{partition: partition.ID(id)})
 		}
 	}
-	w.startAt = w.now
+	n.revive()
 	w.logf("%s starts, store %s, incarnation %d", n.id, p.self.Store, p.self.Incarnation)
 	p.group.SetShortage(p.now(), n.short)
 	p.drain()

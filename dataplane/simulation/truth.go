@@ -30,6 +30,8 @@ type truth struct {
 	lineage uint32
 	since   instant
 	asked   instant // when the operator last asked for one
+
+	revived instant // when a node started that had its only copy that counts
 }
 
 // keyTruth is what happened to one key.
@@ -245,7 +247,7 @@ func (t *truth) returned(c *call) {
 	k.seen = max(k.seen, c.sequence)
 	if c.probe && c.fate == found && c.sequence != 0 {
 		for i := range k.changes {
-			if s := &k.changes[i]; s.sequence == c.sequence && w.overdue(s, c.at) {
+			if s := &k.changes[i]; s.sequence == c.sequence && w.overdue(t, s, c.at) {
 				w.fail("%s finds sequence %d, which should have ended", c, c.sequence)
 			}
 		}

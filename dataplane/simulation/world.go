@@ -40,7 +40,6 @@ type world struct {
 	plan     func()        // begins the faults
 	quiet    bool          // all faults are over
 	quietAt  instant       // since then
-	startAt  instant       // when a node started last
 	peace    time.Duration // from then to the last check
 	trace    trace
 	coverage Coverage
