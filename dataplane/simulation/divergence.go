@@ -28,7 +28,6 @@ func (w *world) diverge(n *node) {
 	}
 	w.coverage[faultDivergence]++
 	n.disk.copies[id].twist = w.random.Uint64() | 1
-	w.differed[partition.ID(id)] = true
 	w.logf("%s has a copy of %s that differs", n.id, partition.ID(id))
 }
 
@@ -42,8 +41,7 @@ func (p *process) found(f replica.Finding) {
 		w.coverage[hashesEqual]++
 	case replica.HashesDiffer:
 		w.coverage[hashesDiffer]++
-		// A primary that was paused judges late: the copy may be gone by then.
-		if !w.differed[f.Partition] {
+		if !w.differs(f.Partition) {
 			w.fail("%s finds that copies of %s differ, and none does", n.id, f.Partition)
 		}
 	case replica.Expelled:
@@ -73,4 +71,13 @@ func (n *node) putAside() {
 			n.disk.copies[id] = diskCopy{lost: true}
 		}
 	}
+}
+
+// differs reports whether some copy of the partition has, or lately had, another
+// hash: a primary that was paused judges late, and the copy may be gone by then.
+func (w *world) differs(id partition.ID) bool {
+	if slices.ContainsFunc(w.nodes, func(n *node) bool { return n.disk.copies[id].twist != 0 }) {
+		return true
+	}
+	return w.dropped[id] || slices.ContainsFunc(w.wiped, func(d *disk) bool { return d.copies[id].twist != 0 })
 }

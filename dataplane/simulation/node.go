@@ -312,6 +312,9 @@ func (p *process) drop(id partition.ID) {
 	if c, placed := p.n.w.raft.machine.Map().Partition(id); placed && slices.Contains(slices.Concat(c.Replicas, c.Eligible), partition.Replica{Node: p.n.id, Store: p.self.Store}) {
 		p.n.w.fail("%s drops its copy of %s, on which the map counts: %s", p.n.id, id, describeConfiguration(c))
 	}
+	if p.n.disk.copies[id].twist != 0 {
+		p.n.w.dropped[id] = true
+	}
 	p.n.disk.drop(p, id)
 	p.tables[id] = nil
 }

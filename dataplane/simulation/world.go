@@ -22,7 +22,7 @@ type world struct {
 	net          *network
 	nodes        []*node
 	wiped        []*disk               // as they were
-	differed     map[partition.ID]bool // partitions of which a copy differed, ever
+	dropped      map[partition.ID]bool // a copy of the partition was dropped that differed
 	coordinators []*coordinator
 	raft         *raft
 	placing      bool // a first placement is proposed
@@ -47,7 +47,7 @@ type world struct {
 }
 
 func newWorld(o Options, adjust func(w *world)) *world {
-	w := &world{scheduler: newScheduler(o.Seed), planned: newPlanned(o.Seed, o.Keep), seed: o.Seed, byRequest: map[entry.RequestID]*call{}, differed: map[partition.ID]bool{}}
+	w := &world{scheduler: newScheduler(o.Seed), planned: newPlanned(o.Seed, o.Keep), seed: o.Seed, byRequest: map[entry.RequestID]*call{}, dropped: map[partition.ID]bool{}}
 	w.trace.text = o.Trace
 	w.drawProfile()
 	w.plan, w.peace = w.faults, settled
