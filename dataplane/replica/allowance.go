@@ -61,12 +61,14 @@ func (r *replica) behind(m *member) bool {
 }
 
 // starves reports whether the next entry must wait to be allowed. The wait is not
-// the learner's fault.
+// the fault of a learner that has answered what it got.
 func (r *replica) starves(m *member) bool {
 	if a := &r.g.allowance; !r.behind(m) || !a.bound || a.bytes > 0 {
 		return false
 	}
 	r.g.allowance.starved, r.starved = true, true
-	m.ackAt = r.g.now
+	if !m.owes {
+		m.ackAt = r.g.now
+	}
 	return true
 }

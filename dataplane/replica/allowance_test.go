@@ -133,3 +133,53 @@ func TestWhatWentBeyondIsAskedFor(t *testing.T) {
 		t.Errorf("10,000 bytes took %d ticks of 1,000", ticks)
 	}
 }
+
+// The data path to a learner breaks when it has got a part. That it is then not
+// allowed more is not why it does not answer: it is given up, and its entries are
+// not kept for ever.
+func TestALearnerThatDoesNotAnswerIsGivenUpUnderAThrottle(t *testing.T) { // K1
+	t.Parallel()
+	sizes := make([]int, 60)
+	for i := range sizes {
+		sizes[i] = 1000
+	}
+	c, m := behind(t, sizes...)
+	g := c.nodes["n1"].g
+	allow := func() {
+		g.Allow(c.now, min(g.Backlog(), 1000))
+		c.pass(25 * time.Millisecond)
+	}
+	for range 10 {
+		allow()
+	}
+	if m.match == 0 || m.match == c.status("n1").Last {
+		t.Fatalf("it has %d of %d", m.match, c.status("n1").Last)
+	}
+	c.kill("n3")
+	for began := c.now; m.phase == following; allow() {
+		if c.now.Sub(began) > 3*learnerIdle {
+			t.Fatalf("after %v it is still followed", c.now.Sub(began))
+		}
+	}
+	if _, held := m.hold(c.now); held {
+		t.Error("its entries are still kept")
+	}
+}
+
+// One that answers is not given up, however long it has to wait for leave.
+func TestALearnerThatWaitsForLeaveIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	c, m := behind(t, 1000, 1000, 1000, 1000)
+	g := c.nodes["n1"].g
+	for range 2 { // before it got anything, and after it got a part
+		for range 4 * int(learnerIdle/(25*time.Millisecond)) {
+			g.Backlog()
+			c.pass(25 * time.Millisecond)
+			if m.phase != following {
+				t.Fatalf("given up, with %d of %d", m.match, c.status("n1").Last)
+			}
+		}
+		g.Allow(c.now, 1500)
+		c.pass(time.Second)
+	}
+}

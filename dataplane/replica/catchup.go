@@ -34,6 +34,7 @@ func (g *Group) SnapshotSent(now Time, order SnapshotOrder, _ error) {
 	}
 	if m := r.member(order.To); m != nil && m.phase == snapshotting && m.snapshots == order.ID {
 		m.phase = unknown
+		m.holdUntil = now.Add(learnerIdle)
 		m.probeAt = g.now // the next probe comes after a pause, so that a failure is not repeated at once
 	}
 }

@@ -27,6 +27,7 @@ type member struct {
 	knows    uint64 // the committed sequence that it was sent
 	sentAt   Time   // of the oldest message without news since
 	waiting  bool   // something is sent and not answered
+	owes     bool   // nothing was heard since entries were sent, however often
 	ackAt    Time   // of the latest progress, or of when nothing was outstanding
 	answerAt Time   // of the latest answer to a beacon
 	lease    Time   // runs until (L3)
@@ -36,6 +37,7 @@ type member struct {
 	probeAt    Time
 	snapshots  uint64 // the ID of the latest order; zero: none
 	holdAt     uint64 // with a snapshot under way: entries after it are kept
+	holdUntil  Time   // and this long after its end, while the learner is not heard
 }
 
 // phase is how far a member's log has been compared.
@@ -127,13 +129,14 @@ func (m *member) sendFrom(sequence uint64) {
 }
 
 // hold returns the sequence after which entries must be kept for the member.
-func (m *member) hold() (uint64, bool) {
+func (m *member) hold(now Time) (uint64, bool) {
 	switch m.phase {
 	case following:
 		return m.match, true
 	case snapshotting:
 		return m.holdAt, true
 	case unknown:
+		return m.holdAt, now < m.holdUntil
 	}
 	return 0, false
 }
@@ -201,6 +204,7 @@ func (r *replica) sendAppend(m *member, entries []*entry.Entry) {
 		m.waiting, m.sentAt = true, r.g.now
 	}
 	m.next += uint64(len(entries))
+	m.owes = m.owes || len(entries) > 0
 	m.knows = r.committed
 	r.send(m.node, Message{
 		Kind: Append, Configuration: r.configurationFor(m),
@@ -222,11 +226,12 @@ func (r *replica) watchMembers() {
 				r.mark()
 			}
 		case following:
-			if m.match >= last || r.starves(m) {
+			if m.match >= last {
 				m.ackAt = now
 			}
+			r.starves(m)
 			if !m.inSync && now.Sub(m.ackAt) > learnerIdle {
-				m.phase, m.match = unknown, 0 // not in progress: its entries are not kept
+				m.phase, m.match, m.owes = unknown, 0, false // not in progress: its entries are not kept
 				continue
 			}
 			if m.waiting && now.Sub(m.sentAt) >= r.g.cfg.Timings.Resend {
@@ -255,6 +260,7 @@ func (r *replica) onAck(from Peer, msg *Message) {
 		r.mark()
 		return
 	}
+	m.owes = false
 	if msg.Last.Sequence > r.log.last().Sequence {
 		return // of another log than this
 	}

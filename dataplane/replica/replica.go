@@ -307,12 +307,12 @@ func (r *replica) trim(flushed uint64) {
 	share := r.retention()
 	upTo := r.flushed
 	for _, m := range r.members {
-		if hold, ok := m.hold(); ok {
+		if hold, ok := m.hold(r.g.now); ok {
 			upTo = min(upTo, hold)
 		}
 	}
 	base, last := r.log.base.Sequence, r.log.last().Sequence
-	if upTo <= base {
+	if upTo <= base || r.log.bytes(base, last) <= share {
 		return
 	}
 	r.log.trim(base + uint64(sort.Search(int(upTo-base), func(n int) bool {

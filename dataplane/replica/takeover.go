@@ -89,7 +89,7 @@ func (r *replica) follow(m *member, last entry.Position) {
 		r.orderSnapshot(m)
 		return
 	}
-	m.phase = following
+	m.phase, m.owes = following, false
 	m.match = 0
 	m.sendFrom(r.log.agreement(last))
 	m.backlog = r.log.last().Sequence

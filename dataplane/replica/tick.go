@@ -25,6 +25,7 @@ func (r *replica) tick() {
 		r.tryRelease()
 		r.tickAck()
 	}
+	r.trim(r.flushed) // what was held may be needed no more
 	r.expire()
 }
 

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,4 +118,63 @@ func TestNobodyWaitsToComeBackBelowMinInSync(t *testing.T) { // K3
 	c.do("n1", c.operation("put", Put, "k", "v"))
 	c.pass(time.Second)
 	c.want("put", Done)
+}
+
+// What was held for a learner goes when it needs it no more, though nothing is
+// flushed then: writes may be refused until it goes.
+func TestWhatWasHeldForALearnerGoesWithoutAFlush(t *testing.T) { // K1
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.kill("n3")
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	g := c.nodes["n1"].g
+	g.cfg.LogRetention, g.cfg.AwayRetention = 1000, 4000
+	r := g.replicas[0]
+	r.orderSnapshot(r.member("n3"))
+	for i := range 100 {
+		tag := fmt.Sprint(i)
+		c.do("n1", c.operation(tag, Put, tag, strings.Repeat("v", 100)))
+		c.want(tag, Done)
+		g.Trim(0, r.applied)
+	}
+	if held := c.status("n1").Window; held < 20_000 {
+		t.Fatalf("held for the learner: %d bytes", held)
+	}
+	c.restart("n3")
+	c.pass(30 * time.Second)
+	if window := c.status("n1").Window; !r.conf.InSync("n3") || window > 1000 {
+		t.Errorf("in sync %v, and still %d bytes in memory", r.conf.InSync("n3"), window)
+	}
+}
+
+// Between the end of a snapshot and the learner's next word what comes after the
+// snapshot is kept: or many writes make another one necessary.
+func TestWhatComesAfterASnapshotIsKeptUntilTheLearnerIsHeard(t *testing.T) { // K1
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.kill("n3")
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	g := c.nodes["n1"].g
+	g.cfg.LogRetention, g.cfg.AwayRetention = 1, 1
+	r := g.replicas[0]
+	m := r.member("n3")
+	r.orderSnapshot(m)
+	at := r.applied
+	for i := range 20 {
+		tag := fmt.Sprint(i)
+		c.do("n1", c.operation(tag, Put, tag, "v"))
+		c.want(tag, Done)
+	}
+	g.SnapshotSent(c.now, SnapshotOrder{Partition: 0, To: "n3", Epoch: r.conf.Epoch, ID: m.snapshots}, nil)
+	g.Trim(0, r.applied)
+	if r.log.base.Sequence > at {
+		t.Errorf("the log begins at %d, the snapshot was of %d", r.log.base.Sequence, at)
+	}
+	c.pass(2 * learnerIdle) // it is never heard
+	g.Trim(0, r.applied)
+	if r.log.base.Sequence < r.applied {
+		t.Errorf("kept for nobody: the log begins at %d of %d", r.log.base.Sequence, r.applied)
+	}
 }
