@@ -11,11 +11,22 @@ import (
 // throttleAhead is the stretch of time whose bytes may go before it: at once after
 // a pause, or to learners that need entries, before snapshots. It is short: on a
 // busy machine everything else waits for what a burst takes. throttlePiece is how
-// many bytes are waited for at a time, so that a change of the rate is soon felt.
+// many bytes of a snapshot are waited for at a time, at most, so that a change of
+// the rate is soon felt.
 const (
 	throttleAhead = 2 * tickInterval
 	throttlePiece = 64 << 10
 )
+
+// piece is how many bytes of a snapshot are waited for at a time at a rate. What is
+// waited for is lent already: were that, of all snapshots under way together, as
+// much as entries may go ahead by, nothing would ever be left for them.
+func piece(bytes int64) int {
+	if bytes <= 0 {
+		return throttlePiece
+	}
+	return min(throttlePiece, max(1, ahead(bytes)/(2*sendersAtOnce)))
+}
 
 // throttle bounds what this node sends for copies, in bytes a second: snapshots, and
 // the entries that a learner lacks that moves here. It is changed while they are
@@ -39,7 +50,7 @@ func (t *throttle) set(bytes int64) {
 		limit = rate.Limit(bytes)
 	}
 	t.limiter.SetLimit(limit)
-	t.limiter.SetBurst(max(throttlePiece, ahead(bytes)))
+	t.limiter.SetBurst(max(throttlePiece, ahead(bytes))) // never below a piece of an earlier rate
 }
 
 // ahead is how many bytes of a rate fall into throttleAhead.
@@ -48,7 +59,7 @@ func ahead(bytes int64) int { return int(float64(bytes) * throttleAhead.Seconds(
 // wait waits until so many bytes may be sent.
 func (t *throttle) wait(ctx context.Context, bytes int) error {
 	for bytes > 0 {
-		n := min(bytes, throttlePiece)
+		n := min(bytes, piece(t.now.Load()))
 		if err := t.limiter.WaitN(ctx, n); err != nil {
 			return err
 		}

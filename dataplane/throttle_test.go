@@ -2,6 +2,9 @@ package dataplane
 
 import (
 	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,4 +76,43 @@ func TestEntriesAndSnapshotsShareTheThrottle(t *testing.T) {
 			t.Errorf("%d bytes of entries, %d of snapshots in 20 s at %d", entries, streamed, second)
 		}
 	})
+}
+
+// However low the rate is, the snapshots that wait leave most of it for entries, and
+// get the rest.
+func TestEntriesGoFirstAtAnyRate(t *testing.T) {
+	t.Parallel()
+	for _, second := range []int{1 << 10, 100 << 10, 512 << 10, 1 << 20, 2 << 20, 16 << 20} {
+		t.Run(fmt.Sprintf("%d KiB", second>>10), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newThrottle()
+				r.set(int64(second))
+				ctx, cancel := context.WithCancel(t.Context())
+				var streamed atomic.Int64
+				var senders sync.WaitGroup
+				for range sendersAtOnce {
+					senders.Go(func() {
+						for size := min(256<<10, second); r.wait(ctx, size) == nil; {
+							streamed.Add(int64(size))
+						}
+					})
+				}
+				const seconds = 20
+				entries := 0
+				ticks := time.NewTicker(tickInterval)
+				defer ticks.Stop()
+				for range seconds * int(time.Second/tickInterval) {
+					<-ticks.C
+					entries += r.take(1 << 30)
+				}
+				cancel()
+				senders.Wait()
+				all := seconds * second
+				if got := int(streamed.Load()); entries < all/2 || got < all/10 || entries+got > all+2*ahead(int64(second))+throttlePiece {
+					t.Errorf("in %d s at %d bytes a second %d bytes of entries and %d of snapshots", seconds, second, entries, got)
+				}
+			})
+		})
+	}
 }
