@@ -14,11 +14,12 @@ import (
 type outgoing struct {
 	order    replica.SnapshotOrder
 	snapshot *storage.Snapshot // nil: not begun
-	part     []byte            // the latest
-	parts    uint64            // how many there were so far, with the latest
-	last     bool              // the latest ends the snapshot
-	taken    bool              // the receiver has said, after a break, that it has the latest
-	through  bool              // and that was the last
+	meta     replica.SnapshotMeta
+	part     []byte // the latest
+	parts    uint64 // how many there were so far, with the latest
+	last     bool   // the latest ends the snapshot
+	taken    bool   // the receiver has said, after a break, that it has the latest
+	through  bool   // and that was the last
 }
 
 func (o *outgoing) id() stream { return stream{partition: o.order.Partition, id: o.order.ID} }
@@ -28,13 +29,17 @@ func (o *outgoing) begin(open func(partition.ID) (*storage.Snapshot, error)) (er
 	if o.snapshot, err = open(o.order.Partition); err != nil {
 		return err
 	}
-	o.part = appendMeta(appendPart(nil, partBegin, o.id()), &replica.SnapshotMeta{
+	o.meta = replica.SnapshotMeta{
 		Partition: o.order.Partition, Epoch: o.order.Epoch, ID: o.order.ID,
 		Lineage: o.snapshot.Lineage, Applied: o.snapshot.Applied, Estimated: o.snapshot.Estimated,
-	})
-	o.parts = 1
+	}
+	o.part, o.parts = o.of(partBegin), 1
 	return nil
 }
+
+// of is a part that says what the snapshot is of: its beginning, or a question how
+// far it has come.
+func (o *outgoing) of(p part) []byte { return appendMeta(appendPart(nil, p, o.id()), &o.meta) }
 
 // next makes the next part: a chunk, of which wait is told the size before it is
 // packed, or the end.

@@ -84,7 +84,11 @@ func (r *receiving) request(from *session, body []byte, reply func([]byte)) {
 	}
 	s := r.open[key]
 	if s != nil && kind == partResume {
-		s.from = from // what the connection before still brings is late
+		if meta, err := decodeMeta(id, rest); err != nil || meta != s.meta {
+			s = nil // not the same in all: to go on could mix two
+		} else {
+			s.from = from // what the connection before still brings is late
+		}
 	}
 	if s == nil || s.from != from {
 		reply(partAnswer(errNoStream))

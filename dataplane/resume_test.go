@@ -315,8 +315,9 @@ func TestASnapshotEndsWhereNoConnectionComesBack(t *testing.T) {
 	})
 }
 
-// Another boot of the sender, or another sender, does not go on with a stream.
-func TestOnlyTheBootThatBeganASnapshotGoesOn(t *testing.T) {
+// Another boot of the sender, or one of another snapshot, does not go on with a
+// stream: parts of two would be mixed.
+func TestOnlyWhoBeganASnapshotGoesOn(t *testing.T) {
 	t.Parallel()
 	s := newStreamed(t)
 	ask := func(from *session, b []byte) error {
@@ -325,23 +326,40 @@ func TestOnlyTheBootThatBeganASnapshotGoesOn(t *testing.T) {
 		_, err := decodeResumeAnswer(<-answer)
 		return err
 	}
-	id := stream{partition: 5, id: 1}
+	o := outgoing{order: replica.SnapshotOrder{Partition: 5, ID: 1}, meta: replica.SnapshotMeta{Epoch: 1, Lineage: 1, Applied: entry.Position{Sequence: 9, Epoch: 1}}}
 	answered := make(chan []byte, 1)
-	s.receiving.request(s.session, appendMeta(appendPart(nil, partBegin, id), &replica.SnapshotMeta{Epoch: 1, Lineage: 1}), func(b []byte) { answered <- b })
+	s.receiving.request(s.session, o.of(partBegin), func(b []byte) { answered <- b })
 	if err := decodePartAnswer(<-answered); err != nil {
 		t.Fatal(err)
 	}
 	s.receiving.gone(s.session)
 	reborn := s.session.peer
 	reborn.Incarnation++
-	if err := ask(&session{peer: reborn}, appendPart(nil, partResume, id)); err == nil {
+	if err := ask(&session{peer: reborn}, o.of(partResume)); err == nil {
 		t.Error("a later boot goes on")
 	}
 	again := &session{peer: s.session.peer}
-	if err := ask(again, appendPart(nil, partResume, stream{partition: 5, id: 2})); err == nil {
+	other := o
+	other.order.ID = 2
+	if err := ask(again, other.of(partResume)); err == nil {
 		t.Error("another stream goes on")
 	}
-	if err := ask(again, appendPart(nil, partResume, id)); err != nil {
+	for _, change := range []func(m *replica.SnapshotMeta){
+		func(m *replica.SnapshotMeta) { m.Epoch++ },
+		func(m *replica.SnapshotMeta) { m.Lineage++ },
+		func(m *replica.SnapshotMeta) { m.Applied.Sequence-- },
+		func(m *replica.SnapshotMeta) { m.Applied.Epoch++ },
+	} {
+		other := o
+		change(&other.meta)
+		if err := ask(again, other.of(partResume)); err == nil {
+			t.Errorf("a snapshot of %+v goes on where one of %+v is", other.meta, o.meta)
+		}
+	}
+	if err := ask(again, appendPart(nil, partResume, o.id())); err == nil {
+		t.Error("one that does not say of what it is goes on")
+	}
+	if err := ask(again, o.of(partResume)); err != nil {
 		t.Errorf("the same boot does not: %v", err)
 	}
 }

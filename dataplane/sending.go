@@ -186,7 +186,7 @@ func (s *sending) askTaken(o *outgoing) (uint64, error) {
 	if link == nil {
 		return 0, errLinkDown
 	}
-	reply, err := s.call(link, appendPart(nil, partResume, o.id()))
+	reply, err := s.call(link, o.of(partResume))
 	if err != nil {
 		return 0, err
 	}

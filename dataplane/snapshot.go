@@ -16,7 +16,7 @@ import (
 // says that it is written, so a slow receiver slows the sender, and no more
 // than one chunk of a snapshot is in memory on either side. Where the connection
 // breaks, the sender asks on the next one how far the receiver is, and goes on
-// from there.
+// from there. It says again what the snapshot is of: parts of two never mix.
 type part uint8
 
 const (

@@ -11,7 +11,7 @@ import (
 // A snapshot travels as numbered chunks, each with a checksum. The first begins
 // with the snapshot's header, the last ends with its totals.
 const (
-	chunkVersion = 2
+	chunkVersion = 3
 	chunkTarget  = 256 << 10
 
 	itemHeader  = 1
@@ -30,8 +30,29 @@ type snapshotHeader struct {
 	hash      uint64
 }
 
-// snapshotTotals are what a whole snapshot has.
-type snapshotTotals struct{ values, sessions, keyed uint64 }
+// snapshotTotals are what a whole snapshot has. The sums are of what it holds, not
+// of how it is cut into chunks: they show what the chunks' checksums cannot, that
+// chunks of two snapshots have been mixed.
+type snapshotTotals struct {
+	values, sessions, keyed uint64
+	content                 uint64 // sum of pairSum over all values, as in the file's meta record
+	others                  uint64 // sum of itemSum over all sessions and keyed results
+}
+
+// add counts an item.
+func (t *snapshotTotals) add(i *chunkItem) {
+	switch i.kind {
+	case itemValue:
+		t.values++
+		t.content += pairSum(i.key, i.stored)
+	case itemSession:
+		t.sessions++
+		t.others += itemSum(binary.BigEndian.AppendUint64(nil, uint64(i.origin)), i.stored)
+	case itemKeyed:
+		t.keyed++
+		t.others += itemSum(i.key, i.stored)
+	}
+}
 
 // chunkItem is one part of a chunk. Which fields are set is by kind.
 type chunkItem struct {
@@ -67,6 +88,8 @@ func appendItem(b []byte, i *chunkItem) []byte {
 		b = binary.AppendUvarint(b, i.totals.values)
 		b = binary.AppendUvarint(b, i.totals.sessions)
 		b = binary.AppendUvarint(b, i.totals.keyed)
+		b = binary.LittleEndian.AppendUint64(b, i.totals.content)
+		b = binary.LittleEndian.AppendUint64(b, i.totals.others)
 	}
 	return b
 }
@@ -105,7 +128,10 @@ func decodeChunk(b []byte, number uint64, take func(*chunkItem) error) error {
 			i.origin = partition.StoreID(r.uint64("origin"))
 			i.stored = r.bytes("session")
 		case itemEnd:
-			i.totals = snapshotTotals{values: r.uvarint("values"), sessions: r.uvarint("sessions"), keyed: r.uvarint("keyed")}
+			i.totals = snapshotTotals{
+				values: r.uvarint("values"), sessions: r.uvarint("sessions"), keyed: r.uvarint("keyed"),
+				content: r.uint64("sum of values"), others: r.uint64("sum of requests"),
+			}
 		default:
 			r.fail("kind")
 		}

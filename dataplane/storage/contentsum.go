@@ -14,8 +14,12 @@ import (
 // there twice, or is an earlier one that a page no longer in use still holds.
 // The value counts with its checksum.
 func pairSum(key, stored []byte) uint64 {
-	head := stored[:min(len(stored), maxValueHeaderSize)]
-	return bits.RotateLeft64(xxhash.Sum64(key), 31) * (xxhash.Sum64(head) | 1)
+	return itemSum(key, stored[:min(len(stored), maxValueHeaderSize)])
+}
+
+// itemSum is pairSum for what has no checksum at its head.
+func itemSum(key, stored []byte) uint64 {
+	return bits.RotateLeft64(xxhash.Sum64(key), 31) * (xxhash.Sum64(stored) | 1)
 }
 
 // meta reads the file's meta record.

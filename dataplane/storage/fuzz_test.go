@@ -105,7 +105,7 @@ func FuzzDecodeChunk(f *testing.F) {
 	b = appendItem(b, &chunkItem{kind: itemValue, key: []byte("k"), stored: appendValue(nil, []byte("k"), entry.Version{Sequence: 1, Expires: 9}, []byte("v"))})
 	b = appendItem(b, &chunkItem{kind: itemSession, origin: 7, stored: (&session{boot: 1}).encode(7)})
 	b = appendItem(b, &chunkItem{kind: itemKeyed, key: []byte("0123456789abcdef"), stored: encodeKeyed(entry.IdempotencyID{}, &entry.Remembered{})})
-	b = appendItem(b, &chunkItem{kind: itemEnd, totals: snapshotTotals{1, 1, 1}})
+	b = appendItem(b, &chunkItem{kind: itemEnd, totals: snapshotTotals{1, 1, 1, 2, 3}})
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		again := beginChunk(0, len(body))

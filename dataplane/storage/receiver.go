@@ -105,8 +105,7 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 				return err
 			}
 		}
-		r.totals.values++
-		r.file.content += pairSum(i.key, i.stored)
+		r.totals.add(i)
 		r.pending += len(i.key) + len(i.stored)
 		data := r.tx.Bucket(dataBucket)
 		data.FillPercent = 0.9 // keys come sorted
@@ -116,20 +115,21 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 		if _, err := decodeSession(i.origin, i.stored); err != nil {
 			return err
 		}
-		r.totals.sessions++
+		r.totals.add(i)
 		return putSessions(r.tx, map[partition.StoreID][]byte{i.origin: append([]byte(nil), i.stored...)})
 	case itemKeyed:
 		id, m, err := decodeKeyed(i.key, i.stored)
 		if err != nil {
 			return err
 		}
-		r.totals.keyed++
+		r.totals.add(i)
 		return putKeyed(r.tx, keyedResults{id: m}, 0)
 	case itemEnd:
 		r.whole = true
 		if r.totals != i.totals {
 			return fmt.Errorf("%w: it has %+v, should have %+v", ErrDamaged, r.totals, i.totals)
 		}
+		r.file.content = r.totals.content
 	}
 	return nil
 }

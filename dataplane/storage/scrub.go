@@ -143,9 +143,13 @@ func (s *scrubber) file(id partition.ID) bool {
 func (f *file) sameContent(first *fileMeta, sum uint64) error {
 	last, err := f.meta()
 	if err == nil && last.applied == first.applied && last.content == first.content && sum != first.content {
-		err = fmt.Errorf("%s: %w: the sum of its content is %x, should be %x", f.path, ErrDamaged, sum, first.content)
+		err = fmt.Errorf("%s: %w", f.path, wrongContent(sum, first.content))
 	}
 	return err
+}
+
+func wrongContent(sum, want uint64) error {
+	return fmt.Errorf("%w: the sum of its content is %x, should be %x", ErrDamaged, sum, want)
 }
 
 // scrub checks about scrubBatch bytes of a bucket behind a key. It returns the

@@ -19,9 +19,10 @@ type Snapshot struct {
 	Lineage   uint32
 	Estimated int64 // bytes in all chunks together, roughly
 
-	file *file
-	mu   sync.Mutex
-	tx   *bbolt.Tx // nil once it has ended
+	table *Table
+	file  *file
+	mu    sync.Mutex
+	tx    *bbolt.Tx // nil once it has ended
 
 	header  snapshotHeader
 	number  uint64
@@ -29,6 +30,7 @@ type Snapshot struct {
 	session *bbolt.Cursor
 	keyed   *bbolt.Cursor // nil: the file has none
 	totals  snapshotTotals
+	content uint64 // what totals.content must be in the end
 	key     []byte // the cursor's place; nil: not begun, or through
 	stored  []byte
 	stage   byte // what comes next: itemHeader, itemValue, itemSession, itemKeyed, itemEnd; zero: nothing
@@ -51,7 +53,7 @@ func (e *Engine) Snapshot(id partition.ID) (*Snapshot, error) {
 		return nil, fmt.Errorf("snapshot: %s: %w", id, ErrNoCopy) // replaced just now
 	}
 	facts, _ := e.catalogue.get(id)
-	s := &Snapshot{file: f, Lineage: facts.lineage, stage: itemHeader}
+	s := &Snapshot{table: t, file: f, Lineage: facts.lineage, stage: itemHeader}
 	if err := s.begin(id); err != nil {
 		return nil, fmt.Errorf("snapshot of %s: %w", id, err)
 	}
@@ -75,7 +77,7 @@ func (s *Snapshot) begin(id partition.ID) error {
 		if err != nil {
 			return join(err, rollback{tx})
 		}
-		s.tx, s.Applied, s.Estimated = tx, m.applied, tx.Size()
+		s.tx, s.Applied, s.Estimated, s.content = tx, m.applied, tx.Size(), m.content
 		s.header = snapshotHeader{partition: id, lineage: s.Lineage, applied: m.applied, logged: m.logged, hash: m.hash}
 		if b := tx.Bucket(keyedBucket); b != nil {
 			s.keyed = b.Cursor()
@@ -91,7 +93,8 @@ type rollback struct{ tx *bbolt.Tx }
 func (r rollback) Close() error { return r.tx.Rollback() }
 
 // Next returns the next chunk: about 256 KiB, more where a single value is
-// larger. After the last one the error is io.EOF. The chunk is the caller's.
+// larger. After the last one the error is io.EOF. The chunk is the caller's. Damage
+// that it meets is reported as that of a read.
 func (s *Snapshot) Next() (chunk []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +116,7 @@ func (s *Snapshot) Next() (chunk []byte, err error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("snapshot of %s: %w", s.header.partition, err)
+		return nil, s.table.check("snapshot", err)
 	}
 	s.number++
 	return seal(b, 0), nil
@@ -132,7 +135,7 @@ func (s *Snapshot) item() (chunkItem, error) {
 		if _, _, err := storedValue(i.key, i.stored); err != nil {
 			return i, err
 		}
-		s.totals.values++
+		s.totals.add(&i)
 		s.key, s.stored = s.values.Next()
 		s.skipStages()
 		return i, nil
@@ -141,7 +144,7 @@ func (s *Snapshot) item() (chunkItem, error) {
 			return chunkItem{}, fmt.Errorf("%w: origin of %d bytes", ErrDamaged, len(s.key))
 		}
 		i := chunkItem{kind: itemSession, origin: partition.StoreID(binary.BigEndian.Uint64(s.key)), stored: s.stored}
-		s.totals.sessions++
+		s.totals.add(&i)
 		s.key, s.stored = s.session.Next()
 		s.skipStages()
 		return i, nil
@@ -150,11 +153,14 @@ func (s *Snapshot) item() (chunkItem, error) {
 		if _, _, err := decodeKeyed(i.key, i.stored); err != nil {
 			return i, err
 		}
-		s.totals.keyed++
+		s.totals.add(&i)
 		s.key, s.stored = s.keyed.Next()
 		s.skipStages()
 		return i, nil
 	default:
+		if s.totals.content != s.content {
+			return chunkItem{}, wrongContent(s.totals.content, s.content)
+		}
 		s.stage = 0
 		return chunkItem{kind: itemEnd, totals: s.totals}, nil
 	}

@@ -1,13 +1,17 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
@@ -201,6 +205,87 @@ func TestBadSnapshotsAreRefused(t *testing.T) {
 	to = open(t, small(to.dir))
 	if r := to.recovered(1); len(r.Log) != 2 {
 		t.Errorf("recovered %+v", r)
+	}
+}
+
+// Chunks of two snapshots, each whole by itself, do not make one: neither where
+// values differ nor where what is remembered of requests does.
+func TestMixedSnapshotsAreRefused(t *testing.T) {
+	t.Parallel()
+	at := entry.Position{Sequence: 2, Epoch: 1}
+	of := func(value string, sequence uint64) (chunks [][]byte) {
+		remembered := &session{boot: 1, results: []remembered{{counter: 3, result: entry.Result{Sequence: sequence}}}}
+		items := []chunkItem{
+			{kind: itemHeader, header: snapshotHeader{partition: 1, lineage: lineage, applied: at}},
+			{kind: itemValue, key: []byte("k"), stored: appendValue(nil, []byte("k"), entry.Version{Sequence: 1}, []byte(value))},
+			{kind: itemSession, origin: 7, stored: remembered.encode(7)},
+			{kind: itemEnd},
+		}
+		for n := range items {
+			items[3].totals.add(&items[n])
+			chunks = append(chunks, seal(appendItem(beginChunk(uint64(n), 0), &items[n]), 0))
+		}
+		return chunks
+	}
+	to := open(t, small(t.TempDir()))
+	take := func(chunks [][]byte) error {
+		r, err := to.Receive(1, lineage, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range chunks {
+			err = errors.Join(err, r.Write(c))
+		}
+		_, commit := r.Commit()
+		return errors.Join(err, commit)
+	}
+	one := of("one", 1)
+	for what, other := range map[string][][]byte{"values": of("two", 1), "requests": of("one", 2)} {
+		for n := 1; n < len(one); n++ {
+			mixed := slices.Clone(one)
+			mixed[n] = other[n]
+			if differs := !bytes.Equal(one[n], other[n]); differs != errors.Is(take(mixed), ErrDamaged) {
+				t.Errorf("%s: chunk %d is of another: it differs %v", what, n, differs)
+			}
+		}
+		if err := take(other); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A snapshot in which a key is missing that the file should have, as where a page
+// is damaged, is not made: the damage would be a copy's that passes for a good one.
+func TestNoSnapshotIsMadeOfAFileThatHidesAKey(t *testing.T) {
+	t.Parallel()
+	o := small(t.TempDir())
+	var told error
+	o.Damaged = func(_ partition.ID, err error) { told = err }
+	from := open(t, o)
+	table := from.OpenPartition(1, lineage)
+	from.write(1, table, puts(1, 100, 3000)...)
+	if err := from.flush(1, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.file.db.Update(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(dataBucket).Cursor()
+		c.First()
+		return c.Delete()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := from.Snapshot(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = s.Next()
+	}
+	if !errors.Is(err, ErrDamaged) || !errors.Is(told, ErrDamaged) {
+		t.Errorf("read %v, told %v", err, told)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
