@@ -39,6 +39,7 @@ const (
 	remove
 	pauseMoves
 	coordinatorLost
+	interruption
 	faultKinds
 )
 
@@ -47,7 +48,7 @@ var faultNames = [faultKinds]string{
 	"reset connections", "a delay storm", "a change of the clock's rate", "a slow disk", "a change of leader", "a coordinator outage",
 	"a coordinator crash", "a crash of all nodes", "a primary moved without need", "a false suspicion", "a node that leaves", "a lost copy",
 	"the loss of all in sync", "shortage of memory or disk", "a copy that differs",
-	"a drained node", "a removed node", "moves that pause", "a coordinator's disk that is lost",
+	"a drained node", "a removed node", "moves that pause", "a coordinator's disk that is lost", "a snapshot that is interrupted",
 }
 
 // victim is any node, with a liking for primaries, above all for those that are
@@ -159,6 +160,8 @@ func (w *world) fault(number int) {
 		w.drain(n, kind == remove)
 	case pauseMoves:
 		w.pauseMoves()
+	case interruption:
+		w.interruptions++
 	case movePrimary, falseSuspicion:
 		w.meddle(kind == falseSuspicion)
 	}

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/replica"
@@ -46,6 +47,11 @@ func (p *process) broken(to int) {
 	p.input(func(g *replica.Group, now replica.Time) { g.Connection(now, w.nodes[to].id, false) })
 	for _, q := range p.calls(to) {
 		q.failed(true)
+	}
+	for _, o := range slices.Clone(p.outgoing) {
+		if o.to == to {
+			o.interrupted()
+		}
 	}
 	p.dial(to)
 }

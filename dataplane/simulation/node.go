@@ -43,6 +43,8 @@ type process struct {
 	wasNamed bool    // by the map, at some time
 	streamed instant // when the last map sent arrives
 	copies   []owned // what it reports when it registers
+	outgoing []*outgoing
+	incoming []*incoming
 	requests []*request
 	waiting  []*request // for a newer map
 	counter  uint64

@@ -47,6 +47,10 @@ func TestScenarios(t *testing.T) {
 			only(wipe, cutBothWays, isolate, drain)(w)
 			w.profile.transfer, w.profile.retention = time.Second, 1
 		}, snapshotResumed},
+		{"a learner starts again while it gets a snapshot: parts of two are mixed", func(w *world) {
+			only(wipe, interruption, interruption)(w)
+			w.profile.transfer, w.profile.retention = time.Second, 1
+		}, snapshotResumed},
 		{"old messages come late", only(storm, movePrimary, reset), sentRefusals},
 		{"an acknowledgement before the removal of a replica is committed", only(isolate, cutOneWay, falseSuspicion), replicaRemoved},
 		{"logs are cut to what is known to be committed", only(crash, movePrimary, allCrash), sentFetches},

@@ -5,106 +5,77 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
 )
 
-var errSnapshot = errors.New("the transfer broke off")
+// A snapshot travels in parts, each answered before the next is sent, as between
+// nodes: what it is of, some of its values, the rest, its end. Where the connection
+// breaks the sender asks on the next one how many parts have been taken.
+type part int
+
+const (
+	partBegin part = iota
+	partSome       // with the header
+	partRest       // with what is remembered of requests
+	partEnd
+)
 
 // snapshotKept is for how long both ends keep a snapshot whose connection broke,
 // as nodes do.
 const snapshotKept = 10 * time.Second
 
-// sendSnapshot carries a partition's state to a learner, in one long message:
-// the learner's group is asked before it, on the way, and when it is there. Where
-// the network breaks it off it goes on later, if both processes are still there.
-func (p *process) sendSnapshot(o replica.SnapshotOrder) {
-	w := p.n.w
-	w.coverage[snapshotOrdered]++
-	t := p.tables[o.Partition]
-	image := t.clone(nil)
-	status, _ := p.group.Status(o.Partition)
-	image.lineage = status.Lineage
-	meta := replica.SnapshotMeta{Partition: o.Partition, Epoch: o.Epoch, Lineage: status.Lineage, ID: o.ID, Applied: t.applied}
-	to := w.index(o.To)
-	sent := func(err error) {
-		p.later(w.net.delay(), func() {
-			p.input(func(g *replica.Group, now replica.Time) { g.SnapshotSent(now, o, err) })
-		})
-	}
-	w.logf("%s sends a snapshot of %s at %d to %s", p.n.id, o.Partition, meta.Applied.Sequence, o.To)
-	l := p.links[to]
-	if !l.up {
-		sent(errSnapshot)
-		return
-	}
-	q := w.nodes[to].process
-	stage := func(next func()) func() {
-		broken := -instant(1)
-		var run func()
-		run = func() {
-			alive := w.nodes[to].up && w.nodes[to].boot == l.boot && p.n.up && p.n.process == p
-			cut := !w.net.open(p.n.index, to)
-			if alive && cut && broken < 0 {
-				broken = w.now
-			}
-			switch {
-			case alive && cut && w.now < broken.add(snapshotKept):
-				q.arrives(w.between(50*time.Millisecond, time.Second), run)
-			case !alive || cut || !q.group.WantsSnapshot(meta):
-				w.coverage[snapshotBroken]++
-				sent(errSnapshot)
-			default:
-				if broken >= 0 {
-					w.coverage[snapshotResumed]++
-				}
-				next()
-			}
-		}
-		return run
-	}
-	install := stage(func() {
-		q.install(meta, image)
-		sent(nil)
-	})
-	half := stage(func() { q.arrives(w.between(0, w.profile.transfer), install) })
-	q.arrives(w.net.delay(), stage(func() { q.arrives(w.between(0, w.profile.transfer), half) }))
+var (
+	errSnapshot = errors.New("the transfer broke off")
+	errUnwanted = errors.New("the receiver has no use for the snapshot")
+	errNoStream = errors.New("no such snapshot under way")
+)
+
+// stream names a snapshot at its receiver.
+type stream struct {
+	from      replica.Peer
+	partition partition.ID
+	id        uint64
 }
 
-// arrives is later for what comes from outside: it happens also where the
-// process has died, and finds that out.
-func (p *process) arrives(d time.Duration, run func()) {
-	n, boot := p.n, p.n.boot
-	n.w.after(d, func() {
-		if n.up && n.boot == boot && n.paused {
-			n.deferred = append(n.deferred, run)
-			return
+// some is what the part of the image's values travels in.
+func (v *stored) part() part {
+	if v.key[len(v.key)-1]%2 == 0 {
+		return partSome
+	}
+	return partRest
+}
+
+// overLink makes something arrive at the other end of a connection: what a cut
+// loses comes again, as long as the connection lasts. What is under way when it
+// breaks is lost, or comes late.
+func (p *process) overLink(to int, boot uint64, d time.Duration, arrive func(q *process)) {
+	w := p.n.w
+	w.after(d, func() {
+		l, other := &p.links[to], w.nodes[to]
+		lasts := p.alive() && l.up && l.boot == boot
+		switch {
+		case !other.up || other.boot != boot:
+		case lasts && !w.net.open(p.n.index, to):
+			p.overLink(to, boot, w.between(50*time.Millisecond, time.Second), arrive)
+		case lasts || w.chance(0.5):
+			other.process.later(0, func() { arrive(other.process) })
 		}
-		run()
 	})
 }
 
-// install replaces the copy on disk, whole and synced, then hands the state to
-// the group. A crash between the two finds the new copy.
-func (p *process) install(meta replica.SnapshotMeta, image *table) {
+// back makes the answer arrive where the connection lasts.
+func (p *process) back(to int, boot uint64, arrive func()) {
 	w := p.n.w
-	if !p.group.BeginsSnapshot(meta) {
-		w.fail("%s wants a snapshot of %s, and does not begin it", p.n.id, meta.Partition)
-	}
-	p.n.disk.void(meta.Partition)
-	c := &p.n.disk.copies[meta.Partition]
-	if !c.exists || c.lineage != meta.Lineage {
-		*c = diskCopy{exists: true, lineage: meta.Lineage}
-	}
-	p.n.disk.installed(meta.Partition)
-	c.file = image
-	c.log = nil
-	c.twist = 0
-	c.agrees = min(c.agrees, meta.Applied.Sequence)
-	w.coverage[snapshotInstalled]++
-	w.logf("%s has a snapshot of %s at %d/%d", p.n.id, meta.Partition, meta.Applied.Sequence, meta.Applied.Epoch)
-	p.later(w.between(0, 5*time.Millisecond), func() {
-		t := image.clone(p)
-		meta.Logged = t.logged
-		p.tables[meta.Partition] = t
-		p.input(func(g *replica.Group, now replica.Time) { g.SnapshotInstalled(now, meta, t) })
+	p.later(w.net.delay(), func() {
+		switch l := &p.links[to]; {
+		case !l.up || l.boot != boot:
+		case !w.net.open(p.n.index, to):
+			p.back(to, boot, arrive)
+		default:
+			arrive()
+		}
 	})
 }
+
+// alive reports whether the process has not ended; it may be paused.
+func (p *process) alive() bool { return p.n.up && p.n.process == p }

@@ -34,6 +34,9 @@ type world struct {
 	keyed     []*call
 	byRequest map[entry.RequestID]*call
 
+	connections   uint64 // that snapshots went over, so far
+	interruptions int    // to come: of the next snapshots under way
+
 	second     instant // of the latest message between replicas
 	sentBefore uint64  // how many there were before it
 

@@ -162,6 +162,10 @@ var rules = []rule{
 	{"K1 a snapshot that is half received shows", []edit{{storageDir + "receiver.go",
 		"	if !r.whole {\n", "	if !r.whole && r.header {\n		r.whole = true\n	}\n	if !r.whole {\n"}},
 		scenario{"dataplane/storage", "TestBadSnapshotsAreRefused"}},
+	{"K1 parts of two snapshots are mixed", []edit{
+		{replicaDir + "catchup.go", "	m.snapshots = r.g.orders\n", "	m.snapshots++\n"},
+		{simulationDir + "incoming.go", "in == nil || in.meta != meta:", "in == nil:"},
+	}, scenario{"dataplane/replica", "TestNoOrderOfASnapshotHasTheIDOfAnother"}},
 	{"K2 a learner's progress is what was sent to it", []edit{{replicaDir + "catchup.go",
 		"m.match >= r.committed && m.match >= r.marker", "m.next > r.committed && m.next > r.marker"}}, scenario{}},
 	{"K3 no back-off", []edit{{replicaDir + "change.go",
