@@ -14,7 +14,7 @@ type outgoing struct {
 	meta       replica.SnapshotMeta
 	image      *table
 	to         int
-	connection uint64  // that it goes over: each has a number; 0: none
+	connection uint64  // that it goes over: each has a number; 0: it waits for one
 	next       part    // which is not known to be taken
 	asking     bool    // how far the receiver is
 	broken     instant // when the asking began
@@ -100,15 +100,19 @@ func (o *outgoing) interrupt() {
 // interrupted is the end of its connection.
 func (o *outgoing) interrupted() {
 	w := o.p.n.w
+	if o.connection == 0 {
+		return // it waits for another already
+	}
 	w.coverage[snapshotBroken]++
 	o.connection = 0
-	switch {
-	case o.next == partBegin:
+	if o.next == partBegin {
 		o.done(errSnapshot)
-	case !o.asking:
-		o.asking, o.broken = true, w.now
-		o.askLater()
+		return
 	}
+	if !o.asking {
+		o.asking, o.broken = true, w.now
+	}
+	o.askLater()
 }
 
 func (o *outgoing) askLater() {

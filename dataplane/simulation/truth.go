@@ -30,6 +30,7 @@ type truth struct {
 	lineage uint32
 	since   instant
 	asked   instant // when the operator last asked for one
+	before  before
 
 	revived instant // when a node started that had its only copy that counts
 }
@@ -114,6 +115,9 @@ func (t *truth) applied(by *table, e *entry.Entry) {
 func (t *truth) copied(by *process, image *table) {
 	w, at := t.w, image.applied.Sequence
 	if t.since > 0 && image.lineage != t.lineage {
+		if by.n.id == t.chosen {
+			t.regain(at)
+		}
 		return // of before a recovery: nobody knows what it should hold
 	}
 	if at > uint64(len(t.log)) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -78,6 +79,7 @@ func (t *truth) restart(c *partition.Configuration) {
 	has := n.disk.copies[t.id].holds(t)
 	w.logf("%s goes on with the copy of %s: %d of %d committed", t.id, n.id, has, len(t.log))
 	t.chosen, t.lineage, t.since = n.id, c.Lineage, w.now
+	t.before = before{log: t.log, hashes: t.hashes, changes: map[*keyTruth][]change{}}
 	for _, e := range t.log[has:] {
 		delete(t.requests, e.Request)
 	}
@@ -89,9 +91,8 @@ func (t *truth) restart(c *partition.Configuration) {
 		}
 	}
 	for _, k := range t.keys {
-		for len(k.changes) > 0 && k.changes[len(k.changes)-1].sequence > has {
-			k.changes = k.changes[:len(k.changes)-1]
-		}
+		t.before.changes[k] = k.changes
+		k.changes = k.upTo(has)
 		k.seen = 0
 	}
 	for _, other := range w.nodes {
@@ -101,4 +102,44 @@ func (t *truth) restart(c *partition.Configuration) {
 	for _, d := range w.wiped {
 		d.copies[t.id].agrees = min(d.copies[t.id].agrees, has)
 	}
+}
+
+// before is what was committed before a recovery.
+type before struct {
+	log     []*entry.Entry
+	hashes  []uint64
+	changes map[*keyTruth][]change
+}
+
+// regain makes more of what was committed before the recovery the truth: a snapshot
+// was on its way to the chosen copy, and is in its place before it hears of that.
+func (t *truth) regain(at uint64) {
+	has := uint64(len(t.log))
+	if at <= has || at > uint64(len(t.before.log)) {
+		return
+	}
+	t.w.coverage[regained]++
+	t.w.logf("%s goes on with %d of %d committed", t.id, at, len(t.before.log))
+	for _, e := range t.before.log[has:at] {
+		if !e.Request.IsZero() {
+			t.requests[e.Request] = e.Sequence
+		}
+		if e.Idempotency != nil {
+			t.keyed[e.Idempotency.ID] = append(t.keyed[e.Idempotency.ID], e)
+		}
+	}
+	t.log, t.hashes = t.before.log[:at:at], t.before.hashes[:at:at]
+	for k, changes := range t.before.changes {
+		k.changes = changes
+		k.changes = k.upTo(at)
+	}
+}
+
+// upTo is what happened to the key up to a sequence.
+func (k *keyTruth) upTo(sequence uint64) []change {
+	n := len(k.changes)
+	for n > 0 && k.changes[n-1].sequence > sequence {
+		n--
+	}
+	return k.changes[:n:n]
 }
