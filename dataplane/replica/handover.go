@@ -51,10 +51,12 @@ func (r *replica) takeOut() {
 }
 
 // handOver asks for the heir to be primary, once no grant is out and the heir
-// keeps up: then it needs one round, and a marker on disk, until it serves.
+// keeps up in this epoch: then it needs one round, and a marker on disk, until it
+// serves. One that came to the next epoch without this one could not tell what
+// was granted in it, and would wait for that (L6).
 func (r *replica) handOver() {
 	m := r.member(r.heir)
-	if m == nil || !m.inSync || m.phase != following || m.match < r.committed || r.g.now < max(r.grantsEnd(), r.unknownUntil) {
+	if m == nil || !m.inSync || !m.told || m.phase != following || m.match < r.committed || r.g.now < max(r.grantsEnd(), r.unknownUntil) {
 		return
 	}
 	r.ask(r.conf.Replicas, r.heir, fmt.Sprintf("hands over to %s", r.heir), false)

@@ -50,6 +50,31 @@ func TestHandOverTakesNoTime(t *testing.T) { // L4
 	}
 }
 
+// A replica that has just been added is primary only once it knows that it was: it
+// would wait for what was granted meanwhile.
+func TestTheHeirKnowsThatItIsInSync(t *testing.T) { // L4, L6
+	t.Parallel()
+	c := newCluster(t, 5)
+	c.serve("n1")
+	c.learn("n4")
+	n4 := c.nodes["n4"]
+	n4.mapless = true
+	learns := c.m.Partitions[0].Epoch
+	c.hold = func(_ partition.NodeID, e Envelope) bool { return e.To == "n4" && c.m.Partitions[0].Epoch > learns }
+	c.move(partition.Move{From: "n1", To: "n4"})
+	c.pass(300 * time.Millisecond)
+	if p := c.m.Partitions[0]; !p.InSync("n4") || p.Primary != "n1" {
+		t.Fatalf("the partition is at %+v", p)
+	}
+	c.hold, n4.mapless = nil, false
+	c.pass(200 * time.Millisecond)
+	if p := c.m.Partitions[0]; p.Primary != "n4" || c.status("n4").Role != Serving {
+		t.Fatalf("n4 is %v at %+v", c.status("n4").Role, p)
+	}
+	c.do("n4", c.operation("put at once", Put, "k", "v"))
+	c.want("put at once", Done)
+}
+
 // No commit waits for a grant of the secondary that leaves to run out.
 func TestWhoMovesAwayIsTakenOutWithoutAPause(t *testing.T) { // C3, L6
 	t.Parallel()
