@@ -23,10 +23,14 @@ type world struct {
 	r      *Rebalancer
 	health Health
 	lazy   bool // primaries do not take out who leaves
+
+	epochs map[partition.ID]partition.Epoch // at the last tick
+	fresh  map[partition.ID]time.Duration   // when a tick first saw the epoch; none: the first
 }
 
 func newWorld(t rapid.TB, nodes int, s partition.Settings) *world {
-	w := &world{t: t, m: state.New(), r: New(Config{ReplaceAfter: time.Minute, Shrink: time.Second}), health: Health{}}
+	w := &world{t: t, m: state.New(), r: New(Config{ReplaceAfter: time.Minute, Shrink: time.Second}), health: Health{},
+		epochs: map[partition.ID]partition.Epoch{}, fresh: map[partition.ID]time.Duration{}}
 	w.apply(state.Create{ClusterID: "c", Application: "a", Settings: s})
 	for i := range nodes {
 		w.join(i + 1)
@@ -132,9 +136,18 @@ func cmpNodes(a, b partition.NodeID) int {
 // tick carries out what the rebalancer wants, and checks what it must not do.
 func (w *world) tick() (commands int) {
 	w.now += 100 * time.Millisecond
+	for _, c := range w.m.Map().Partitions {
+		if was, seen := w.epochs[c.ID]; seen && was != c.Epoch {
+			w.fresh[c.ID] = w.now
+		}
+		w.epochs[c.ID] = c.Epoch
+	}
 	for _, c := range w.r.Tick(w.now, w.m.Map(), w.health) {
 		commands++
 		before := w.m.Map()
+		if b, begins := c.(state.Begin); begins {
+			w.areSettled(b.Moves)
+		}
 		r := w.apply(c)
 		if r.Err != nil {
 			w.t.Fatalf("%+v: %v", c, r.Err)
@@ -147,6 +160,15 @@ func (w *world) tick() (commands int) {
 		w.obeys(before, w.m.Map())
 	}
 	return commands
+}
+
+// areSettled checks that no move follows another change of its partition at once.
+func (w *world) areSettled(moves []partition.Move) {
+	for _, v := range moves {
+		if at, changed := w.fresh[v.Partition]; changed && w.now-at < w.r.config.Settle {
+			w.t.Fatalf("%v begins %v after the partition's last change", v, w.now-at)
+		}
+	}
 }
 
 func (w *world) obeys(before, after *partition.Map) {

@@ -20,6 +20,9 @@ type Config struct {
 	// Plan is the least time between two plans; a ten-thousandth of it more for
 	// each partition, for a plan takes longer then. Default 100 ms.
 	Plan time.Duration
+	// Settle is for how long a partition has been as it is before a move of it
+	// begins: default 250 ms, in which its primary hears of the change before.
+	Settle time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -31,6 +34,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Plan <= 0 {
 		c.Plan = 100 * time.Millisecond
+	}
+	if c.Settle <= 0 {
+		c.Settle = 250 * time.Millisecond
 	}
 	return c
 }
@@ -48,6 +54,8 @@ type Rebalancer struct {
 	next   time.Duration            // no plan before
 	pace   pace
 	idle   *partition.Map // there was nothing to begin in it, with all live
+
+	settled settled
 }
 
 // boot is one start of a node.
@@ -74,6 +82,7 @@ func (r *Rebalancer) Tick(now time.Duration, m *partition.Map, health Health) []
 	if !m.Placed() {
 		return commands
 	}
+	r.settled.look(now, m)
 	if ends := r.ends(now, m, health); len(ends) > 0 {
 		commands = append(commands, state.End{Moves: ends})
 	}
@@ -166,7 +175,7 @@ func (r *Rebalancer) begin(now time.Duration, m *partition.Map, health Health) (
 	}
 	room := newRoom(m, r.pace.at(now, m))
 	for _, v := range planned {
-		if room.take(&v) {
+		if r.settled.since(v.Partition, now-r.config.Settle) && room.take(&v) {
 			moves = append(moves, v)
 		} else if v.Primary != "" {
 			break // their order counts
