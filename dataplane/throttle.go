@@ -18,9 +18,9 @@ const (
 	throttlePiece = 64 << 10
 )
 
-// piece is how many bytes of a snapshot are waited for at a time at a rate. What is
-// waited for is lent already: were that, of all snapshots under way together, as
-// much as entries may go ahead by, nothing would ever be left for them.
+// piece is how many bytes of a snapshot are waited for at a time at a rate. They are
+// reserved from then on: were that, for all snapshots under way together, as much
+// as entries may go ahead by, nothing would ever be left for these.
 func piece(bytes int64) int {
 	if bytes <= 0 {
 		return throttlePiece
