@@ -220,7 +220,7 @@ func (n *Node) startReplicas(context.Context) (err error) {
 	}
 	n.sending = &sending{
 		packer: n.packer, rate: newThrottle(),
-		ctx: n.ctx, open: n.storage.Snapshot, logger: n.cfg.Logger,
+		ctx: n.ctx, stands: n.snapshotBegins, open: n.storage.Snapshot, logger: n.cfg.Logger,
 		link:  func(to partition.NodeID) transport.Link { return n.peers.link(to, classBulk) },
 		sent:  n.snapshotSent,
 		count: func(outcome string) { n.metrics.snapshots.WithLabelValues("out", outcome).Inc() },

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/dataplane/wire"
@@ -12,6 +13,7 @@ import (
 // session is one accepted connection: the boot that its hello vouched for.
 type session struct {
 	peer   replica.Peer
+	number uint64 // later connections have higher ones
 	class  class
 	warned sync.Once // of leases longer than ours
 	// batches sorts a frame's messages by executor. Only the connection's own
@@ -26,7 +28,8 @@ type inboundBatch struct {
 
 // inboundHandler takes what other nodes send, and hands it to the executors.
 type inboundHandler struct {
-	node *Node
+	node     *Node
+	sessions atomic.Uint64 // so far
 }
 
 // verify judges the hello of a node that dialed us.
@@ -38,7 +41,7 @@ func (h *inboundHandler) verify(theirs []byte) (any, error) {
 	if err := welcome(said, h.node.joined.cluster(), h.node.self, h.node.joined.latest()); err != nil {
 		return nil, err
 	}
-	return &session{peer: said.Self, class: said.Class}, nil
+	return &session{peer: said.Self, class: said.Class, number: h.sessions.Add(1)}, nil
 }
 
 // Up implements transport.Handler.

@@ -35,6 +35,21 @@ func (n *Node) flushed(id partition.ID, sequence uint64) {
 	})
 }
 
+// snapshotBegins asks whether a snapshot that was ordered is wanted still, and says
+// that its stream begins. No order stands once the node ends.
+func (n *Node) snapshotBegins(order replica.SnapshotOrder) bool {
+	answer := make(chan bool, 1)
+	n.executorOf(order.Partition).inbox.event(func(e *executor, t replica.Time) {
+		answer <- e.touch(laneOf(order.Partition)).SnapshotBegins(t, order)
+	})
+	select {
+	case stands := <-answer:
+		return stands
+	case <-n.ctx.Done():
+		return false
+	}
+}
+
 // snapshotSent brings the end of a snapshot's stream.
 func (n *Node) snapshotSent(order replica.SnapshotOrder, err error) {
 	n.executorOf(order.Partition).inbox.event(func(e *executor, t replica.Time) {

@@ -18,6 +18,7 @@ type outgoing struct {
 	part     []byte // the latest
 	parts    uint64 // how many there were so far, with the latest
 	last     bool   // the latest ends the snapshot
+	broke    int    // how often the connection did in it
 	taken    bool   // the receiver has said, after a break, that it has the latest
 	through  bool   // and that was the last
 }
@@ -57,7 +58,7 @@ func (o *outgoing) next(p *packer, wait func(bytes int) error) error {
 		o.part = p.pack(appendPart(o.part[:0], partChunk, o.id()), chunk)
 	}
 	o.parts++
-	o.taken = false
+	o.broke, o.taken = 0, false
 	return nil
 }
 

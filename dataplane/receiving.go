@@ -84,9 +84,11 @@ func (r *receiving) request(from *session, body []byte, reply func([]byte)) {
 	}
 	s := r.open[key]
 	if s != nil && kind == partResume {
-		if meta, err := decodeMeta(id, rest); err != nil || meta != s.meta {
+		meta, err := decodeMeta(id, rest)
+		switch {
+		case err != nil || meta != s.meta:
 			s = nil // not the same in all: to go on could mix two
-		} else {
+		case from.number >= s.from.number:
 			s.from = from // what the connection before still brings is late
 		}
 	}
@@ -113,6 +115,11 @@ func (r *receiving) begin(key receivingKey, from *session, body []byte, p receiv
 		return fmt.Errorf("%w: %v", errPartForm, key.partition)
 	case r.closed:
 		return errEndedHere
+	}
+	for other, s := range r.open {
+		if other.partition == key.partition && s.supersedes(other.peer, key.peer, &meta) {
+			return errUnwanted
+		}
 	}
 	for other, s := range r.open {
 		if other.partition == key.partition {
@@ -154,6 +161,12 @@ func (r *receiving) begin(key receivingKey, from *session, body []byte, p receiv
 		r.count(outcomeOf(err))
 	})
 	return nil
+}
+
+// supersedes reports whether the stream is of a later order than one that comes now:
+// of a later primary's, or of the same boot's.
+func (s *receivedStream) supersedes(from, other replica.Peer, meta *replica.SnapshotMeta) bool {
+	return s.meta.Epoch > meta.Epoch || from == other && s.meta.ID > meta.ID
 }
 
 // end makes a stream's goroutine stop after the part it has. Caller holds mu.
@@ -213,17 +226,27 @@ func (r *receiving) run(s *receivedStream) error {
 			to.Abort()
 		}
 	}()
-	for p := range s.parts {
-		err := r.take(s, p, &to)
-		if err == nil && p.kind != partResume {
-			s.taken++
+	idle := time.NewTimer(streamIdle)
+	defer idle.Stop()
+	for {
+		select {
+		case <-idle.C:
+			return errIdle
+		case p, open := <-s.parts:
+			if !open {
+				return errReplaced
+			}
+			err := r.take(s, p, &to)
+			if err == nil && p.kind != partResume {
+				s.taken++
+			}
+			s.answer(p, err)
+			if err != nil || p.kind == partEnd {
+				return err
+			}
 		}
-		s.answer(p, err)
-		if err != nil || p.kind == partEnd {
-			return err
-		}
+		idle.Reset(streamIdle)
 	}
-	return errReplaced
 }
 
 // answer tells what has become of a part. A resume may come when the last part is

@@ -167,7 +167,8 @@ func newStreamed(t *testing.T) *streamed {
 	s.session = &session{peer: replica.Peer{Node: "n1", Store: 1, Incarnation: 1}}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.sending = &sending{
-		open: source.Snapshot, link: func(partition.NodeID) transport.Link { return streamedLink{s: s} },
+		stands: func(replica.SnapshotOrder) bool { return true },
+		open:   source.Snapshot, link: func(partition.NodeID) transport.Link { return streamedLink{s: s} },
 		sent:  func(_ replica.SnapshotOrder, err error) { s.ended <- err },
 		count: func(outcome string) { s.note("out " + outcome) }, logger: slog.New(slog.DiscardHandler),
 		packer: testPacker(t), rate: newThrottle(), ctx: ctx,

@@ -25,8 +25,16 @@ const (
 	partTimeout   = time.Minute
 )
 
+// breaksInAPart is how often a connection may break in one part of a snapshot before
+// it is given up: where only small messages come through, it would go on for ever,
+// and entries be kept for it.
+const breaksInAPart = 3
+
 // sending streams snapshots to learners, as replicas order them.
 type sending struct {
+	// stands asks the partition's replica whether an order still does; its stream
+	// begins then.
+	stands func(order replica.SnapshotOrder) bool
 	open   func(partition.ID) (*storage.Snapshot, error)
 	link   func(to partition.NodeID) transport.Link // nil where there is none
 	sent   func(order replica.SnapshotOrder, err error)
@@ -73,7 +81,7 @@ func (s *sending) work() {
 		s.mu.Unlock()
 
 		err := s.stream(o)
-		if interrupted(err) && o.parts > 1 {
+		if o.broke++; interrupted(err) && o.parts > 1 && o.broke <= breaksInAPart {
 			s.workers.Go(func() { s.resume(o) }) // others have its place meanwhile
 			continue
 		}
@@ -156,6 +164,9 @@ func (s *sending) stream(o *outgoing) error {
 		return errLinkDown
 	}
 	if o.snapshot == nil {
+		if !s.stands(o.order) {
+			return errUnwanted
+		}
 		if err := o.begin(s.open); err != nil {
 			return err
 		}

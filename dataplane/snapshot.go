@@ -31,6 +31,10 @@ const (
 // progress.
 const resumeWithin = 10 * time.Second
 
+// streamIdle is for how long a receiver waits for the next part on a connection that
+// lasts: as long as a chunk of 256 KiB takes at less than a kilobyte a second.
+const streamIdle = 10 * time.Minute
+
 // Answers to a part. A text may follow partFailed; how many parts were taken
 // follows partAt, which only a resume is answered.
 const (
@@ -42,6 +46,7 @@ const (
 
 var (
 	errUnwanted  = errors.New("the receiver has no use for the snapshot")
+	errIdle      = errors.New("nothing comes any more")
 	errNoRoom    = errors.New("the disk is nearly full: no copy is received")
 	errPart      = errors.New("snapshot part refused")
 	errPartForm  = errors.New("malformed part of a snapshot")

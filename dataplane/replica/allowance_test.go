@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -181,5 +182,38 @@ func TestALearnerThatWaitsForLeaveIsNotGivenUp(t *testing.T) {
 		}
 		g.Allow(c.now, 1500)
 		c.pass(time.Second)
+	}
+}
+
+// One whose log differs rejects what it is sent: it has answered, and has to wait
+// for leave for what comes instead.
+func TestALearnerThatRejectsIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	c, m := behind(t, 1000, 1000, 1000, 1000)
+	g := c.nodes["n1"].g
+	r := g.replicas[0]
+	c.hold = func(from partition.NodeID, e Envelope) bool {
+		return from == "n3" && (e.Message.Kind == Ack || e.Message.Kind == Reject)
+	}
+	m.match = 0
+	m.sendFrom(3)
+	for m.from > 1 {
+		sent := m.from
+		g.Backlog()
+		g.Allow(c.now, 1-g.allowance.bytes) // one entry
+		c.settle()
+		g.Message(c.now, Peer{Node: "n3", Store: m.store, Incarnation: m.session}, &Message{
+			Kind: Reject, Epoch: r.conf.Epoch, Previous: entry.Position{Sequence: sent}, Last: entry.Position{Sequence: sent - 1, Epoch: 1},
+		})
+		if m.from == sent {
+			t.Fatalf("after the rejection of %d it is sent the same again", sent)
+		}
+		for range 2 * int(learnerIdle/(25*time.Millisecond)) {
+			g.Backlog()
+			c.pass(25 * time.Millisecond)
+			if m.phase != following {
+				t.Fatalf("given up after it rejected %d", sent)
+			}
+		}
 	}
 }

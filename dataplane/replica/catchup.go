@@ -16,12 +16,30 @@ func (r *replica) orderSnapshot(m *member) {
 	}
 	m.phase = snapshotting
 	m.match = 0
-	m.holdAt = r.applied
+	m.streams = false
 	r.g.orders++ // never an ID twice in a boot: a member may be made anew while its stream is under way
 	m.snapshots = r.g.orders
 	r.g.out.Snapshots = append(r.g.out.Snapshots, SnapshotOrder{
 		Partition: r.id, To: m.node, Epoch: r.conf.Epoch, ID: m.snapshots,
 	})
+}
+
+// SnapshotBegins reports whether an order still stands; its stream begins then.
+// What comes after it is kept for the learner from now on, and no sooner: orders
+// may wait for one another, and what all of them kept would soon be all the memory
+// that there is.
+func (g *Group) SnapshotBegins(now Time, order SnapshotOrder) bool {
+	g.advanceClock(now)
+	r := g.replicas[order.Partition]
+	if r == nil || !r.isPrimary() {
+		return false
+	}
+	m := r.member(order.To)
+	if m == nil || m.phase != snapshotting || m.snapshots != order.ID {
+		return false
+	}
+	m.streams, m.holdAt = true, r.applied
+	return true
 }
 
 // SnapshotSent says that the order is done, or failed. Either way the learner
@@ -34,7 +52,9 @@ func (g *Group) SnapshotSent(now Time, order SnapshotOrder, _ error) {
 	}
 	if m := r.member(order.To); m != nil && m.phase == snapshotting && m.snapshots == order.ID {
 		m.phase = unknown
-		m.holdUntil = now.Add(learnerIdle)
+		if m.streams {
+			m.holdUntil = now.Add(learnerIdle)
+		}
 		m.probeAt = g.now // the next probe comes after a pause, so that a failure is not repeated at once
 	}
 }

@@ -27,7 +27,7 @@ type member struct {
 	knows    uint64 // the committed sequence that it was sent
 	sentAt   Time   // of the oldest message without news since
 	waiting  bool   // something is sent and not answered
-	owes     bool   // nothing was heard since entries were sent, however often
+	owes     bool   // what it was sent has brought no progress and no rejection, however often
 	ackAt    Time   // of the latest progress, or of when nothing was outstanding
 	answerAt Time   // of the latest answer to a beacon
 	lease    Time   // runs until (L3)
@@ -36,7 +36,8 @@ type member struct {
 	unpromised Time
 	probeAt    Time
 	snapshots  uint64 // the ID of the latest order; zero: none
-	holdAt     uint64 // with a snapshot under way: entries after it are kept
+	streams    bool   // the stream of that order has begun
+	holdAt     uint64 // entries after it are kept, from then on
 	holdUntil  Time   // and this long after its end, while the learner is not heard
 }
 
@@ -134,7 +135,7 @@ func (m *member) hold(now Time) (uint64, bool) {
 	case following:
 		return m.match, true
 	case snapshotting:
-		return m.holdAt, true
+		return m.holdAt, m.streams
 	case unknown:
 		return m.holdAt, now < m.holdUntil
 	}
@@ -260,7 +261,6 @@ func (r *replica) onAck(from Peer, msg *Message) {
 		r.mark()
 		return
 	}
-	m.owes = false
 	if msg.Last.Sequence > r.log.last().Sequence {
 		return // of another log than this
 	}
@@ -270,11 +270,11 @@ func (r *replica) onAck(from Peer, msg *Message) {
 	if msg.Last.Sequence > m.match {
 		m.match = msg.Last.Sequence
 		m.next = max(m.next, m.match+1)
-		m.ackAt = r.g.now
+		m.ackAt, m.owes = r.g.now, false
 	}
 	m.knows = min(m.knows, msg.Committed) // what it was told since may be lost
 	if m.match+1 >= m.next {
-		m.waiting = false
+		m.waiting, m.owes = false, false
 	} else {
 		m.sentAt = r.g.now
 	}
@@ -288,6 +288,7 @@ func (r *replica) onReject(from Peer, msg *Message) {
 	if m == nil || r.role == Comparing {
 		return
 	}
+	m.owes = false
 	if msg.Mismatch {
 		r.orderSnapshot(m)
 		return

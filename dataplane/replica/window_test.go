@@ -131,7 +131,7 @@ func TestWhatWasHeldForALearnerGoesWithoutAFlush(t *testing.T) { // K1
 	g := c.nodes["n1"].g
 	g.cfg.LogRetention, g.cfg.AwayRetention = 1000, 4000
 	r := g.replicas[0]
-	r.orderSnapshot(r.member("n3"))
+	c.streams(r.member("n3"))
 	for i := range 100 {
 		tag := fmt.Sprint(i)
 		c.do("n1", c.operation(tag, Put, tag, strings.Repeat("v", 100)))
@@ -160,14 +160,14 @@ func TestWhatComesAfterASnapshotIsKeptUntilTheLearnerIsHeard(t *testing.T) { // 
 	g.cfg.LogRetention, g.cfg.AwayRetention = 1, 1
 	r := g.replicas[0]
 	m := r.member("n3")
-	r.orderSnapshot(m)
+	order := c.streams(m)
 	at := r.applied
 	for i := range 20 {
 		tag := fmt.Sprint(i)
 		c.do("n1", c.operation(tag, Put, tag, "v"))
 		c.want(tag, Done)
 	}
-	g.SnapshotSent(c.now, SnapshotOrder{Partition: 0, To: "n3", Epoch: r.conf.Epoch, ID: m.snapshots}, nil)
+	g.SnapshotSent(c.now, order, nil)
 	g.Trim(0, r.applied)
 	if r.log.base.Sequence > at {
 		t.Errorf("the log begins at %d, the snapshot was of %d", r.log.base.Sequence, at)
@@ -176,5 +176,87 @@ func TestWhatComesAfterASnapshotIsKeptUntilTheLearnerIsHeard(t *testing.T) { // 
 	g.Trim(0, r.applied)
 	if r.log.base.Sequence < r.applied {
 		t.Errorf("kept for nobody: the log begins at %d of %d", r.log.base.Sequence, r.applied)
+	}
+}
+
+// streams has n1 order a snapshot for a learner, and begins its stream.
+func (c *cluster) streams(m *member) SnapshotOrder {
+	c.t.Helper()
+	g := c.nodes["n1"].g
+	order := c.ordered(m)
+	if !g.SnapshotBegins(c.now, order) {
+		c.t.Fatal("the order does not stand")
+	}
+	return order
+}
+
+// ordered has n1 order a snapshot for a learner.
+func (c *cluster) ordered(m *member) SnapshotOrder {
+	r := c.nodes["n1"].g.replicas[0]
+	r.orderSnapshot(m)
+	return SnapshotOrder{Partition: 0, To: m.node, Epoch: r.conf.Epoch, ID: m.snapshots}
+}
+
+// Orders wait for one another: after the loss of a disk all of a node's partitions
+// have one, and only a few are streamed at a time. What each of them kept would
+// soon be more than there is memory for, and writes would be refused.
+func TestAnOrderThatWaitsKeepsNothing(t *testing.T) { // K1
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.kill("n3")
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	g := c.nodes["n1"].g
+	g.cfg.LogRetention, g.cfg.AwayRetention = 1, 1
+	r := g.replicas[0]
+	write := func(what string) {
+		for i := range 20 {
+			tag := fmt.Sprint(what, i)
+			c.do("n1", c.operation(tag, Put, tag, "v"))
+			c.want(tag, Done)
+		}
+		g.Trim(0, r.applied)
+	}
+	order := c.ordered(r.member("n3"))
+	write("waits")
+	if r.log.base.Sequence < r.applied {
+		t.Errorf("it waits, and the log from %d of %d is kept", r.log.base.Sequence, r.applied)
+	}
+	if !g.SnapshotBegins(c.now, order) {
+		t.Fatal("the order does not stand")
+	}
+	at := r.applied
+	write("streams")
+	if r.log.base.Sequence != at {
+		t.Errorf("the stream began at %d, the log at %d", at, r.log.base.Sequence)
+	}
+}
+
+// An order that waited is not carried out when its learner has started again, or
+// another is primary.
+func TestAnOrderStandsForOneBootAndOneOffice(t *testing.T) { // K1
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.kill("n3")
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	g := c.nodes["n1"].g
+	r := g.replicas[0]
+	order := c.ordered(r.member("n3"))
+	other := order
+	other.ID++
+	if g.SnapshotBegins(c.now, other) {
+		t.Error("another order stands")
+	}
+	if !g.SnapshotBegins(c.now, order) {
+		t.Error("it does not stand")
+	}
+	c.restart("n3")
+	if g.SnapshotBegins(c.now, order) {
+		t.Error("the learner has started again, and its order stands")
+	}
+	c.primary("n2", "n1", "n2")
+	if g.SnapshotBegins(c.now, order) {
+		t.Error("another is primary, and the order stands")
 	}
 }

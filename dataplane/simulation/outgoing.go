@@ -26,7 +26,13 @@ func (p *process) sendSnapshot(o replica.SnapshotOrder) {
 	w := p.n.w
 	w.coverage[snapshotOrdered]++
 	p.later(w.between(0, w.profile.transfer/4), func() {
+		stands := false
+		p.input(func(g *replica.Group, now replica.Time) { stands = g.SnapshotBegins(now, o) })
 		s := &outgoing{p: p, order: o, to: w.index(o.To)}
+		if !stands {
+			s.done(errUnwanted)
+			return
+		}
 		t := p.tables[o.Partition]
 		if t == nil || !p.links[s.to].up {
 			s.done(errSnapshot)
