@@ -9,7 +9,7 @@ import (
 // report is what the node's next heartbeat says. The coordinators' client asks
 // for it, from when it joins: before the executors run, there is little to say.
 func (n *Node) report() client.Report {
-	r := client.Report{OldestFsync: n.storage.OldestPending()}
+	r := client.Report{OldestFsync: n.storage.OldestPending(), LogQueue: n.storage.LogQueue()}
 	if !n.ready.Load() {
 		return r
 	}

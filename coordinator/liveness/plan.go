@@ -23,7 +23,7 @@ func (d *Detector) Tick(now time.Duration, m *partition.Map) []state.Command {
 	health := d.survey(now, m)
 	var commands []state.Command
 	if mark := markOf(m, health); !d.idle.equal(mark) {
-		commands = plan(m, health, func(id partition.NodeID) bool { return d.settled(now, id) })
+		commands = plan(m, health, func(id partition.NodeID) bool { return d.prompt(now, id) })
 		if len(commands) == 0 {
 			d.idle = mark
 		}
@@ -52,14 +52,14 @@ func (i idleMark) equal(o idleMark) bool { return i.of != nil && i == o }
 type planner struct {
 	m         *partition.Map
 	health    map[partition.NodeID]Health
-	settled   func(partition.NodeID) bool // nil: all are
+	prompt    func(partition.NodeID) bool // nil: all are
 	primaries map[partition.NodeID]int
 	fails     map[partition.NodeID]*state.Fail
 	orphans   []partition.Change
 }
 
-func plan(m *partition.Map, health map[partition.NodeID]Health, settled func(partition.NodeID) bool) []state.Command {
-	p := &planner{m: m, health: health, settled: settled, fails: map[partition.NodeID]*state.Fail{}}
+func plan(m *partition.Map, health map[partition.NodeID]Health, prompt func(partition.NodeID) bool) []state.Command {
+	p := &planner{m: m, health: health, prompt: prompt, fails: map[partition.NodeID]*state.Fail{}}
 	for i := range m.Partitions {
 		p.partition(&m.Partitions[i])
 	}
@@ -173,19 +173,19 @@ func (p *planner) successor(replicas []partition.Replica, goes map[partition.Nod
 
 // fewestPrimaries returns the live replica that leads the fewest partitions of
 // the whole map, the choices made so far included; among equals the first. One
-// that has just booted comes last: it may not serve yet (rule L5).
+// that could not serve at once comes last.
 func (p *planner) fewestPrimaries(replicas []partition.Replica) partition.NodeID {
 	if p.primaries == nil {
 		p.primaries = p.m.Primaries()
 	}
-	best, settled := partition.NodeID(""), false
+	best, prompt := partition.NodeID(""), false
 	for _, r := range replicas {
 		if p.health[r.Node].State != Live {
 			continue
 		}
-		s := p.settled == nil || p.settled(r.Node)
-		if best == "" || s && !settled || s == settled && p.primaries[r.Node] < p.primaries[best] {
-			best, settled = r.Node, s
+		at := p.prompt == nil || p.prompt(r.Node)
+		if best == "" || at && !prompt || at == prompt && p.primaries[r.Node] < p.primaries[best] {
+			best, prompt = r.Node, at
 		}
 	}
 	return best

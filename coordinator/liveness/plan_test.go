@@ -148,6 +148,17 @@ func TestANewBootLeadsLast(t *testing.T) {
 	w.wants(300*ms, "fail n1: 0 n3 [n2 n3]")
 }
 
+// Whose log is behind would not serve soon.
+func TestALogThatIsBehindLeadsLast(t *testing.T) {
+	t.Parallel()
+	w := newWatch(t, 3, 2, "n1 n2 n3")
+	w.run(time.Minute)
+	w.report["n2"] = Report{LogQueue: time.Second + ms}
+	w.run(500 * ms)
+	w.report["n1"] = Report{Leaving: true}
+	w.wants(300*ms, "fail n1: 0 n3 [n2 n3]")
+}
+
 // loseN1 replaces n1's disk while nobody else is known to be alive.
 func loseN1(w *watch) {
 	n, _ := w.m.Map().Node("n1")

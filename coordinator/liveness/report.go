@@ -12,6 +12,9 @@ type Report struct {
 	MapVersion uint64 `json:"map_version"`
 	// OldestFsync is how long the oldest fsync that is not finished has taken.
 	OldestFsync time.Duration `json:"oldest_fsync_ns"`
+	// LogQueue is for how long the oldest entry has waited that is not synced. It
+	// may be a node that gets much at once, whose disk is well.
+	LogQueue time.Duration `json:"log_queue_ns"`
 	// NotServing are the partitions that the node is primary of and does not
 	// serve.
 	NotServing []NotServing `json:"not_serving,omitempty"`

@@ -74,6 +74,14 @@ func (d *Detector) settled(now time.Duration, id partition.NodeID) bool {
 	return n.since == 0 || now-n.since >= d.config.Settle
 }
 
+// prompt reports whether a node could serve soon if it were made primary: not one
+// that has just booted (rule L5), nor one whose log is behind, where the new epoch
+// and the marker would have to wait.
+func (d *Detector) prompt(now time.Duration, id partition.NodeID) bool {
+	said, _ := d.Report(id, d.nodes[id].incarnation)
+	return d.settled(now, id) && said.LogQueue <= d.config.Suspicion
+}
+
 // survey judges all nodes of the map. What a node does not serve is looked at
 // last, for it depends on the others.
 func (d *Detector) survey(now time.Duration, m *partition.Map) map[partition.NodeID]Health {

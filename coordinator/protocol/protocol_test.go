@@ -33,7 +33,7 @@ func messages() []Message {
 	seen := Seen{ID: "c1", Store: 77}
 	return []Message{
 		Heartbeat{Report: Report{
-			MapVersion: 4, OldestFsync: time.Second, Load: liveness.Load{Operations: 1, Bytes: 2, Free: 3},
+			MapVersion: 4, OldestFsync: time.Second, LogQueue: time.Minute, Load: liveness.Load{Operations: 1, Bytes: 2, Free: 3},
 			Leaving:    true,
 			NotServing: []liveness.NotServing{{Partition: 1, Epoch: 2, For: time.Minute}},
 			Learners:   []liveness.Learner{{Partition: 3, Epoch: 4, Have: 5, Want: 6}},
@@ -159,7 +159,7 @@ func TestOtherVersionIsNamed(t *testing.T) {
 	t.Parallel()
 	raw := Hello{Role: RoleCoordinator, Name: "c1"}.Encode()
 	raw[0]++
-	if _, err := DecodeHello(raw); err == nil || !strings.Contains(err.Error(), "version 4 is not understood here, only 3: run the same version") {
+	if _, err := DecodeHello(raw); err == nil || !strings.Contains(err.Error(), "version 5 is not understood here, only 4: run the same version") {
 		t.Errorf("%v", err)
 	}
 }

@@ -132,7 +132,7 @@ func (p *process) heartbeat() {
 }
 
 func (p *process) report() liveness.Report {
-	r := liveness.Report{OldestFsync: p.n.disk.pendingFor(), Leaving: p.released}
+	r := liveness.Report{OldestFsync: p.n.disk.pendingFor(), LogQueue: p.n.disk.pendingFor(), Leaving: p.released}
 	if p.m != nil {
 		r.MapVersion = p.m.Version
 	}

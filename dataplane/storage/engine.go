@@ -181,6 +181,9 @@ func (e *Engine) current(id partition.ID) (*slot, *Table, error) {
 // it.
 func (e *Engine) SetFlushed(f func(id partition.ID, sequence uint64)) { e.onFlushed.Store(&f) }
 
+// LogQueue tells for how long the oldest append has waited that is not synced.
+func (e *Engine) LogQueue() time.Duration { return e.writer.queued() }
+
 // OldestPending tells how long the log's fsync under way has taken, or by how much
 // the oldest append has waited for longer than three seconds; zero if there is none.
 func (e *Engine) OldestPending() time.Duration { return e.writer.pending() }

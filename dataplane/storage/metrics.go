@@ -58,6 +58,7 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
 	}{
 		{"table_bytes", "Bytes of committed entries in memory, not yet in files.", func() float64 { return float64(e.tableBytes.Load()) }},
 		{"held_bytes", "Bytes of log entries in memory that are in no file yet.", func() float64 { return float64(e.retention.held.Load()) }},
+		{"log_queue_seconds", "For how long the oldest append has waited that is not synced.", func() float64 { return e.LogQueue().Seconds() }},
 		{"log_oldest_pending_seconds", "Age of the log's fsync under way, or of the oldest append less 3 s.", func() float64 { return e.OldestPending().Seconds() }},
 		{"disk_free_bytes", "Bytes free on the disk of the data directory.", func() float64 { return float64(e.diskFree.Load()) }},
 	} {

@@ -60,6 +60,9 @@ func TestAQueueIsNoFsyncThatHangs(t *testing.T) {
 					return longest, time.Since(began)
 				case <-time.After(every):
 					longest = max(longest, f.OldestPending())
+					if f.LogQueue() < f.OldestPending() {
+						t.Errorf("what is written waits for %v, and the queue for %v", f.OldestPending(), f.LogQueue())
+					}
 				}
 			}
 		}
@@ -70,6 +73,9 @@ func TestAQueueIsNoFsyncThatHangs(t *testing.T) {
 		files.sync.Store(int64(900 * time.Millisecond))
 		if age, took := longest(10*time.Millisecond, 80, 1_000_000); age < 2*time.Second || age > took-3*time.Second {
 			t.Errorf("a disk that is %v behind seems to be at it for %v", took, age)
+		}
+		if queued := f.LogQueue(); queued != 0 {
+			t.Errorf("nothing is left, and waits for %v", queued)
 		}
 		files.sync.Store(int64(3 * time.Second))
 		if age, _ := longest(10*time.Millisecond, 1, 10); age < 2900*time.Millisecond {

@@ -272,6 +272,16 @@ func (w *logWriter) pending() time.Duration {
 	return max(time.Since(w.since), time.Since(w.oldest)-mayQueue)
 }
 
+// queued tells for how long the oldest append has waited; zero if there is none.
+func (w *logWriter) queued() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.since.IsZero() {
+		return 0
+	}
+	return time.Since(w.oldest)
+}
+
 // quietAfter is how long nothing is written before a record says so.
 const quietAfter = time.Second
 
