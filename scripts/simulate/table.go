@@ -131,7 +131,7 @@ var rules = []rule{
 	{"4 no compare-and-set", []edit{{stateDir + "changes.go",
 		"case c.Epoch != cur.Epoch, cur.Epoch != was.Epoch:", "case cur.Epoch != was.Epoch:"}}, scenario{}},
 	{"4 a start does not raise epochs", []edit{{stateDir + "register.go",
-		"	next := *cur\n	next.Epoch++\n	if next.Primary == b.node.ID {", "	next := *cur\n	if true {\n		return next\n	}\n	if next.Primary == b.node.ID {"}}, scenario{}},
+		"	next := *cur\n	next.Epoch++\n	if next.Primary == b.node.ID {", "	next := *cur\n	if true {\n		return next\n	}\n	if next.Primary == b.node.ID {"}}, scenario{"coordinator/state", "TestRegisterRaisesEpochs"}},
 	{"4 a wiped disk is not noticed", []edit{{stateDir + "register.go",
 		"lostDisk := again && known.Store != n.Store", "lostDisk := false"}}, scenario{}},
 	{"W4 acts before the map names its boot", []edit{{replicaDir + "group.go",
