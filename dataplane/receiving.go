@@ -84,13 +84,12 @@ func (r *receiving) request(from *session, body []byte, reply func([]byte)) {
 	}
 	s := r.open[key]
 	if s != nil && kind == partResume {
-		meta, err := decodeMeta(id, rest)
-		switch {
-		case err != nil || meta != s.meta:
+		if meta, err := decodeMeta(id, rest); err != nil || meta != s.meta {
 			s = nil // not the same in all: to go on could mix two
-		case from.number >= s.from.number:
-			s.from = from // what the connection before still brings is late
 		}
+	}
+	if s != nil && (kind == partResume || kind == partGivenUp) && from.number >= s.from.number {
+		s.from = from // what the connection before still brings is late
 	}
 	if s == nil || s.from != from {
 		reply(partAnswer(errNoStream))
@@ -295,6 +294,8 @@ func (r *receiving) take(s *receivedStream, p receivedPart, to **storage.Receive
 			return errUnwanted
 		}
 		return nil
+	case p.kind == partGivenUp:
+		return errGivenUp
 	}
 	if !ask(r.begins) {
 		return errUnwanted

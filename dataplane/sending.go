@@ -22,6 +22,7 @@ import (
 // partition is written and synced before the last one.
 const (
 	sendersAtOnce = 2
+	resumedAtOnce = 2 // more, which go on after a break: they do not wait for those that began meanwhile
 	partTimeout   = time.Minute
 )
 
@@ -59,9 +60,17 @@ func (s *sending) order(o replica.SnapshotOrder) {
 	s.hire()
 }
 
+// places is how many workers there may be for what comes next. Caller holds mu.
+func (s *sending) places() int {
+	if len(s.waiting) > 0 && s.waiting[0].parts > 0 {
+		return sendersAtOnce + resumedAtOnce
+	}
+	return sendersAtOnce
+}
+
 // hire starts a worker if there is room for one. Caller holds mu.
 func (s *sending) hire() {
-	if s.running < sendersAtOnce && s.ctx.Err() == nil {
+	if s.running < s.places() && s.ctx.Err() == nil {
 		s.running++
 		s.workers.Go(s.work)
 	}
@@ -71,7 +80,7 @@ func (s *sending) hire() {
 func (s *sending) work() {
 	for {
 		s.mu.Lock()
-		if len(s.waiting) == 0 || s.ctx.Err() != nil {
+		if len(s.waiting) == 0 || s.ctx.Err() != nil || s.running > s.places() {
 			s.running--
 			s.mu.Unlock()
 			return // storage closes what is open
@@ -125,6 +134,9 @@ func interrupted(err error) bool {
 // done is the end of a stream, whole or not.
 func (s *sending) done(o *outgoing, err error) {
 	o.close()
+	if link := s.link(o.order.To); err != nil && o.parts > 0 && link != nil {
+		link.Call(appendPart(nil, partGivenUp, o.id()), partTimeout, func([]byte, error) {})
+	}
 	if err != nil {
 		err = fmt.Errorf("snapshot of %v: %w", o.order.Partition, err)
 	}

@@ -24,6 +24,7 @@ const (
 	partChunk
 	partEnd
 	partResume
+	partGivenUp // the sender will not go on, for a reason of its own; it waits for no answer
 )
 
 // resumeWithin is for how long both sides keep a snapshot whose connection broke.
@@ -32,8 +33,9 @@ const (
 const resumeWithin = 10 * time.Second
 
 // streamIdle is for how long a receiver waits for the next part on a connection that
-// lasts: as long as a chunk of 256 KiB takes at less than a kilobyte a second.
-const streamIdle = 10 * time.Minute
+// lasts, in case that its sender could not say that it gave up: longer than a value
+// of 8 MiB takes at a kilobyte a second, or a sender has others to serve first.
+const streamIdle = 6 * time.Hour
 
 // Answers to a part. A text may follow partFailed; how many parts were taken
 // follows partAt, which only a resume is answered.
@@ -47,6 +49,7 @@ const (
 var (
 	errUnwanted  = errors.New("the receiver has no use for the snapshot")
 	errIdle      = errors.New("nothing comes any more")
+	errGivenUp   = errors.New("the sender does not go on")
 	errNoRoom    = errors.New("the disk is nearly full: no copy is received")
 	errPart      = errors.New("snapshot part refused")
 	errPartForm  = errors.New("malformed part of a snapshot")
@@ -73,7 +76,7 @@ func decodePart(b []byte) (p part, s stream, rest []byte, err error) {
 	r := reader{rest: b}
 	p = part(r.byte())
 	s = stream{partition: partition.ID(r.uint32()), id: r.uint64()}
-	if r.failed || p < partBegin || p > partResume {
+	if r.failed || p < partBegin || p > partGivenUp {
 		return 0, stream{}, nil, errPartForm
 	}
 	return p, s, r.rest, nil

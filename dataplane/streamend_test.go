@@ -75,7 +75,67 @@ func TestAStreamThatMakesNoProgressEnds(t *testing.T) {
 		if l.breaks != breaksInAPart+1 {
 			t.Errorf("its connection broke %d times", l.breaks)
 		}
+		synctest.Wait()
+		s.receiving.mu.Lock()
+		defer s.receiving.mu.Unlock()
+		if len(s.receiving.open) > 0 {
+			t.Error("the receiver waits for more")
+		}
 	})
+}
+
+// One that is only slow is not given up: at a kilobyte a second a value of 8 MiB
+// takes more than two hours.
+func TestASlowStreamIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStreamed(t)
+		o := orderOf(1, 1, 9)
+		if err := decodePartAnswer(s.request(s.session, o.of(partBegin))); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(3 * time.Hour)
+		if _, err := decodeResumeAnswer(s.request(s.session, o.of(partResume))); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// deaf is a connection on which nothing is ever answered.
+type deaf struct{ transport.Link }
+
+// Call implements transport.Conn.
+func (deaf) Call([]byte, time.Duration, func([]byte, error)) {}
+
+// A stream that goes on after a break does not wait for those that began meanwhile:
+// what comes after it is kept all that time.
+func TestAStreamThatGoesOnWaitsForNoOther(t *testing.T) {
+	t.Parallel()
+	s := newStreamed(t)
+	s.breakAt, s.how = 2, partLost
+	s.sending.link = func(to partition.NodeID) transport.Link {
+		if to != "n2" {
+			return deaf{}
+		}
+		return streamedLink{s: s}
+	}
+	s.sending.sent = func(o replica.SnapshotOrder, err error) {
+		if o.To == "n2" {
+			s.ended <- err
+		}
+	}
+	for i, to := range []partition.NodeID{"n2", "n3", "n4", "n5"} {
+		s.sending.order(replica.SnapshotOrder{Partition: 5, To: to, Epoch: 1, ID: uint64(i + 1)})
+	}
+	if err := <-s.ended; err != nil {
+		t.Fatal(err)
+	}
+	s.check(t)
+	s.sending.mu.Lock()
+	defer s.sending.mu.Unlock()
+	if s.sending.running > sendersAtOnce+resumedAtOnce || len(s.sending.waiting) == 0 {
+		t.Errorf("%d streams at once, %d wait", s.sending.running, len(s.sending.waiting))
+	}
 }
 
 // A sender that fails for a reason of its own leaves the receiver's half behind on a

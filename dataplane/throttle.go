@@ -25,7 +25,7 @@ func piece(bytes int64) int {
 	if bytes <= 0 {
 		return throttlePiece
 	}
-	return min(throttlePiece, max(1, ahead(bytes)/(2*sendersAtOnce)))
+	return min(throttlePiece, max(1, ahead(bytes)/(2*(sendersAtOnce+resumedAtOnce))))
 }
 
 // throttle bounds what this node sends for copies, in bytes a second: snapshots, and

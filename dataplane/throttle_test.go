@@ -91,7 +91,7 @@ func TestEntriesGoFirstAtAnyRate(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				var streamed atomic.Int64
 				var senders sync.WaitGroup
-				for range sendersAtOnce {
+				for range sendersAtOnce + resumedAtOnce {
 					senders.Go(func() {
 						for size := min(256<<10, second); r.wait(ctx, size) == nil; {
 							streamed.Add(int64(size))

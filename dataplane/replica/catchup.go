@@ -2,6 +2,7 @@ package replica
 
 import (
 	"slices"
+	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
@@ -42,9 +43,14 @@ func (g *Group) SnapshotBegins(now Time, order SnapshotOrder) bool {
 	return true
 }
 
+// snapshotPause is the longest pause after one that failed. What cannot be sent, for
+// its file is damaged and nobody else has it in sync, fails again each time.
+const snapshotPause = 30 * time.Second
+
 // SnapshotSent says that the order is done, or failed. Either way the learner
-// is asked where it stands.
-func (g *Group) SnapshotSent(now Time, order SnapshotOrder, _ error) {
+// is asked where it stands: after failures later each time, until its connection or
+// its process is another.
+func (g *Group) SnapshotSent(now Time, order SnapshotOrder, err error) {
 	g.advanceClock(now)
 	r := g.replicas[order.Partition]
 	if r == nil || !r.isPrimary() {
@@ -56,6 +62,12 @@ func (g *Group) SnapshotSent(now Time, order SnapshotOrder, _ error) {
 			m.holdUntil = now.Add(learnerIdle)
 		}
 		m.probeAt = g.now // the next probe comes after a pause, so that a failure is not repeated at once
+		if m.failed++; err == nil {
+			m.failed = 0
+		}
+		if m.failed > 1 {
+			m.probeAt += Time(min(g.cfg.Timings.Resend<<min(m.failed-1, 10), snapshotPause) - g.cfg.Timings.Resend)
+		}
 	}
 }
 

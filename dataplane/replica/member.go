@@ -36,6 +36,7 @@ type member struct {
 	unpromised Time
 	probeAt    Time
 	snapshots  uint64 // the ID of the latest order; zero: none
+	failed     int    // orders that failed, one after the other
 	streams    bool   // the stream of that order has begun
 	holdAt     uint64 // entries after it are kept, from then on
 	holdUntil  Time   // and this long after its end, while the learner is not heard

@@ -132,7 +132,8 @@ func (p *process) heartbeat() {
 }
 
 func (p *process) report() liveness.Report {
-	r := liveness.Report{OldestFsync: p.n.disk.pendingFor(), LogQueue: p.n.disk.pendingFor(), Leaving: p.released}
+	pending := p.n.disk.pendingFor()
+	r := liveness.Report{OldestFsync: pending, LogQueue: 2 * pending, Leaving: p.released} // what waits has waited for the sync before too
 	if p.m != nil {
 		r.MapVersion = p.m.Version
 	}

@@ -110,42 +110,6 @@ func (t *truth) applied(by *table, e *entry.Entry) {
 	t.checkCopies("commits")
 }
 
-// copied sees a snapshot that takes the place of a copy: it is the state at its
-// position, whole and nothing else.
-func (t *truth) copied(by *process, image *table) {
-	w, at := t.w, image.applied.Sequence
-	if t.since > 0 && image.lineage != t.lineage {
-		if by.n.id == t.chosen {
-			t.regain(at)
-		}
-		return // of before a recovery: nobody knows what it should hold
-	}
-	if at > uint64(len(t.log)) {
-		w.fail("%s gets a snapshot of %s at %d, where %d is the last committed", by.n.id, t.id, at, len(t.log))
-		return
-	}
-	there := 0
-	for i := range w.keys {
-		name := w.keys[i].name
-		last := change{}
-		for _, s := range t.key(name).changes {
-			if s.sequence <= at {
-				last = s
-			}
-		}
-		v := image.find(name)
-		switch {
-		case last.present != (v != nil), v != nil && (v.sequence != last.sequence || !bytes.Equal(v.value, last.value)):
-			w.fail("%s gets a snapshot of %s at %d that does not have what %d made of %s", by.n.id, t.id, at, last.sequence, name)
-		case v != nil:
-			there++
-		}
-	}
-	if there != len(image.values) {
-		w.fail("%s gets a snapshot of %s at %d of %d values, %d were put", by.n.id, t.id, at, len(image.values), there)
-	}
-}
-
 // checkCopies checks that what is committed is on the disk of every replica
 // that the map calls in sync or eligible, and on at least min-in-sync disks.
 func (t *truth) checkCopies(when string) {

@@ -78,8 +78,9 @@ func (t *truth) restart(c *partition.Configuration) {
 	n := w.nodes[w.index(c.Primary)]
 	has := n.disk.copies[t.id].holds(t)
 	w.logf("%s goes on with the copy of %s: %d of %d committed", t.id, n.id, has, len(t.log))
+	first := t.since == 0
 	t.chosen, t.lineage, t.since = n.id, c.Lineage, w.now
-	t.before = before{log: t.log, hashes: t.hashes, changes: map[*keyTruth][]change{}}
+	t.before = before{first: first, has: has, log: t.log, hashes: t.hashes, changes: map[*keyTruth][]change{}}
 	for _, e := range t.log[has:] {
 		delete(t.requests, e.Request)
 	}
@@ -106,6 +107,8 @@ func (t *truth) restart(c *partition.Configuration) {
 
 // before is what was committed before a recovery.
 type before struct {
+	first   bool   // there was no recovery before
+	has     uint64 // what the chosen copy had of it then
 	log     []*entry.Entry
 	hashes  []uint64
 	changes map[*keyTruth][]change
@@ -115,9 +118,14 @@ type before struct {
 // was on its way to the chosen copy, and is in its place before it hears of that.
 func (t *truth) regain(at uint64) {
 	has := uint64(len(t.log))
+	if has != t.before.has {
+		t.w.fail("%s goes on with %d entries, and its chosen copy gets a snapshot of before", t.id, has)
+		return
+	}
 	if at <= has || at > uint64(len(t.before.log)) {
 		return
 	}
+	t.before.has = at
 	t.w.coverage[regained]++
 	t.w.logf("%s goes on with %d of %d committed", t.id, at, len(t.before.log))
 	for _, e := range t.before.log[has:at] {

@@ -1,0 +1,63 @@
+package simulation
+
+import (
+	"bytes"
+	"slices"
+)
+
+// copied sees a snapshot that takes the place of a copy: it is the state at its
+// position, whole and nothing else.
+func (t *truth) copied(by *process, image *table) {
+	w, at := t.w, image.applied.Sequence
+	if t.since > 0 && image.lineage != t.lineage {
+		if by.n.id != t.chosen || !t.before.first {
+			return // of before a recovery: nobody knows what it should hold
+		}
+		if s, ok := by.group.Status(t.id); ok && s.Lineage == t.lineage {
+			w.fail("%s gets a snapshot of %s of lineage %08x, and has heard of %08x", by.n.id, t.id, image.lineage, t.lineage)
+			return
+		}
+		t.regain(at)
+	}
+	if at > uint64(len(t.log)) {
+		w.fail("%s gets a snapshot of %s at %d, where %d is the last committed", by.n.id, t.id, at, len(t.log))
+		return
+	}
+	if what := t.at(at).differs(image); what != "" {
+		w.fail("%s gets a snapshot of %s at %d that is not what was committed: %s", by.n.id, t.id, at, what)
+	}
+}
+
+// at is the state after the entries up to a sequence.
+func (t *truth) at(sequence uint64) *table {
+	state := &table{w: t.w, id: t.id}
+	for _, e := range t.log[:sequence] {
+		state.apply(e)
+	}
+	return state
+}
+
+// differs names something in which another state differs; "" if nothing does.
+func (t *table) differs(other *table) string {
+	switch {
+	case t.hash != other.hash:
+		return "the hash of its entries"
+	case t.applied != other.applied:
+		return "the position"
+	case len(t.values) != len(other.values):
+		return "the number of values"
+	case !slices.Equal(t.keyed, other.keyed):
+		return "what is remembered of idempotency keys"
+	case !slices.EqualFunc(t.origins, other.origins, func(a, b origin) bool {
+		return a.store == b.store && a.boot == b.boot && a.lowest == b.lowest && slices.Equal(a.results, b.results)
+	}):
+		return "what is remembered of requests"
+	}
+	for i := range t.values {
+		a := &t.values[i]
+		if b := other.find([]byte(a.key)); b == nil || a.version() != b.version() || !bytes.Equal(a.value, b.value) {
+			return "the value of " + a.key
+		}
+	}
+	return ""
+}
