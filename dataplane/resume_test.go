@@ -322,15 +322,11 @@ func TestOnlyWhoBeganASnapshotGoesOn(t *testing.T) {
 	t.Parallel()
 	s := newStreamed(t)
 	ask := func(from *session, b []byte) error {
-		answer := make(chan []byte, 1)
-		s.receiving.request(from, b, func(reply []byte) { answer <- reply })
-		_, err := decodeResumeAnswer(<-answer)
+		_, err := decodeResumeAnswer(s.request(from, b))
 		return err
 	}
-	o := outgoing{order: replica.SnapshotOrder{Partition: 5, ID: 1}, meta: replica.SnapshotMeta{Epoch: 1, Lineage: 1, Applied: entry.Position{Sequence: 9, Epoch: 1}}}
-	answered := make(chan []byte, 1)
-	s.receiving.request(s.session, o.of(partBegin), func(b []byte) { answered <- b })
-	if err := decodePartAnswer(<-answered); err != nil {
+	o := *orderOf(1, 1, 9)
+	if err := decodePartAnswer(s.request(s.session, o.of(partBegin))); err != nil {
 		t.Fatal(err)
 	}
 	s.receiving.gone(s.session)

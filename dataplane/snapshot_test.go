@@ -70,6 +70,8 @@ func FuzzPartAnswer(f *testing.F) {
 
 func FuzzPart(f *testing.F) {
 	f.Add(appendMeta(appendPart(nil, partBegin, stream{partition: 1, id: 2}), &replica.SnapshotMeta{Lineage: 3}))
+	f.Add(appendMeta(appendPart(nil, partResume, stream{partition: 1, id: 2}), &replica.SnapshotMeta{Epoch: 4}))
+	f.Add(appendPart(nil, partGivenUp, stream{partition: 1, id: 2}))
 	f.Add(append(appendPart(nil, partChunk, stream{partition: 1, id: 2}), "chunk"...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		kind, s, rest, err := decodePart(b)

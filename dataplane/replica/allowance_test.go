@@ -13,10 +13,7 @@ import (
 // Who comes back gets what it missed without leave.
 func TestARepairIsNotThrottled(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3)
-	c.serve("n1")
-	c.kill("n3")
-	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c := withoutN3(t)
 	c.do("n1", c.operation("put", Put, "k", "v"))
 	c.accept = false
 	c.nodes["n1"].g.Allow(c.now, 0)
@@ -86,10 +83,7 @@ func TestALearnerGetsWhatIsAllowed(t *testing.T) {
 // behind has n3 miss writes of those sizes, and move here without leave.
 func behind(t *testing.T, sizes ...int) (*cluster, *member) {
 	t.Helper()
-	c := newCluster(t, 3)
-	c.serve("n1")
-	c.kill("n3")
-	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c := withoutN3(t)
 	for i, size := range sizes {
 		tag := fmt.Sprintf("put %d", i)
 		c.do("n1", c.operation(tag, Put, tag, strings.Repeat("v", size)))

@@ -196,10 +196,7 @@ func TestLearnerBehindTheLogGetsASnapshot(t *testing.T) { // K1
 // and mix two states.
 func TestNoOrderOfASnapshotHasTheIDOfAnother(t *testing.T) { // K1
 	t.Parallel()
-	c := newCluster(t, 3)
-	c.serve("n1")
-	c.kill("n3")
-	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c := withoutN3(t)
 	c.do("n1", c.operation("a", Put, "a", "v"))
 	c.accept = false
 	r := c.nodes["n1"].g.replicas[0]

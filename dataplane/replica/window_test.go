@@ -125,10 +125,7 @@ func TestNobodyWaitsToComeBackBelowMinInSync(t *testing.T) { // K3
 // flushed then: writes may be refused until it goes.
 func TestWhatWasHeldForALearnerGoesWithoutAFlush(t *testing.T) { // K1
 	t.Parallel()
-	c := newCluster(t, 3)
-	c.serve("n1")
-	c.kill("n3")
-	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c := withoutN3(t)
 	g := c.nodes["n1"].g
 	g.cfg.LogRetention, g.cfg.AwayRetention = 1000, 4000
 	r := g.replicas[0]
@@ -153,10 +150,7 @@ func TestWhatWasHeldForALearnerGoesWithoutAFlush(t *testing.T) { // K1
 // snapshot is kept: or many writes make another one necessary.
 func TestWhatComesAfterASnapshotIsKeptUntilTheLearnerIsHeard(t *testing.T) { // K1
 	t.Parallel()
-	c := newCluster(t, 3)
-	c.serve("n1")
-	c.kill("n3")
-	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c := withoutN3(t)
 	g := c.nodes["n1"].g
 	g.cfg.LogRetention, g.cfg.AwayRetention = 1, 1
 	r := g.replicas[0]
@@ -203,10 +197,7 @@ func (c *cluster) ordered(m *member) SnapshotOrder {
 // soon be more than there is memory for, and writes would be refused.
 func TestAnOrderThatWaitsKeepsNothing(t *testing.T) { // K1
 	t.Parallel()
-	c := newCluster(t, 3)
-	c.serve("n1")
-	c.kill("n3")
-	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c := withoutN3(t)
 	g := c.nodes["n1"].g
 	g.cfg.LogRetention, g.cfg.AwayRetention = 1, 1
 	r := g.replicas[0]
@@ -237,10 +228,7 @@ func TestAnOrderThatWaitsKeepsNothing(t *testing.T) { // K1
 // another is primary.
 func TestAnOrderStandsForOneBootAndOneOffice(t *testing.T) { // K1
 	t.Parallel()
-	c := newCluster(t, 3)
-	c.serve("n1")
-	c.kill("n3")
-	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c := withoutN3(t)
 	g := c.nodes["n1"].g
 	r := g.replicas[0]
 	order := c.ordered(r.member("n3"))
@@ -266,10 +254,7 @@ func TestAnOrderStandsForOneBootAndOneOffice(t *testing.T) { // K1
 // attempt would stream most of it. Another connection begins anew.
 func TestASnapshotThatFailsIsTriedLaterEachTime(t *testing.T) { // K1
 	t.Parallel()
-	c := newCluster(t, 3)
-	c.serve("n1")
-	c.kill("n3")
-	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	c := withoutN3(t)
 	g := c.nodes["n1"].g
 	g.cfg.LogRetention, g.cfg.AwayRetention = 1, 1
 	r := g.replicas[0]
@@ -304,4 +289,14 @@ func TestASnapshotThatFailsIsTriedLaterEachTime(t *testing.T) { // K1
 	if orders := fail(time.Second); orders == 0 {
 		t.Error("no attempt on another connection")
 	}
+}
+
+// withoutN3 is a cluster whose third node is gone, and taken out.
+func withoutN3(t *testing.T) *cluster {
+	t.Helper()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.kill("n3")
+	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
+	return c
 }
