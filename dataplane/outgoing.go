@@ -18,7 +18,7 @@ type outgoing struct {
 	part     []byte // the latest
 	parts    uint64 // how many there were so far, with the latest
 	last     bool   // the latest ends the snapshot
-	broke    int    // how often the connection did in it
+	broke    int    // how often the connection did with it under way
 	taken    bool   // the receiver has said, after a break, that it has the latest
 	through  bool   // and that was the last
 }

@@ -230,7 +230,7 @@ func TestASnapshotGoesOnWhereItsConnectionBroke(t *testing.T) {
 				s.check(t)
 				lastTaken := at == parts-1 && how == answerLost
 				if lastTaken { // the stream has ended there: the learner's next answer tells
-					if !errors.Is(err, errPart) {
+					if !errors.Is(err, errNoStream) {
 						t.Errorf("the sender sees %v", err)
 					}
 					return

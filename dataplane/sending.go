@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,7 +91,10 @@ func (s *sending) work() {
 		s.mu.Unlock()
 
 		err := s.stream(o)
-		if o.broke++; interrupted(err) && o.parts > 1 && o.broke <= breaksInAPart {
+		if errors.Is(err, transport.ErrBroken) {
+			o.broke++
+		}
+		if o.parts > 1 && o.broke <= breaksInAPart && (interrupted(err) || errors.Is(err, errNoStream)) {
 			s.workers.Go(func() { s.resume(o) }) // others have its place meanwhile
 			continue
 		}
@@ -99,7 +103,8 @@ func (s *sending) work() {
 }
 
 // resume waits for another connection, and for the receiver to say how far it is;
-// then the stream goes on, before those that have not begun.
+// then the stream goes on, before those that have not begun and after those that
+// went on before.
 func (s *sending) resume(o *outgoing) {
 	taken, err := backoff.Retry(s.ctx, func() (uint64, error) {
 		taken, err := s.askTaken(o)
@@ -118,7 +123,11 @@ func (s *sending) resume(o *outgoing) {
 	s.count("resumed")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = append([]*outgoing{o}, s.waiting...)
+	at := slices.IndexFunc(s.waiting, func(other *outgoing) bool { return other.parts == 0 })
+	if at < 0 {
+		at = len(s.waiting)
+	}
+	s.waiting = slices.Insert(s.waiting, at, o)
 	s.hire()
 }
 

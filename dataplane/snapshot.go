@@ -16,7 +16,9 @@ import (
 // says that it is written, so a slow receiver slows the sender, and no more
 // than one chunk of a snapshot is in memory on either side. Where the connection
 // breaks, the sender asks on the next one how far the receiver is, and goes on
-// from there. It says again what the snapshot is of: parts of two never mix.
+// from there. It says again what the snapshot is of: parts of two never mix. A
+// connection may also break, and another be there, while no part is under way: the
+// receiver then knows nothing of the snapshot on the new one, and is asked too.
 type part uint8
 
 const (
@@ -44,6 +46,7 @@ const (
 	partUnwanted = 2 // the receiver has no use for it (any more)
 	partFailed   = 3 // the receiver's storage or this order of parts
 	partAt       = 4
+	partUnknown  = 5 // no such snapshot, or not over this connection
 )
 
 var (
@@ -111,6 +114,8 @@ func partAnswer(err error) []byte {
 		return []byte{partTaken}
 	case errors.Is(err, errUnwanted):
 		return []byte{partUnwanted}
+	case errors.Is(err, errNoStream):
+		return []byte{partUnknown}
 	}
 	return append([]byte{partFailed}, err.Error()...)
 }
@@ -121,6 +126,8 @@ func decodePartAnswer(b []byte) error {
 		return nil
 	case len(b) == 1 && b[0] == partUnwanted:
 		return errUnwanted
+	case len(b) == 1 && b[0] == partUnknown:
+		return errNoStream
 	case len(b) > 0 && b[0] == partFailed:
 		return fmt.Errorf("%w: %s", errPart, b[1:])
 	}

@@ -27,7 +27,8 @@ func TestPartAnswers(t *testing.T) {
 	for _, test := range []struct{ told, want error }{
 		{nil, nil},
 		{errUnwanted, errUnwanted},
-		{errNoStream, errPart},
+		{errNoStream, errNoStream},
+		{errTooMany, errPart},
 	} {
 		if got := decodePartAnswer(partAnswer(test.told)); !errors.Is(got, test.want) {
 			t.Errorf("%v came as %v, want %v", test.told, got, test.want)
@@ -45,7 +46,7 @@ func TestResumeAnswers(t *testing.T) {
 	if taken, err := decodeResumeAnswer(resumeAnswer(1 << 40)); taken != 1<<40 || err != nil {
 		t.Errorf("%d, %v", taken, err)
 	}
-	if _, err := decodeResumeAnswer(partAnswer(errNoStream)); !errors.Is(err, errPart) {
+	if _, err := decodeResumeAnswer(partAnswer(errNoStream)); !errors.Is(err, errNoStream) {
 		t.Errorf("no stream came as %v", err)
 	}
 	for _, b := range [][]byte{nil, {partAt}, {partTaken}, append(resumeAnswer(1), 0)} {

@@ -223,3 +223,55 @@ func TestAnOrderThatDoesNotStandIsNotBegun(t *testing.T) {
 	}
 	s.check(t)
 }
+
+// The connection breaks and is back while the sender waits for the throttle: it has
+// seen nothing of that, and its next part comes to somebody who knows of no snapshot.
+func TestAStreamWhoseConnectionBreaksInAPauseGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStreamed(t)
+		s.sending.rate.set(64 << 10) // 4 s for a chunk
+		s.sending.order(replica.SnapshotOrder{Partition: 5, To: "n2", Epoch: 1, ID: 1})
+		<-time.After(6 * time.Second)
+		s.mu.Lock()
+		old := s.session
+		s.session = &session{peer: old.peer, number: old.number + 1}
+		s.mu.Unlock()
+		s.receiving.gone(old)
+		if err := <-s.ended; err != nil {
+			t.Fatal(err)
+		}
+		s.check(t)
+	})
+}
+
+// knowing is a receiver that has so many parts of every snapshot.
+type knowing struct {
+	transport.Link
+	taken uint64
+}
+
+// Call implements transport.Conn.
+func (k knowing) Call(_ []byte, _ time.Duration, done func([]byte, error)) {
+	done(resumeAnswer(k.taken), nil)
+}
+
+// Streams that go on wait for their turn in the order in which they came, before
+// those that have not begun.
+func TestStreamsGoOnInOrder(t *testing.T) {
+	t.Parallel()
+	s := newStreamed(t)
+	s.sending.link = func(partition.NodeID) transport.Link { return knowing{taken: 2} }
+	s.sending.running = sendersAtOnce + resumedAtOnce // all places are taken
+	s.sending.order(replica.SnapshotOrder{Partition: 5, ID: 1})
+	for id := uint64(2); id <= 3; id++ {
+		s.sending.resume(&outgoing{order: replica.SnapshotOrder{Partition: 5, ID: id}, parts: 3})
+	}
+	var order []uint64
+	for _, o := range s.sending.waiting {
+		order = append(order, o.order.ID)
+	}
+	if !slices.Equal(order, []uint64{2, 3, 1}) {
+		t.Errorf("their order is %v", order)
+	}
+}

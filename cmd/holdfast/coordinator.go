@@ -27,6 +27,7 @@ type coordinatorCommand struct {
 
 	addressFlags
 	logFlags
+	profileFlag
 }
 
 // Run runs the coordinator until ctx ends.
@@ -34,6 +35,11 @@ func (c *coordinatorCommand) Run(ctx context.Context, t *terminal) error {
 	if err := c.check(c.HTTPAddr, c.PeerAddr); err != nil {
 		return usage(err)
 	}
+	endProfiler, err := c.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer endProfiler()
 	registry := newRegistry()
 	config := coordinator.Config{
 		ID: c.ID, DataDir: c.DataDir, HTTPAddr: c.HTTPAddr, PeerAddr: c.PeerAddr,

@@ -44,7 +44,7 @@ func (d *Detector) Judge(now time.Duration, m *partition.Map, c partition.Change
 	if len(alive) == 0 {
 		return c, true
 	}
-	p := &planner{m: m, health: health}
+	p := &planner{m: m, health: health, prompt: func(id partition.NodeID) bool { return d.prompt(now, id) }}
 	return partition.Change{
 		Partition: c.Partition, Epoch: c.Epoch, Primary: p.fewestPrimaries(alive), Replicas: kept,
 		Reason: fmt.Sprintf("%s accuses %s, which the coordinators hear: its own way out is broken", c.Proposer, names(alive)),

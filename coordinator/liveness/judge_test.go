@@ -48,6 +48,12 @@ func TestJudge(t *testing.T) {
 			name: "fewest primaries", minInSync: 2, prepare: func(w *watch) { w.set(1, "n2", "n1", "n2", "n3") },
 			ask: ask("n1", "n1"), want: "n3 [n2 n3]",
 		},
+		{
+			name: "not one whose log is behind", minInSync: 2, prepare: func(w *watch) {
+				w.d.Heartbeat(w.now, "n2", 1, Report{MapVersion: 1 << 40, LogQueue: time.Second + ms})
+			},
+			ask: ask("n1", "n1"), want: "n3 [n2 n3]",
+		},
 		{name: "nobody is accused", minInSync: 3, prepare: func(w *watch) { w.set(0, "n1", "n1", "n2") }, ask: ask("n1", "n1", "n2"), want: same},
 		{name: "not by the primary", minInSync: 2, ask: ask("n2", "n1"), want: same},
 		{name: "by the coordinators", minInSync: 2, ask: ask("", "n1"), want: same},

@@ -57,6 +57,18 @@ func TestABootingNodeGivesItsPrimariesToThoseThatRun(t *testing.T) {
 	}
 }
 
+// Who has to wait for a log that is behind could not serve sooner.
+func TestABootingNodeGivesNothingToOneWhoseLogIsBehind(t *testing.T) {
+	t.Parallel()
+	w := newWatch(t, 3, 2, "n1 n2 n3")
+	w.report["n2"] = Report{LogQueue: time.Second + ms}
+	w.quiet(5 * time.Second)
+	w.apply(bootSettled(w, "n1"))
+	if p := primaries(w)[0]; p != "n3" {
+		t.Errorf("%s is primary", p)
+	}
+}
+
 func TestALiveNodeAtTheSameAddressIsAlwaysNamed(t *testing.T) {
 	t.Parallel()
 	w := newWatch(t, 3, 2, "n1 n2 n3")

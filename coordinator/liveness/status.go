@@ -56,14 +56,14 @@ func (d *Detector) Live(now time.Duration, m *partition.Map) []partition.NodeID 
 
 // Settled returns the live nodes that a booting one may give its primaries to:
 // those whose own boot has been in the map for longer than a boot wait takes
-// (rule L5), for another could not serve them any sooner. So a cluster that
+// (rule L5), and whose log is not behind, for another could not serve them any sooner. So a cluster that
 // starts as a whole keeps its primaries where they were, and does not heap them
 // on whoever was first. A live node at the newcomer's address is always named.
 func (d *Detector) Settled(now time.Duration, m *partition.Map, newcomer *partition.Node) []partition.NodeID {
 	live := d.Live(now, m)
 	return slices.DeleteFunc(live, func(id partition.NodeID) bool {
 		in, _ := m.Node(id)
-		return in.PeerAddr != newcomer.PeerAddr && !d.settled(now, id)
+		return in.PeerAddr != newcomer.PeerAddr && !d.prompt(now, id)
 	})
 }
 

@@ -67,7 +67,7 @@ func (r *replica) starves(m *member) bool {
 		return false
 	}
 	r.g.allowance.starved, r.starved = true, true
-	if !m.owes {
+	if m.sent <= m.match {
 		m.ackAt = r.g.now
 	}
 	return true

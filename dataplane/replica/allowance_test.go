@@ -211,3 +211,56 @@ func TestALearnerThatRejectsIsNotGivenUp(t *testing.T) {
 		}
 	}
 }
+
+// Where entries break the connection and small messages come through, a learner makes
+// no progress, and is given up: with a throttle as without.
+func TestALearnerThatGetsOnlySmallMessagesIsGivenUp(t *testing.T) { // K1
+	t.Parallel()
+	const tick = 25 * time.Millisecond
+	for _, one := range []struct {
+		name          string
+		size, allowed int // bytes: of an entry, in a tick; allowed -1: no throttle
+		breaks        int // that many ticks after an entry went out
+	}{
+		{"no throttle", 1000, -1, 1},
+		{"little by little", 1000, 50, 1},
+		{"8 MiB a second", 100_000, 210_000, 8},
+	} {
+		sizes := make([]int, 60)
+		for i := range sizes {
+			sizes[i] = one.size
+		}
+		c, m := behind(t, sizes...)
+		g := c.nodes["n1"].g
+		g.cfg.MaxAppendBytes = 2 * one.size
+		breaks, probed := -1, c.now
+		longest := time.Duration(0)
+		c.hold = func(_ partition.NodeID, e Envelope) bool {
+			if e.To == "n3" && e.Message.Kind == Probe {
+				probed = c.now
+			}
+			lost := e.To == "n3" && len(e.Message.Entries) > 0
+			if lost && breaks < 0 {
+				breaks = one.breaks
+			}
+			return lost
+		}
+		for end := c.now.Add(2 * time.Minute); c.now < end; {
+			c.pass(tick)
+			c.held = nil
+			if n := g.Backlog(); one.allowed < 0 {
+				g.Allow(c.now, -1)
+			} else if n > 0 {
+				g.Allow(c.now, min(n, one.allowed))
+			}
+			if breaks--; breaks == 0 {
+				g.Connection(c.now, "n3", false)
+				g.Connection(c.now, "n3", true)
+			}
+			longest = max(longest, c.now.Sub(probed))
+		}
+		if longest > 2*learnerIdle {
+			t.Errorf("%s: followed for %v without progress: %d acknowledged", one.name, longest, m.match)
+		}
+	}
+}

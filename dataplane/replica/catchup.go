@@ -10,9 +10,15 @@ import (
 
 // orderSnapshot asks the driver to stream the state to a learner whose log ends
 // before this one begins (K1). A replica in sync gets none: it is removed first,
-// for what it does not acknowledge.
+// for what it does not acknowledge. One whose last snapshot failed gets the next
+// after a pause, and is asked meanwhile where it stands: it may have the snapshot
+// although its sender did not hear so.
 func (r *replica) orderSnapshot(m *member) {
 	if m.inSync || m.phase == snapshotting || r.role < Committing {
+		return
+	}
+	if m.failed > 0 && r.g.now.Sub(m.failedAt) < r.orderPause(m) {
+		m.phase, m.match, m.sent = unknown, 0, 0
 		return
 	}
 	m.phase = snapshotting
@@ -43,13 +49,26 @@ func (g *Group) SnapshotBegins(now Time, order SnapshotOrder) bool {
 	return true
 }
 
-// snapshotPause is the longest pause after one that failed. What cannot be sent, for
-// its file is damaged and nobody else has it in sync, fails again each time.
-const snapshotPause = 30 * time.Second
+// snapshotPause is the longest pause after a snapshot that failed: what cannot be
+// sent, for its file is damaged and nobody else has it in sync, fails again each time.
+// urgentPause is the longest while nothing commits for want of replicas.
+const (
+	snapshotPause = 30 * time.Second
+	urgentPause   = 2 * time.Second
+)
+
+// orderPause is how long after a failure the member gets another order: longer each
+// time, until its connection or its process is another, or it follows.
+func (r *replica) orderPause(m *member) time.Duration {
+	longest := snapshotPause
+	if r.inBoth() < r.g.cfg.MinInSync {
+		longest = urgentPause
+	}
+	return min(r.g.cfg.Timings.Resend<<min(m.failed-1, 10), longest)
+}
 
 // SnapshotSent says that the order is done, or failed. Either way the learner
-// is asked where it stands: after failures later each time, until its connection or
-// its process is another.
+// is asked where it stands.
 func (g *Group) SnapshotSent(now Time, order SnapshotOrder, err error) {
 	g.advanceClock(now)
 	r := g.replicas[order.Partition]
@@ -65,9 +84,7 @@ func (g *Group) SnapshotSent(now Time, order SnapshotOrder, err error) {
 		if m.failed++; err == nil {
 			m.failed = 0
 		}
-		if m.failed > 1 {
-			m.probeAt += Time(min(g.cfg.Timings.Resend<<min(m.failed-1, 10), snapshotPause) - g.cfg.Timings.Resend)
-		}
+		m.failedAt = g.now
 	}
 }
 

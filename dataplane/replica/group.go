@@ -179,9 +179,7 @@ func (g *Group) Connection(now Time, node partition.NodeID, up bool) {
 	for _, r := range g.order {
 		if m := r.member(node); m != nil && r.isPrimary() {
 			m.resend(g.now)
-			if m.failed > 0 {
-				m.failed, m.probeAt = 0, g.now
-			}
+			m.failed = 0
 			r.mark()
 		}
 	}

@@ -27,7 +27,7 @@ type member struct {
 	knows    uint64 // the committed sequence that it was sent
 	sentAt   Time   // of the oldest message without news since
 	waiting  bool   // something is sent and not answered
-	owes     bool   // what it was sent has brought no progress and no rejection, however often
+	sent     uint64 // the last entry that it was sent, however often, and has not rejected: what lies after match it owes
 	ackAt    Time   // of the latest progress, or of when nothing was outstanding
 	answerAt Time   // of the latest answer to a beacon
 	lease    Time   // runs until (L3)
@@ -37,6 +37,7 @@ type member struct {
 	probeAt    Time
 	snapshots  uint64 // the ID of the latest order; zero: none
 	failed     int    // orders that failed, one after the other
+	failedAt   Time   // the last of them
 	streams    bool   // the stream of that order has begun
 	holdAt     uint64 // entries after it are kept, from then on
 	holdUntil  Time   // and this long after its end, while the learner is not heard
@@ -206,7 +207,7 @@ func (r *replica) sendAppend(m *member, entries []*entry.Entry) {
 		m.waiting, m.sentAt = true, r.g.now
 	}
 	m.next += uint64(len(entries))
-	m.owes = m.owes || len(entries) > 0
+	m.sent = max(m.sent, m.next-1)
 	m.knows = r.committed
 	r.send(m.node, Message{
 		Kind: Append, Configuration: r.configurationFor(m),
@@ -233,7 +234,7 @@ func (r *replica) watchMembers() {
 			}
 			r.starves(m)
 			if !m.inSync && now.Sub(m.ackAt) > learnerIdle {
-				m.phase, m.match, m.owes = unknown, 0, false // not in progress: its entries are not kept
+				m.phase, m.match, m.sent = unknown, 0, 0 // not in progress: its entries are not kept
 				continue
 			}
 			if m.waiting && now.Sub(m.sentAt) >= r.g.cfg.Timings.Resend {
@@ -271,11 +272,11 @@ func (r *replica) onAck(from Peer, msg *Message) {
 	if msg.Last.Sequence > m.match {
 		m.match = msg.Last.Sequence
 		m.next = max(m.next, m.match+1)
-		m.ackAt, m.owes = r.g.now, false
+		m.ackAt = r.g.now
 	}
 	m.knows = min(m.knows, msg.Committed) // what it was told since may be lost
 	if m.match+1 >= m.next {
-		m.waiting, m.owes = false, false
+		m.waiting = false
 	} else {
 		m.sentAt = r.g.now
 	}
@@ -289,7 +290,7 @@ func (r *replica) onReject(from Peer, msg *Message) {
 	if m == nil || r.role == Comparing {
 		return
 	}
-	m.owes = false
+	m.sent = 0
 	if msg.Mismatch {
 		r.orderSnapshot(m)
 		return

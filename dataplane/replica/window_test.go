@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -247,47 +246,6 @@ func TestAnOrderStandsForOneBootAndOneOffice(t *testing.T) { // K1
 	c.primary("n2", "n1", "n2")
 	if g.SnapshotBegins(c.now, order) {
 		t.Error("another is primary, and the order stands")
-	}
-}
-
-// What fails is tried again later each time: where the only source is damaged, each
-// attempt would stream most of it. Another connection begins anew.
-func TestASnapshotThatFailsIsTriedLaterEachTime(t *testing.T) { // K1
-	t.Parallel()
-	c := withoutN3(t)
-	g := c.nodes["n1"].g
-	g.cfg.LogRetention, g.cfg.AwayRetention = 1, 1
-	r := g.replicas[0]
-	for i := range 20 {
-		tag := fmt.Sprint(i)
-		c.do("n1", c.operation(tag, Put, tag, "v"))
-		c.want(tag, Done)
-	}
-	g.Trim(0, r.applied)
-	c.nodes["n3"].disk = nil
-	c.restart("n3")
-	fail := func(d time.Duration) (orders int) {
-		for end := c.now.Add(d); c.now < end; {
-			c.pass(25 * time.Millisecond)
-			for _, o := range c.orders {
-				orders++
-				g.SnapshotBegins(c.now, o)
-				g.SnapshotSent(c.now, o, errors.New("damaged"))
-			}
-			c.orders = nil
-		}
-		return orders
-	}
-	if orders := fail(10 * time.Second); orders < 4 || orders > 8 {
-		t.Errorf("%d attempts in 10 s", orders)
-	}
-	if orders := fail(5 * time.Minute); orders < 8 || orders > 15 {
-		t.Errorf("%d attempts in 5 min", orders)
-	}
-	g.Connection(c.now, "n3", false)
-	g.Connection(c.now, "n3", true)
-	if orders := fail(time.Second); orders == 0 {
-		t.Error("no attempt on another connection")
 	}
 }
 

@@ -77,6 +77,7 @@ const (
 	markers
 	snapshotOrdered
 	snapshotBroken
+	snapshotUnaware
 	snapshotResumed
 	learnersThrottled
 	snapshotInstalled
@@ -135,7 +136,7 @@ var counterNames = [counters]string{
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
 	"proposals without leader", "commands lost", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands",
 	"primaries moved", "replicas removed", "replicas added", "epochs only raised", "configurations with eligible", "configurations without replica",
-	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "snapshots that went on after a break", "ticks that learners waited for the throttle", "snapshots installed", "snapshots installed at a chosen copy that had not heard of it",
+	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "parts of snapshots over a connection that was not there before", "snapshots that went on after a break", "ticks that learners waited for the throttle", "snapshots installed", "snapshots installed at a chosen copy that had not heard of it",
 	"calls", "forwarded", "reads past the executor", "reads at a secondary", "reads of dirty keys", "reads past the executor refused",
 	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired", "answers of a shortage",
 	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration",

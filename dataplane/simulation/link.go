@@ -11,8 +11,9 @@ import (
 // reaches that process or nobody; it breaks when the process dies, and may
 // break while the network between them is cut.
 type link struct {
-	up   bool
-	boot uint64 // of the process at the other end
+	up     bool
+	boot   uint64 // of the process at the other end
+	number uint64 // of this connection among all
 }
 
 const redial = 150 * time.Millisecond
@@ -29,7 +30,8 @@ func (p *process) dial(to int) {
 			p.dial(to)
 			return
 		}
-		l.up, l.boot = true, other.boot
+		w.connections++
+		l.up, l.boot, l.number = true, other.boot, w.connections
 		p.input(func(g *replica.Group, now replica.Time) { g.Connection(now, other.id, true) })
 	})
 }

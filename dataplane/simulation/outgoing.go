@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -14,7 +15,8 @@ type outgoing struct {
 	meta       replica.SnapshotMeta
 	image      *table
 	to         int
-	connection uint64  // that it goes over: each has a number; 0: it waits for one
+	connection uint64  // that it goes over; 0: it waits for one
+	pauses     bool    // for the throttle, before the next part: it sees no break
 	next       part    // which is not known to be taken
 	asking     bool    // how far the receiver is
 	broken     instant // when the asking began
@@ -44,37 +46,53 @@ func (p *process) sendSnapshot(o replica.SnapshotOrder) {
 		s.meta = replica.SnapshotMeta{Partition: o.Partition, Epoch: o.Epoch, Lineage: status.Lineage, ID: o.ID, Applied: t.applied}
 		w.logf("%s sends snapshot %d of %s at %d to %s", p.n.id, o.ID, o.Partition, s.meta.Applied.Sequence, o.To)
 		p.outgoing = append(p.outgoing, s)
-		s.connection = w.connection()
+		s.connection = p.links[s.to].number
 		s.send()
 	})
-}
-
-// connection numbers the connections that snapshots go over.
-func (w *world) connection() uint64 {
-	w.connections++
-	return w.connections
 }
 
 func (o *outgoing) stream() stream {
 	return stream{from: o.p.self, partition: o.order.Partition, id: o.order.ID}
 }
 
-// send sends the next part, and the one after it once it is answered.
+// send sends the next part after a pause, and the one after it once it is answered.
 func (o *outgoing) send() {
-	p, w, connection, number := o.p, o.p.n.w, o.connection, o.next
-	boot, d := p.links[o.to].boot, w.net.delay()
-	if number != partBegin {
-		d += w.between(0, w.profile.transfer)
+	w := o.p.n.w
+	if o.next == partBegin {
+		o.sendPart(w.net.delay())
+		return
 	}
-	if number != partBegin && w.interruptions > 0 && !w.quiet {
+	pause, d := w.between(0, w.profile.transfer/2), w.net.delay()+w.between(0, w.profile.transfer/2)
+	if w.interruptions > 0 && !w.quiet {
 		w.interruptions--
-		w.after(w.between(0, d+d/4), o.interrupt)
+		w.after(w.between(0, (pause+d)*5/4), o.interrupt)
 	}
+	o.pauses = true
+	o.p.later(pause, func() {
+		o.pauses = false
+		l := &o.p.links[o.to]
+		if !l.up {
+			o.interrupted()
+			return
+		}
+		if l.number != o.connection {
+			w.coverage[snapshotUnaware]++
+			o.connection = l.number
+		}
+		o.sendPart(d)
+	})
+}
+
+func (o *outgoing) sendPart(d time.Duration) {
+	p, connection, number := o.p, o.connection, o.next
+	boot := p.links[o.to].boot
 	p.overLink(o.to, boot, d, func(q *process) {
 		err := q.takePart(o, connection, number)
 		p.back(o.to, boot, func() {
 			switch {
 			case connection != o.connection:
+			case errors.Is(err, errNoStream) && number != partBegin:
+				o.interrupted() // over a connection that the receiver does not know it by
 			case err != nil || number == partEnd:
 				o.done(err)
 			default:
@@ -106,8 +124,8 @@ func (o *outgoing) interrupt() {
 // interrupted is the end of its connection.
 func (o *outgoing) interrupted() {
 	w := o.p.n.w
-	if o.connection == 0 {
-		return // it waits for another already
+	if o.connection == 0 || o.pauses {
+		return // it waits for another already, or will see when it goes on
 	}
 	w.coverage[snapshotBroken]++
 	o.connection = 0
@@ -137,7 +155,7 @@ func (o *outgoing) ask() {
 		o.askLater()
 		return
 	}
-	connection := w.connection()
+	connection := l.number
 	o.connection = connection
 	p.overLink(o.to, l.boot, w.net.delay(), func(q *process) {
 		taken, err := q.taken(o.stream(), o.meta, connection)

@@ -104,7 +104,7 @@ func TestScheduleIsWorthIt(t *testing.T) {
 		t.Errorf("%d schedules have %d calls and %d faults, want 200 and 10 each", schedules, sum.Calls(), sum.Faults())
 	}
 	for _, c := range []counter{
-		tookOver, primaryMoved, replicaRemoved, replicaAdded, hadEligible, snapshotInstalled, snapshotResumed, faultInterruption, learnersThrottled, lostUnsynced, forwarded, readHere,
+		tookOver, primaryMoved, replicaRemoved, replicaAdded, hadEligible, snapshotInstalled, snapshotResumed, snapshotUnaware, faultInterruption, learnersThrottled, lostUnsynced, forwarded, readHere,
 		sentFetches, sentRejects, sentReleases, turnedRound, answeredFailed, answeredShort, outcomeUnknown, unavailable,
 	} {
 		if sum[c] == 0 {

@@ -40,6 +40,9 @@ func (n *nemesis) order(member *cluster.Member, what string) error {
 	return errors.Join(append(errs, fmt.Errorf("no coordinator takes the order to %s %s", what, member.Name))...)
 }
 
+// orders is what orders to coordinators go out with.
+var orders = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
 func post(url string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -47,7 +50,7 @@ func post(url string) error {
 	if err != nil {
 		return err
 	}
-	response, err := metricsClient.Do(request)
+	response, err := orders.Do(request)
 	if err != nil {
 		return err
 	}

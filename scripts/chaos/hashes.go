@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
@@ -28,7 +24,7 @@ func sameHashes(ctx context.Context, c *cluster.Cluster, partitions int) error {
 	return c.Wait(ctx, "all replicas to be compared", func(ctx context.Context) error {
 		equal, different, aside := 0.0, 0.0, 0.0
 		for _, m := range c.Nodes {
-			counted, err := counters(ctx, m)
+			counted, err := m.Metrics(ctx)
 			if err != nil {
 				return err
 			}
@@ -47,28 +43,4 @@ func sameHashes(ctx context.Context, c *cluster.Cluster, partitions int) error {
 		}
 		return nil
 	})
-}
-
-var metricsClient = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
-// counters reads the metrics of a node.
-func counters(ctx context.Context, m *cluster.Member) (map[string]float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.HTTP+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := metricsClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	values := map[string]float64{}
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		if v, err := strconv.ParseFloat(value, 64); err == nil {
-			values[name] = v
-		}
-	}
-	return values, lines.Err()
 }

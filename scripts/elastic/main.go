@@ -35,12 +35,23 @@ func main() {
 	}
 }
 
+// quietFor is for how long the load is measured alone before each change, and
+// restFor for how long no node has written a table to its file before that: what
+// came last has made work that is not over when it is.
+const (
+	quietFor = 20 * time.Second
+	restFor  = 3 * time.Second
+	// askEvery is how often the cluster is asked whether all is done: on two
+	// processors the answers, of the whole map and a plan, are a load too.
+	askEvery = 500 * time.Millisecond
+)
+
 // measurement is what is to be measured, and on what.
 type measurement struct {
 	keys, valueSize, connections int
 	rate                         float64
 	throttle                     int64
-	atOnce, atOnceEach           int
+	atOnce, atOnceEach, rounds   int
 	cluster                      *cluster.Cluster
 	dialect                      load.Dialect
 }
@@ -53,6 +64,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&m.connections, "connections", 16, "of the steady load, half reads")
 	flags.Float64Var(&m.rate, "rate", 200, "requests a second of the steady load; 0: as many as it gets answered")
 	flags.Int64Var(&m.throttle, "throttle", partition.DefaultRebalance.Throttle, "bytes a second from each node; 0: none")
+	flags.IntVar(&m.rounds, "rounds", 1, "how often a node is drained; in between it is taken in again")
 	flags.IntVar(&m.atOnce, "at-once", partition.DefaultRebalance.AtOnce, "moves at once")
 	flags.IntVar(&m.atOnceEach, "at-once-each", partition.DefaultRebalance.AtOnceEach, "moves at once that one node has to do with")
 	nodeFlags := flags.String("node-flags", "", "more flags for the nodes, separated by spaces")
@@ -82,32 +94,44 @@ func (m *measurement) measure(ctx context.Context) error {
 	if err := m.order(ctx, "/v1/rebalance", map[string]any{"throttle": m.throttle, "at_once": m.atOnce, "at_once_each": m.atOnceEach}); err != nil {
 		return err
 	}
-	quiet, err := m.during(ctx, func(ctx context.Context) error { return after(ctx, 10*time.Second) })
+	if err := m.step(ctx, "n5 joins", 5, func(context.Context) error { _, err := m.cluster.Join(); return err }); err != nil {
+		return err
+	}
+	for round := range m.rounds {
+		if round > 0 {
+			if err := m.step(ctx, "n2 is taken in", 5, func(ctx context.Context) error { return m.order(ctx, "/v1/nodes/n2/undrain", map[string]any{}) }); err != nil {
+				return err
+			}
+		}
+		if err := m.step(ctx, "n2 is drained", 4, func(ctx context.Context) error { return m.order(ctx, "/v1/nodes/n2/drain", map[string]any{}) }); err != nil {
+			return err
+		}
+	}
+	return m.returns(ctx)
+}
+
+// step measures the load before a change and during it, until so many nodes hold
+// something.
+func (m *measurement) step(ctx context.Context, what string, nodes int, change func(context.Context) error) error {
+	if err := m.rest(ctx); err != nil {
+		return err
+	}
+	quiet, err := m.during(ctx, func(ctx context.Context) error { return after(ctx, quietFor) })
 	if err != nil {
 		return err
 	}
 	m.tell("quiet", quiet, nil)
-	joined, err := m.during(ctx, func(ctx context.Context) error {
-		if _, err := m.cluster.Join(); err != nil {
+	r, err := m.during(ctx, func(ctx context.Context) error {
+		if err := change(ctx); err != nil {
 			return err
 		}
-		return m.settled(ctx, 5)
+		return m.settled(ctx, nodes)
 	})
 	if err != nil {
 		return err
 	}
-	m.tell("n5 joins", joined, quiet)
-	drained, err := m.during(ctx, func(ctx context.Context) error {
-		if err := m.order(ctx, "/v1/nodes/n2/drain", map[string]any{}); err != nil {
-			return err
-		}
-		return m.settled(ctx, 4)
-	})
-	if err != nil {
-		return err
-	}
-	m.tell("n2 is drained", drained, quiet)
-	return m.returns(ctx)
+	m.tell(what, r, quiet)
+	return nil
 }
 
 // load is the steady load, on the nodes that there are from the beginning.
@@ -122,8 +146,14 @@ func (m *measurement) load() load.Config {
 	return c
 }
 
+// phase is what the load saw while something went on, and what that took.
+type phase struct {
+	*load.Result
+	processors float64 // that the cluster's processes kept busy
+}
+
 // during runs the load for as long as something takes.
-func (m *measurement) during(ctx context.Context, do func(ctx context.Context) error) (*load.Result, error) {
+func (m *measurement) during(ctx context.Context, do func(ctx context.Context) error) (*phase, error) {
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	type outcome struct {
@@ -135,13 +165,25 @@ func (m *measurement) during(ctx context.Context, do func(ctx context.Context) e
 		r, err := load.Run(loading, m.load())
 		ended <- outcome{r, err}
 	}()
+	before := m.cpu()
 	done := do(ctx)
+	used := m.cpu() - before
 	stop()
 	o := <-ended
 	if o.result == nil {
 		return nil, errors.Join(done, o.err)
 	}
-	return o.result, done
+	return &phase{o.result, used.Seconds() / o.result.Elapsed.Seconds()}, done
+}
+
+// cpu is what the cluster's processes have used so far.
+func (m *measurement) cpu() (sum time.Duration) {
+	for _, one := range m.cluster.Members() {
+		if used, err := one.CPU(); err == nil { // one that has just begun has nothing to tell
+			sum += used
+		}
+	}
+	return sum
 }
 
 // settled waits until so many nodes hold something, all as much, and nothing is
@@ -149,27 +191,61 @@ func (m *measurement) during(ctx context.Context, do func(ctx context.Context) e
 func (m *measurement) settled(ctx context.Context, nodes int) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
+	var asked time.Time
+	err := errors.New("not asked yet")
 	return m.cluster.Wait(ctx, "nothing to be left to move", func(ctx context.Context) error {
-		p, err := m.cluster.Partitions(ctx)
-		if err != nil {
-			return err
+		if time.Since(asked) >= askEvery {
+			err, asked = m.unsettled(ctx, nodes), time.Now()
 		}
-		held := map[partition.NodeID]int{}
-		for _, one := range p.Partitions {
-			for _, r := range one.Replicas {
-				held[r]++
+		return err
+	})
+}
+
+// unsettled is what nodes hold, or what is left to move, if it is not right.
+func (m *measurement) unsettled(ctx context.Context, nodes int) error {
+	p, err := m.cluster.Partitions(ctx)
+	if err != nil {
+		return err
+	}
+	held := map[partition.NodeID]int{}
+	for _, one := range p.Partitions {
+		for _, r := range one.Replicas {
+			held[r]++
+		}
+	}
+	counts := slices.Collect(maps.Values(held))
+	if len(counts) != nodes || slices.Max(counts)-slices.Min(counts) > 1 {
+		return fmt.Errorf("nodes hold %v", held)
+	}
+	var plan mapjson.Plan
+	if err := m.cluster.Coordinators[0].Ask(ctx, "/v1/plan", &plan); err != nil {
+		return err
+	}
+	if left := plan.Underway + len(plan.Moves); left > 0 {
+		return fmt.Errorf("%d moves", left)
+	}
+	return nil
+}
+
+// rest waits until the nodes have nothing left to do but to wait for requests.
+func (m *measurement) rest(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	last, since := -1.0, time.Now()
+	return m.cluster.Wait(ctx, "flushes to end", func(ctx context.Context) error {
+		flushes := 0.0
+		for _, n := range m.cluster.Nodes {
+			of, err := n.Metrics(ctx)
+			if err != nil {
+				return err
 			}
+			flushes += of["holdfast_storage_flushes_total"]
 		}
-		counts := slices.Collect(maps.Values(held))
-		if len(counts) != nodes || slices.Max(counts)-slices.Min(counts) > 1 {
-			return fmt.Errorf("nodes hold %v", held)
+		if flushes != last {
+			last, since = flushes, time.Now()
 		}
-		var plan mapjson.Plan
-		if err := m.cluster.Coordinators[0].Ask(ctx, "/v1/plan", &plan); err != nil {
-			return err
-		}
-		if left := plan.Underway + len(plan.Moves); left > 0 {
-			return fmt.Errorf("%d moves", left)
+		if time.Since(since) < restFor {
+			return fmt.Errorf("the last was %v ago", time.Since(since).Round(time.Second))
 		}
 		return nil
 	})
@@ -195,19 +271,19 @@ func (m *measurement) order(ctx context.Context, path string, body any) error {
 	return nil
 }
 
-func (m *measurement) tell(what string, r, quiet *load.Result) {
-	fmt.Printf("%-14s %6.1f s  %6.0f requests a second", what, r.Elapsed.Seconds(), r.Rate())
+func (m *measurement) tell(what string, r, quiet *phase) {
+	fmt.Printf("%-14s %6.1f s  %6.0f requests a second  %4.2f processors", what, r.Elapsed.Seconds(), r.Rate(), r.processors)
 	for _, h := range []struct {
-		name        string
-		now, before func(*load.Result) *load.Histogram
+		name string
+		of   func(*phase) *load.Histogram
 	}{
-		{"PUT", func(r *load.Result) *load.Histogram { return &r.Puts }, nil},
-		{"GET", func(r *load.Result) *load.Histogram { return &r.Gets }, nil},
+		{"PUT", func(p *phase) *load.Histogram { return &p.Puts }},
+		{"GET", func(p *phase) *load.Histogram { return &p.Gets }},
 	} {
-		p99 := h.now(r).Quantile(0.99)
-		fmt.Printf("   %s p99 %v, longest %v", h.name, p99.Round(100*time.Microsecond), h.now(r).Max().Round(time.Millisecond))
+		p99 := h.of(r).Quantile(0.99)
+		fmt.Printf("   %s p50 %v, p99 %v, longest %v", h.name, h.of(r).Quantile(0.5).Round(100*time.Microsecond), p99.Round(100*time.Microsecond), h.of(r).Max().Round(time.Millisecond))
 		if quiet != nil {
-			fmt.Printf(" (%.1f times the quiet p99)", float64(p99)/float64(h.now(quiet).Quantile(0.99)))
+			fmt.Printf(" (%.1f times the quiet p99)", float64(p99)/float64(h.of(quiet).Quantile(0.99)))
 		}
 	}
 	fmt.Printf("   %d errors\n", r.Failed())
