@@ -3,35 +3,40 @@ package simulation
 import (
 	"bytes"
 	"slices"
+
+	"github.com/holdfast-io/holdfast/dataplane/entry"
 )
 
 // copied sees a snapshot that takes the place of a copy: it is the state at its
 // position, whole and nothing else.
 func (t *truth) copied(by *process, image *table) {
-	w, at := t.w, image.applied.Sequence
-	if t.since > 0 && image.lineage != t.lineage {
-		if by.n.id != t.chosen || !t.before.first {
-			return // of before a recovery: nobody knows what it should hold
-		}
+	w, at, log := t.w, image.applied.Sequence, t.log
+	switch old := t.since > 0 && image.lineage != t.lineage; {
+	case old && (!t.before.first || by.n.id != t.chosen && at > uint64(len(t.before.log))):
+		return // of before a recovery: nobody knows what it should hold
+	case old && by.n.id != t.chosen:
+		log = t.before.log
+	case old:
 		if s, ok := by.group.Status(t.id); ok && s.Lineage == t.lineage {
 			w.fail("%s gets a snapshot of %s of lineage %08x, and has heard of %08x", by.n.id, t.id, image.lineage, t.lineage)
 			return
 		}
 		t.regain(at)
+		log = t.log
 	}
-	if at > uint64(len(t.log)) {
-		w.fail("%s gets a snapshot of %s at %d, where %d is the last committed", by.n.id, t.id, at, len(t.log))
+	if at > uint64(len(log)) {
+		w.fail("%s gets a snapshot of %s at %d, where %d is the last committed", by.n.id, t.id, at, len(log))
 		return
 	}
-	if what := t.at(at).differs(image); what != "" {
+	if what := t.after(log[:at]).differs(image); what != "" {
 		w.fail("%s gets a snapshot of %s at %d that is not what was committed: %s", by.n.id, t.id, at, what)
 	}
 }
 
-// at is the state after the entries up to a sequence.
-func (t *truth) at(sequence uint64) *table {
+// after is the state after the first entries of a log.
+func (t *truth) after(log []*entry.Entry) *table {
 	state := &table{w: t.w, id: t.id}
-	for _, e := range t.log[:sequence] {
+	for _, e := range log {
 		state.apply(e)
 	}
 	return state
