@@ -16,9 +16,13 @@ say() { step=$((step + 1)); printf '\n%s%d. %s%s\n' "$bold" "$step" "$*" "$plain
 note() { printf '   %s\n' "$*"; }
 cluster() { scripts/cluster.sh "$@"; }
 
+load=''
 finish() {
   local code=$?
   trap - EXIT INT TERM
+  if [[ -n $load ]]; then
+    kill -KILL "$load" 2>/dev/null || true
+  fi
   if [[ $code != 0 ]]; then
     printf '\n%sThe demonstration failed.%s Data and logs are in %s\n' "$red" "$plain" "$HOLDFAST_CLUSTER_DIR"
     cluster stop || true
@@ -87,6 +91,7 @@ demo whole
 
 say "Under load from here on: two more nodes join. Each gets its share, and nothing else moves."
 demo spread
+"$binary" throttle 32MiB --server "$address" | sed 's/^/   /'
 bin/demo load --servers "$servers" --timeout 5m >"$HOLDFAST_CLUSTER_DIR/load.txt" 2>&1 &
 load=$!
 mark="$(bin/demo mark --servers "$servers")"
@@ -108,7 +113,8 @@ cluster kill "$victim"
 servers="$(tr ',' '\n' <<<"$servers" | grep -vxF "$address" | paste -sd,)"
 demo read
 kill -TERM "$load"
-wait "$load" || { cat "$HOLDFAST_CLUSTER_DIR/load.txt"; exit 1; }
+wait "$load" || { load=''; cat "$HOLDFAST_CLUSTER_DIR/load.txt"; exit 1; }
+load=''
 note "All the while: $(cat "$HOLDFAST_CLUSTER_DIR/load.txt")"
 
 printf '\n%sNothing that was acknowledged was lost.%s The processes are ended and their data removed.\n' "$green" "$plain"
