@@ -143,10 +143,18 @@ func TestHTTPBeforeAndAfterPlacement(t *testing.T) {
 		{"POST", "/v1/recover", "{", "bad-request", 400}, {"POST", "/v1/recover", "{}", "bad-request", 400},
 		{"POST", "/v1/recover", `{"partition":1,"extra":2}`, "bad-request", 400},
 		{"POST", "/v1/recover", `{"partition":1}`, "refused", 409}, {"POST", "/v1/recover", `{"partition":99}`, "refused", 409},
+		{"POST", "/v1/rebalance", `{"throttle":-5}`, "refused", 409}, {"POST", "/v1/rebalance", `{"at_once":-2}`, "refused", 409},
+		{"POST", "/v1/rebalance", `{"throttle":9000000000000000000}`, "refused", 409}, {"POST", "/v1/rebalance", `{"throttle":10}`, "refused", 409},
+		{"POST", "/v1/rebalance", `{"at_once_each":9000000000000000000}`, "refused", 409},
 	} {
 		if code := ask(t, leader, test.method, test.path, test.body, &p); code != test.status || p.Code != test.code || p.Status != test.status {
 			t.Errorf("%s %s %s: %d %+v", test.method, test.path, test.body, code, p)
 		}
+	}
+	// None of it is in the Raft log, where all would stop at it.
+	var done coordinator.Ordered
+	if code := ask(t, leader, "POST", "/v1/rebalance", `{"throttle":65536}`, &done); code != 200 || done.Rebalance.Throttle != 65536 {
+		t.Errorf("%d %+v", code, done)
 	}
 }
 

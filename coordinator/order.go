@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/holdfast-io/holdfast/coordinator/liveness"
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/partition"
@@ -51,7 +52,11 @@ func (c *Coordinator) order(o protocol.Order) protocol.Reply {
 			return invalid(err)
 		}
 	case protocol.Rebalance:
-		command = state.SetRebalance{Rebalance: o.Rebalance.Of(m.Rebalance)}
+		r, err := rebalanceOf(m, &o.Rebalance)
+		if err != nil {
+			return invalid(err)
+		}
+		command = state.SetRebalance{Rebalance: r}
 	case protocol.AddCoordinator, protocol.RemoveCoordinator:
 		change := c.addCoordinator
 		if o.Do == protocol.RemoveCoordinator {
@@ -80,6 +85,20 @@ func (c *Coordinator) order(o protocol.Order) protocol.Reply {
 	return protocol.Reply{Code: protocol.OK, Version: after.Version, Body: body}
 }
 
+// leastThrottle is the lowest throttle that an operator may order, in bytes a second:
+// at less a value of the largest size would take longer than two minutes, and a move
+// hours.
+const leastThrottle = 64 << 10
+
+// rebalanceOf is how moves are made after an operator's change.
+func rebalanceOf(m *partition.Map, change *protocol.RebalanceChange) (partition.Rebalance, error) {
+	if t := change.Throttle; t != nil && *t > 0 && *t < leastThrottle {
+		return partition.Rebalance{}, fmt.Errorf("throttle of %d bytes a second: want %d (64 KiB) or more, or 0 for none; pause stops moves", *t, leastThrottle)
+	}
+	r := change.Of(m.Rebalance)
+	return r, r.Validate()
+}
+
 // orderFor is the command that an order about a node comes to; nil where it was
 // only asked what would be lost.
 func (c *Coordinator) orderFor(m *partition.Map, n *partition.Node, o *protocol.Order, answer *Ordered) (state.Command, error) {
@@ -94,6 +113,9 @@ func (c *Coordinator) orderFor(m *partition.Map, n *partition.Node, o *protocol.
 	case protocol.RemoveNode:
 		if o.Lost {
 			answer.MayLose = mayLoseWith(m, n.ID)
+			if c.health(m)[n.ID].State == liveness.Live {
+				answer.MayLose += "; but the node lives: without --lost it gives away what it holds first"
+			}
 			if answer.Done = o.Confirm; !o.Confirm {
 				return nil, nil
 			}

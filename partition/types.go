@@ -136,6 +136,12 @@ type Rebalance struct {
 	Throttle int64 `json:"throttle"`
 }
 
+// What Rebalance may hold at most.
+const (
+	MostAtOnce   = 1<<31 - 1
+	MostThrottle = 1<<62 - 1
+)
+
 // DefaultRebalance is how moves are made until somebody says otherwise. The throttle
 // is what keeps clients' p99 under twice its quiet value while a node joins a cluster
 // of 1 GiB of small values, all on two processors: at 16 MiB a second it was three

@@ -51,11 +51,11 @@ func (m *Map) Validate() error {
 // Validate reports what is wrong with how moves are made.
 func (r Rebalance) Validate() error {
 	var faults []error
-	if r.AtOnce < 0 || r.AtOnceEach < 0 {
-		faults = append(faults, fmt.Errorf("%d moves at once, %d of each node: want 0, for none, or more", r.AtOnce, r.AtOnceEach))
+	if most := max(r.AtOnce, r.AtOnceEach); min(r.AtOnce, r.AtOnceEach) < 0 || most > MostAtOnce {
+		faults = append(faults, fmt.Errorf("%d moves at once, %d of each node: want 0, for none, to %d", r.AtOnce, r.AtOnceEach, MostAtOnce))
 	}
-	if r.Throttle < 0 {
-		faults = append(faults, fmt.Errorf("throttle %d bytes a second: want 0, for none, or more", r.Throttle))
+	if r.Throttle < 0 || r.Throttle > MostThrottle {
+		faults = append(faults, fmt.Errorf("throttle of %d bytes a second: want 0, for none, to %d", r.Throttle, int64(MostThrottle)))
 	}
 	return errors.Join(faults...)
 }

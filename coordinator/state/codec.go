@@ -16,7 +16,8 @@ const commandVersion = 2
 // differ from the others.
 var ErrUnknown = errors.New("unknown version or kind")
 
-// Encode returns the command's bytes for the Raft log.
+// Encode returns the command's bytes for the Raft log. It refuses, with ErrInvalid,
+// what Decode would: once it is in the log, every coordinator would stop at it.
 func Encode(c Command) ([]byte, error) {
 	if c == nil {
 		return nil, fmt.Errorf("encode command: %w: none given", ErrInvalid)
@@ -76,6 +77,9 @@ func Encode(c Command) ([]byte, error) {
 		w.seat(c)
 	default:
 		return nil, fmt.Errorf("encode %T: %w", c, ErrUnknown)
+	}
+	if _, err := Decode(w.b); err != nil {
+		return nil, fmt.Errorf("encode %T: %w: it could not be read again: %w", c, ErrInvalid, err)
 	}
 	return w.b, nil
 }

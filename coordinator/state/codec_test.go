@@ -59,6 +59,27 @@ func TestCodecRoundTrip(t *testing.T) {
 	}
 }
 
+// What could not be read again never gets into the log: every coordinator would stop
+// at it, at every start.
+func TestWhatCannotBeReadIsNotEncoded(t *testing.T) {
+	t.Parallel()
+	for _, r := range []partition.Rebalance{
+		{AtOnce: -1}, {AtOnceEach: -1}, {Throttle: -1},
+		{AtOnce: partition.MostAtOnce + 1}, {AtOnceEach: partition.MostAtOnce + 1}, {Throttle: partition.MostThrottle + 1},
+	} {
+		if _, err := Encode(SetRebalance{Rebalance: r}); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%+v: %v", r, err)
+		}
+		if r.Validate() == nil {
+			t.Errorf("%+v is valid", r)
+		}
+	}
+	most := SetRebalance{Rebalance: partition.Rebalance{AtOnce: partition.MostAtOnce, AtOnceEach: partition.MostAtOnce, Throttle: partition.MostThrottle}}
+	if _, err := Encode(most); err != nil {
+		t.Error(err)
+	}
+}
+
 // A state machine that does not know a command must stop rather than guess.
 func TestUnknownVersions(t *testing.T) {
 	t.Parallel()

@@ -213,7 +213,7 @@ func (r *reader) move() partition.Move {
 }
 
 func (r *reader) rebalance() partition.Rebalance {
-	return partition.Rebalance{Paused: r.bool(), AtOnce: r.int(), AtOnceEach: r.int(), Throttle: int64(r.below(1<<62 - 1))}
+	return partition.Rebalance{Paused: r.bool(), AtOnce: r.int(), AtOnceEach: r.int(), Throttle: int64(r.below(partition.MostThrottle))}
 }
 
 func (r *reader) duty() partition.Duty { return partition.Duty(r.below(255)) }
