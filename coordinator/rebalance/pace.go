@@ -14,35 +14,36 @@ import (
 const moveCost = 4 << 20
 
 // pace spreads the moves that one node has to do with over time, by the throttle.
-// It has the time from which a node is ready for another.
-type pace map[partition.NodeID]time.Duration
-
-// at is the pace at one time, for one map.
-func (p pace) at(now time.Duration, m *partition.Map) paceNow {
-	n := paceNow{pace: p, now: now}
-	if m.Rebalance.Throttle > 0 {
-		n.apart = time.Duration(float64(moveCost) / float64(m.Rebalance.Throttle) * float64(time.Second))
-	}
-	n.burst = n.apart * time.Duration(m.Rebalance.AtOnceEach)
-	for id, ready := range p {
-		if ready <= now-n.burst {
-			delete(p, id)
-		}
-	}
-	return n
+type pace struct {
+	now      time.Duration
+	throttle int64 // 0: none
+	// owed is what the moves that a node had to do with cost, less what the throttle
+	// has let pass since, in bytes. Below zero, down to less, it may be made up for.
+	owed map[partition.NodeID]float64
+	less float64
 }
 
-type paceNow struct {
-	pace
-	now   time.Duration
-	apart time.Duration // between the moves of a node
-	burst time.Duration // so much of it may be made up for
+func newPace() *pace { return &pace{owed: map[partition.NodeID]float64{}} }
+
+// pass lets time go by, at the throttle that there is now.
+func (p *pace) pass(now time.Duration, r partition.Rebalance) {
+	paid := (now - p.now).Seconds() * float64(r.Throttle)
+	p.now, p.throttle, p.less = now, r.Throttle, -moveCost*float64(r.AtOnceEach)
+	for id, owed := range p.owed {
+		if p.owed[id] = owed - paid; owed-paid <= p.less || r.Throttle == 0 {
+			delete(p.owed, id)
+		}
+	}
 }
 
 // ready reports whether the node may have to do with another move.
-func (n paceNow) ready(id partition.NodeID) bool { return n.pace[id] <= n.now }
+func (p *pace) ready(id partition.NodeID) bool { return p.throttle == 0 || p.owed[id] <= 0 }
 
 // began counts a move of the node.
-func (n paceNow) began(id partition.NodeID) {
-	n.pace[id] = max(n.pace[id], n.now-n.burst) + n.apart
+func (p *pace) began(id partition.NodeID) {
+	owed, known := p.owed[id]
+	if !known {
+		owed = p.less
+	}
+	p.owed[id] = owed + moveCost
 }

@@ -43,3 +43,34 @@ func TestMovesArePaced(t *testing.T) {
 		t.Errorf("without a throttle %d moves began, with one %d", free, paced)
 	}
 }
+
+// A throttle counts from when it is set: what moves cost at a lower one is not waited
+// for at that one's rate.
+func TestAHigherThrottleCountsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPace()
+	slow, fast := partition.DefaultRebalance, partition.DefaultRebalance
+	slow.Throttle, fast.Throttle = 64<<10, moveCost
+	p.pass(time.Second, slow)
+	for range slow.AtOnceEach {
+		p.began("n1")
+	}
+	p.began("n1")
+	if p.ready("n1") {
+		t.Fatal("as many moves as one likes")
+	}
+	p.pass(11*time.Second, slow)
+	if p.ready("n1") {
+		t.Error("a move is paid for by a sixth of what it costs")
+	}
+	p.pass(12*time.Second, fast)
+	if !p.ready("n1") {
+		t.Error("a second is not enough at a higher throttle")
+	}
+	p.began("n1")
+	p.began("n1")
+	fast.Throttle = 0
+	if p.pass(12*time.Second, fast); !p.ready("n1") {
+		t.Error("a move waits without a throttle")
+	}
+}

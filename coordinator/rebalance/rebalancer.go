@@ -52,7 +52,7 @@ type Rebalancer struct {
 	away   map[boot]time.Duration   // since when
 	spare  map[moveID]time.Duration // since when who leaves could be spared
 	next   time.Duration            // no plan before
-	pace   pace
+	pace   *pace
 	idle   *partition.Map // there was nothing to begin in it, with all live
 
 	settled settled
@@ -72,7 +72,7 @@ type moveID struct {
 
 // New returns a rebalancer that has seen nothing.
 func New(c Config) *Rebalancer {
-	return &Rebalancer{config: c.withDefaults(), away: map[boot]time.Duration{}, spare: map[moveID]time.Duration{}, pace: pace{}}
+	return &Rebalancer{config: c.withDefaults(), away: map[boot]time.Duration{}, spare: map[moveID]time.Duration{}, pace: newPace()}
 }
 
 // Tick returns what the leader should propose. Until a command has changed the
@@ -173,7 +173,8 @@ func (r *Rebalancer) begin(now time.Duration, m *partition.Map, health Health) (
 	if live && len(planned) == 0 {
 		r.idle = m
 	}
-	room := newRoom(m, r.pace.at(now, m))
+	r.pace.pass(now, m.Rebalance)
+	room := newRoom(m, r.pace)
 	for _, v := range planned {
 		if r.settled.since(v.Partition, now-r.config.Settle) && room.take(&v) {
 			moves = append(moves, v)

@@ -8,10 +8,10 @@ type room struct {
 	left int
 	each map[partition.NodeID]int // under way, by node
 	of   map[partition.ID]bool    // partitions of which one begins now
-	pace paceNow
+	pace *pace
 }
 
-func newRoom(m *partition.Map, p paceNow) *room {
+func newRoom(m *partition.Map, p *pace) *room {
 	r := &room{m: m, left: m.Rebalance.AtOnce - len(m.Moves), each: map[partition.NodeID]int{}, of: map[partition.ID]bool{}, pace: p}
 	for i := range m.Moves {
 		r.count(&m.Moves[i])
