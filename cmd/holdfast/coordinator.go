@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/holdfast-io/holdfast/coordinator"
@@ -18,10 +17,12 @@ type coordinatorCommand struct {
 	PeerAddr       string            `default:"127.0.0.1:7081" help:"Address for the other coordinators and the nodes." placeholder:"HOST:PORT"`
 	InitialCluster map[string]string `required:"" mapsep:"," help:"All coordinators with their peer addresses: c1=HOST:PORT,c2=HOST:PORT,c3=HOST:PORT." placeholder:"ID=HOST:PORT,..."`
 
-	Partitions        int `help:"Number of partitions, fixed when the cluster is made; default 256."`
-	ReplicationFactor int `help:"Copies of each partition; default 3."`
-	MinInSync         int `help:"Copies that must have a write before it is acknowledged; default a majority of the replication factor."`
-	ExpectNodes       int `help:"Nodes to wait for before partitions are placed; default the replication factor."`
+	Partitions        int    `help:"Number of partitions, fixed when the cluster is made; default 256."`
+	ReplicationFactor int    `help:"Copies of each partition; default 3."`
+	MinInSync         int    `help:"Copies that must have a write before it is acknowledged; default a majority of the replication factor."`
+	Application       string `help:"The servers that the cluster is for, fixed when it is made: a program of the library says its own name. Default holdfast, which is what data nodes say." placeholder:"NAME"`
+
+	ExpectNodes int `help:"Nodes to wait for before partitions are placed; default the replication factor."`
 
 	ReplaceAfter time.Duration `default:"5m" help:"How long a node is away before others get its replicas; a node that is back by then catches up from the log."`
 
@@ -44,7 +45,7 @@ func (c *coordinatorCommand) Run(ctx context.Context, t *terminal) error {
 	config := coordinator.Config{
 		ID: c.ID, DataDir: c.DataDir, HTTPAddr: c.HTTPAddr, PeerAddr: c.PeerAddr,
 		AdvertiseHTTPAddr: c.AdvertiseHTTPAddr, AdvertisePeerAddr: c.AdvertisePeerAddr,
-		InitialCluster: c.InitialCluster,
+		InitialCluster: c.InitialCluster, Application: c.Application,
 		Settings: partition.Settings{Partitions: c.Partitions, ReplicationFactor: c.ReplicationFactor,
 			MinInSync: c.MinInSync, ExpectNodes: c.ExpectNodes},
 		Timings:    coordinator.Timings{ReplaceAfter: c.ReplaceAfter},
@@ -68,8 +69,8 @@ func (c *coordinatorCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 // newRegistry is one process's metrics, with those of Go itself.
-func newRegistry() *prometheus.Registry {
-	registry := prometheus.NewRegistry()
+func newRegistry() *lasting {
+	registry := newLasting()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return registry
 }
