@@ -129,6 +129,7 @@ case "${1:-}" in
     for name in $(names); do start_one "$name"; done
     for name in $(names); do pid "$name" >/dev/null || fail "$name did not start: $(tail -n 3 "$dir/$name.log")"; done
     settled || echo "it runs, but is not whole yet; scripts/cluster.sh status tells why"
+    echo "$(grep -c '^n' "$members") nodes, $(awk '/^n/ { printf "%s%s at http://%s", comma, $1, $2; comma = ", " }' "$members")"
     ;;
   join)
     known

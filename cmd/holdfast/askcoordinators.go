@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/holdfast-io/holdfast/dataplane/client"
+	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
 // coordinators returns the flags with the coordinators as servers, whom any
@@ -28,6 +29,21 @@ func (f serverFlags) coordinators(ctx context.Context) (serverFlags, error) {
 		return f, coded{errors.New("no coordinator can be reached; name one with --server"), exitNotApplied}
 	}
 	return f, nil
+}
+
+// askLeader has the leader say how the coordinators are, where it answers: only they
+// know which of them are in the group.
+func (f serverFlags) askLeader(ctx context.Context, cluster *mapjson.Cluster) {
+	for _, one := range cluster.Coordinators {
+		if one.ID != cluster.Leader || one.HTTPAddr == "" {
+			continue
+		}
+		f.Server = []string{one.HTTPAddr}
+		if seen, err := askCluster(ctx, f, (*client.Client).Cluster); err == nil && seen.Leader == one.ID {
+			cluster.Coordinators = seen.Coordinators
+		}
+		return
+	}
 }
 
 // askCoordinators sends a request to the coordinators. What they refuse is an

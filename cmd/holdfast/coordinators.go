@@ -27,6 +27,7 @@ func (c *coordinatorsListCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
+	c.askLeader(ctx, cluster)
 	if c.JSON {
 		return printJSON(t.out, map[string]any{"leader": cluster.Leader, "coordinators": cluster.Coordinators})
 	}

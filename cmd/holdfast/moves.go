@@ -134,7 +134,7 @@ func (c *resumeCommand) Run(ctx context.Context, t *terminal) error {
 
 type throttleCommand struct {
 	serverFlags
-	Rate       string `arg:"" help:"Most that each node sends for moves in a second: 32MiB; 0 for no bound."`
+	Rate       string `arg:"" help:"Most that each node sends for moves in a second: 32MiB; at least 64KiB, or 0 for no bound. holdfast moves tells what it is."`
 	AtOnce     int    `help:"Also: how many moves are under way at once; -1: as it is." default:"-1"`
 	AtOnceEach int    `help:"Also: how many of them one node has to do with; -1: as it is." default:"-1"`
 }
@@ -144,7 +144,7 @@ func (c *throttleCommand) Run(ctx context.Context, t *terminal) error {
 	var rate size
 	if c.Rate != "0" {
 		if err := rate.UnmarshalText([]byte(c.Rate)); err != nil {
-			return usage(fmt.Errorf("rate: %w", err))
+			return usage(fmt.Errorf("rate: %w; or 0, for no bound", err))
 		}
 	}
 	change := map[string]any{"throttle": int64(rate)}
@@ -154,5 +154,12 @@ func (c *throttleCommand) Run(ctx context.Context, t *terminal) error {
 	if c.AtOnceEach >= 0 {
 		change["at_once_each"] = c.AtOnceEach
 	}
-	return c.rebalance(ctx, t, change, "From now on moves take: "+rateText(int64(rate))+".")
+	what := "From now on moves take: " + rateText(int64(rate))
+	if c.AtOnce >= 0 {
+		what += fmt.Sprintf(", %d at once", c.AtOnce)
+	}
+	if c.AtOnceEach >= 0 {
+		what += fmt.Sprintf(", %d for each node", c.AtOnceEach)
+	}
+	return c.rebalance(ctx, t, change, what+".")
 }

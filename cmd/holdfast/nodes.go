@@ -159,7 +159,7 @@ func (c *removeCommand) giveUp(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(t.err, "%s: its process must be stopped for good. This may lose %s.\n", c.Node, preview.MayLose)
+	fmt.Fprintf(t.err, "%s: its process must be stopped for good. What this may lose: %s.\n", c.Node, preview.MayLose)
 	if !c.Yes {
 		fmt.Fprint(t.err, "Type yes to do it: ")
 		line, _ := bufio.NewReader(t.in).ReadString('\n') // the end of input is no yes

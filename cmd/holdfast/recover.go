@@ -48,7 +48,7 @@ func (c *unsafeRecoverCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(t.err, "%v: the copy on %s would become the primary. This may lose %s.\n", preview.Partition, preview.Node, preview.MayLose)
+	fmt.Fprintf(t.err, "%v: the copy on %s would become the primary. What this may lose: %s.\n", preview.Partition, preview.Node, preview.MayLose)
 	if !c.Yes {
 		fmt.Fprint(t.err, "Type yes to do it: ")
 		line, _ := bufio.NewReader(t.in).ReadString('\n') // the end of input is no yes

@@ -32,7 +32,7 @@ type overview struct {
 // Run tells how the cluster is; exit code 6 says that it is degraded.
 func (c *statusCommand) Run(ctx context.Context, t *terminal) error {
 	o, err := askCluster(ctx, c.serverFlags, func(server *client.Client, ctx context.Context) (*overview, error) {
-		return gather(ctx, server)
+		return gather(ctx, server, c.serverFlags)
 	})
 	if err != nil {
 		return err
@@ -49,11 +49,12 @@ func (c *statusCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 // gather asks three questions; the answers may be of different servers.
-func gather(ctx context.Context, c *client.Client) (*overview, error) {
+func gather(ctx context.Context, c *client.Client, f serverFlags) (*overview, error) {
 	cluster, err := c.Cluster(ctx)
 	if err != nil {
 		return nil, err
 	}
+	f.askLeader(ctx, cluster)
 	nodes, err := c.Nodes(ctx)
 	if err != nil {
 		return nil, err
@@ -92,8 +93,11 @@ func (o *overview) judge(partitions []mapjson.Partition) {
 		add("no coordinator leads: the map cannot change")
 	}
 	for _, c := range o.Cluster.Coordinators {
-		if c.State == "unreachable" || c.State == "vacant" {
-			add("coordinator %s is %s", nameOr(c.ID, c.PeerAddr), c.State)
+		switch c.State {
+		case "unreachable":
+			add("coordinator %s is unreachable", nameOr(c.ID, c.PeerAddr))
+		case "vacant":
+			add("the place of coordinator %s is vacant: start it with an empty directory, then say holdfast coordinators add %s", c.ID, c.ID)
 		}
 	}
 	for _, n := range o.Nodes {
@@ -139,7 +143,11 @@ func (o *overview) print(w io.Writer) {
 		if n.Zone != "" {
 			zone = " in zone " + n.Zone
 		}
-		fmt.Fprintf(w, "%-12s  %s is %s%s at %s: primary of %s, in sync for %d\n", title, n.ID, n.State, zone, n.HTTPAddr,
+		duty := ""
+		if n.Duty != partition.Full {
+			duty = ", " + n.Duty.String() + ","
+		}
+		fmt.Fprintf(w, "%-12s  %s is %s%s%s at %s: primary of %s, in sync for %d\n", title, n.ID, n.State, duty, zone, nameOr(n.HTTPAddr, n.PeerAddr),
 			count(o.primaries[string(n.ID)], "partition", "partitions"), o.replicas[string(n.ID)])
 	}
 	s := c.Settings

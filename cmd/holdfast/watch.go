@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
@@ -30,14 +31,25 @@ func (c *movesCommand) watch(ctx context.Context, t *terminal) error {
 			return err
 		}
 		shown.show(moves)
-		if quiet++; len(moves.Moves) > 0 {
+		left := len(moves.Moves)
+		if r := moves.Rebalance; left == 0 && !r.Paused && r.AtOnce > 0 && r.AtOnceEach > 0 {
+			// The throttle may let none begin for a while.
+			var plan mapjson.Plan
+			if err := c.askCoordinators(ctx, http.MethodGet, "/v1/plan", nil, &plan); err != nil {
+				return err
+			}
+			left = plan.Underway + len(plan.Moves)
+		}
+		if quiet++; left > 0 {
 			quiet = 0
 		}
 		if err := pauseFor(ctx, watchEvery); err != nil {
 			return err
 		}
 	}
-	return nil
+	shown.end()
+	_, err := fmt.Fprintln(t.out, "Nothing moves any more.")
+	return err
 }
 
 // await waits until a node is as it should be, and shows what moves meanwhile.
