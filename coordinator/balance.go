@@ -30,10 +30,11 @@ func (c *Coordinator) balance() {
 			c.noteMoves(seen, m)
 		}
 		seen = m
-		commands := c.rebalancer.Tick(c.now(), m, c.health(m))
 		if !leading {
+			c.rebalancer.Watch(c.now(), m, c.health(m))
 			continue
 		}
+		commands := c.rebalancer.Tick(c.now(), m, c.health(m))
 		for _, command := range commands {
 			result, err := c.commit(command)
 			c.logBalance(m, command, result, err)

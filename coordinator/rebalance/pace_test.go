@@ -8,14 +8,23 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// begun lets a fourth node join, and returns how many moves to it began in a while.
-func begun(t *testing.T, throttle int64, while time.Duration) (moves int) {
+// begun lets a fourth node join, or drains one of twelve, and returns how many moves
+// began in a while; each has to do with that node.
+func begun(t *testing.T, throttle int64, drain bool, while time.Duration) (moves int) {
 	t.Helper()
-	w := newWorld(t, 3, partition.Settings{Partitions: 256, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: 3})
+	nodes := 3
+	if drain {
+		nodes = 12
+	}
+	w := newWorld(t, nodes, partition.Settings{Partitions: 1024, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: nodes})
 	r := partition.DefaultRebalance
 	r.Throttle = throttle
 	w.apply(state.SetRebalance{Rebalance: r})
-	w.join(4)
+	if drain {
+		w.apply(state.Assign{Node: name(12), Duty: partition.Draining})
+	} else {
+		w.join(4)
+	}
 	for end := w.now + while; w.now < end; {
 		w.now += 50 * time.Millisecond
 		for _, c := range w.r.Tick(w.now, w.m.Map(), w.health) {
@@ -33,14 +42,16 @@ func begun(t *testing.T, throttle int64, while time.Duration) (moves int) {
 func TestMovesArePaced(t *testing.T) {
 	t.Parallel()
 	const seconds = 10
-	for _, throttle := range []int64{2 * moveCost, 8 * moveCost} {
-		most := int(throttle/moveCost)*seconds + partition.DefaultRebalance.AtOnceEach
-		if got := begun(t, throttle, seconds*time.Second); got > most || got < most*3/4 {
-			t.Errorf("%d moves to a node began in %d s, want about %d", got, seconds, most)
+	for _, drain := range []bool{false, true} {
+		for _, throttle := range []int64{2 * moveCost, 8 * moveCost} {
+			most := int(throttle/moveCost)*seconds + partition.DefaultRebalance.AtOnceEach
+			if got := begun(t, throttle, drain, seconds*time.Second); got > most || got < most*3/4 {
+				t.Errorf("drain %v: %d moves of a node began in %d s, want about %d", drain, got, seconds, most)
+			}
 		}
-	}
-	if free, paced := begun(t, 0, seconds*time.Second), begun(t, 2*moveCost, seconds*time.Second); free < 3*paced {
-		t.Errorf("without a throttle %d moves began, with one %d", free, paced)
+		if free, paced := begun(t, 0, drain, seconds*time.Second), begun(t, 2*moveCost, drain, seconds*time.Second); free < 3*paced {
+			t.Errorf("drain %v: without a throttle %d moves began, with one %d", drain, free, paced)
+		}
 	}
 }
 

@@ -78,6 +78,18 @@ func New(c Config) *Rebalancer {
 // Tick returns what the leader should propose. Until a command has changed the
 // map, the next Tick may return it again; that does no harm.
 func (r *Rebalancer) Tick(now time.Duration, m *partition.Map, health Health) []state.Command {
+	commands := r.Watch(now, m, health)
+	if len(commands) > 0 || now < r.next || !m.Placed() {
+		return commands // the map is about to change, and a plan with it
+	}
+	if moves := r.begin(now, m, health); len(moves) > 0 {
+		commands = append(commands, state.Begin{Moves: moves})
+	}
+	return commands
+}
+
+// Watch is Tick without a plan, which takes time: for those that do not lead.
+func (r *Rebalancer) Watch(now time.Duration, m *partition.Map, health Health) []state.Command {
 	commands := r.replace(now, m, health)
 	if !m.Placed() {
 		return commands
@@ -86,14 +98,7 @@ func (r *Rebalancer) Tick(now time.Duration, m *partition.Map, health Health) []
 	if ends := r.ends(now, m, health); len(ends) > 0 {
 		commands = append(commands, state.End{Moves: ends})
 	}
-	commands = append(commands, r.removals(m)...)
-	if len(commands) > 0 || now < r.next {
-		return commands // the map is about to change, and a plan with it
-	}
-	if moves := r.begin(now, m, health); len(moves) > 0 {
-		commands = append(commands, state.Begin{Moves: moves})
-	}
-	return commands
+	return append(commands, r.removals(m)...)
 }
 
 // replace finds the nodes that have been away for too long. A node is kept where

@@ -1,6 +1,10 @@
 package rebalance
 
-import "github.com/holdfast-io/holdfast/partition"
+import (
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
 
 // room is how many more moves may be under way.
 type room struct {
@@ -25,17 +29,23 @@ func (r *room) count(v *partition.Move) {
 	}
 }
 
-// busy are the nodes that have work to do for a move: who sends is the primary.
+// busy are the nodes that have work to do for a move: the primary sends, and who
+// leaves has its copy to delete, if it is there.
 func (r *room) busy(v *partition.Move) []partition.NodeID {
 	var out []partition.NodeID
-	if c, placed := r.m.Partition(v.Partition); placed && c.Primary != "" {
-		out = append(out, c.Primary)
-	}
-	for _, id := range []partition.NodeID{v.To, v.Primary} {
-		if id != "" {
+	add := func(id partition.NodeID) {
+		if id != "" && !slices.Contains(out, id) {
 			out = append(out, id)
 		}
 	}
+	if c, placed := r.m.Partition(v.Partition); placed {
+		add(c.Primary)
+		if c.InSync(v.From) {
+			add(v.From)
+		}
+	}
+	add(v.To)
+	add(v.Primary)
 	return out
 }
 
