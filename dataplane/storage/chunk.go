@@ -12,7 +12,7 @@ import (
 // with the snapshot's header, the last ends with its totals.
 const (
 	chunkVersion = 3
-	chunkTarget  = 256 << 10
+	chunkTarget  = 64 << 10 // little work at a time: others wait for a processor meanwhile
 
 	itemHeader  = 1
 	itemValue   = 2

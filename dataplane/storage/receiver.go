@@ -32,8 +32,9 @@ type Receiver struct {
 	failed  error
 }
 
-// receiveBatch is how many bytes are written in one transaction.
-const receiveBatch = 16 << 20
+// receiveBatch is how many bytes are written in one transaction: little, for others
+// wait for a processor while it is committed.
+const receiveBatch = 256 << 10
 
 // Receive begins to take in a snapshot of the partition as of applied. The copy
 // that is here, if any, stays in use until Commit. A later Receive, OpenPartition
@@ -56,6 +57,8 @@ func (e *Engine) Receive(id partition.ID, lineage uint32, applied entry.Position
 	if r.file, err = openFile(r.path); err != nil {
 		return nil, fmt.Errorf("receive snapshot of %s: %w", id, err)
 	}
+	// Nothing counts on the file before it is whole. The last commit syncs all of it.
+	r.file.db.NoSync, r.file.db.NoGrowSync = true, true
 	return r, nil
 }
 
@@ -189,6 +192,7 @@ func (r *Receiver) commit() (*Table, error) {
 		if err := putMeta(r.tx, &meta); err != nil {
 			return err
 		}
+		r.file.db.NoSync, r.file.db.NoGrowSync = false, false
 		return r.flush()
 	})
 	if err != nil {

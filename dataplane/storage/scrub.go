@@ -90,8 +90,9 @@ var scrubbed = []struct {
 func (s *scrubber) file(id partition.ID) bool {
 	for _, kind := range scrubbed {
 		var after []byte
-		var first fileMeta // before anything of the bucket was read
-		sum := uint64(0)
+		var first fileMeta              // before anything of the bucket was read
+		sum, all := uint64(0), int64(0) // of what was read of the bucket
+		var at ahead
 		for more := true; more; {
 			_, t, err := s.e.current(id)
 			if err != nil {
@@ -106,6 +107,9 @@ func (s *scrubber) file(id partition.ID) bool {
 			var read int64
 			if after == nil {
 				first, err = f.meta()
+			}
+			if bytes.Equal(kind.bucket, dataBucket) {
+				at.scanned(f, all, f.size())
 			}
 			if err == nil {
 				after, read, err = f.scrub(kind.bucket, after, func(k, v []byte) error {
@@ -124,6 +128,7 @@ func (s *scrubber) file(id partition.ID) bool {
 				_ = t.check("scrub", err) // told to whoever asked to hear of damage
 				return true
 			}
+			all += read
 			s.e.metrics.scrubBytes.Add(float64(read))
 			s.debt += time.Duration(float64(read) / float64(s.rate) * float64(time.Second))
 			if s.debt < 10*time.Millisecond {

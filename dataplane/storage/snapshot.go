@@ -26,6 +26,8 @@ type Snapshot struct {
 
 	header  snapshotHeader
 	number  uint64
+	ahead   ahead
+	read    int64 // bytes of chunks so far
 	values  *bbolt.Cursor
 	session *bbolt.Cursor
 	keyed   *bbolt.Cursor // nil: the file has none
@@ -92,7 +94,7 @@ type rollback struct{ tx *bbolt.Tx }
 
 func (r rollback) Close() error { return r.tx.Rollback() }
 
-// Next returns the next chunk: about 256 KiB, more where a single value is
+// Next returns the next chunk: about 64 KiB, more where a single value is
 // larger. After the last one the error is io.EOF. The chunk is the caller's. Damage
 // that it meets is reported as that of a read.
 func (s *Snapshot) Next() (chunk []byte, err error) {
@@ -104,6 +106,7 @@ func (s *Snapshot) Next() (chunk []byte, err error) {
 	if s.tx == nil {
 		return nil, fmt.Errorf("snapshot of %s: %w", s.header.partition, ErrClosed)
 	}
+	s.ahead.scanned(s.file, s.read, s.Estimated)
 	b := beginChunk(s.number, chunkTarget+4096)
 	err = guard(s.file.path, func() error {
 		for len(b) < chunkTarget && s.stage != 0 {
@@ -119,6 +122,7 @@ func (s *Snapshot) Next() (chunk []byte, err error) {
 		return nil, s.table.check("snapshot", err)
 	}
 	s.number++
+	s.read += int64(len(b))
 	return seal(b, 0), nil
 }
 
