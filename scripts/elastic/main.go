@@ -43,7 +43,7 @@ const (
 	restFor  = 3 * time.Second
 	// askEvery is how often the cluster is asked whether all is done: on two
 	// processors the answers, of the whole map and a plan, are a load too.
-	askEvery = 500 * time.Millisecond
+	askEvery = 2 * time.Second
 )
 
 // measurement is what is to be measured, and on what.
