@@ -100,6 +100,10 @@ func settle(ctx context.Context, nodes []string, holders int, from string) error
 	for id, n := range now {
 		least += max(0, n-before.Held[id])
 	}
+	if least == 0 && after == before.Moved {
+		fmt.Printf("Primaries are where they should be after %.0f s. No replica had to move, and none did.\n", time.Since(began).Seconds())
+		return nil
+	}
 	fmt.Printf("%d replicas moved in %.0f s; %d had to, at least.\n", after-before.Moved, time.Since(began).Seconds(), least)
 	return nil
 }
