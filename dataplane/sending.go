@@ -91,7 +91,7 @@ func (s *sending) work() {
 		s.mu.Unlock()
 
 		err := s.stream(o)
-		if errors.Is(err, transport.ErrBroken) {
+		if errors.Is(err, transport.ErrBroken) || errors.Is(err, transport.ErrBacklog) {
 			o.broke++
 		}
 		if o.parts > 1 && o.broke <= breaksInAPart && (interrupted(err) || errors.Is(err, errNoStream)) {
@@ -135,9 +135,9 @@ func newResumeBackOff() backoff.BackOff {
 	return &backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 1.5, MaxInterval: time.Second}
 }
 
-// interrupted reports whether only the connection is to blame.
+// interrupted reports whether only the connection is to blame, or that others fill it.
 func interrupted(err error) bool {
-	return errors.Is(err, errLinkDown) || errors.Is(err, transport.ErrDown) || errors.Is(err, transport.ErrBroken)
+	return errors.Is(err, errLinkDown) || errors.Is(err, transport.ErrDown) || errors.Is(err, transport.ErrBroken) || errors.Is(err, transport.ErrBacklog)
 }
 
 // done is the end of a stream, whole or not.

@@ -144,8 +144,8 @@ const (
 
 // DefaultRebalance is how moves are made until somebody says otherwise. The throttle
 // is what keeps clients' p99 under twice its quiet value while a node joins a cluster
-// of 1 GiB of small values, all on two processors: at 16 MiB a second it was three
-// times as much, for these cost processor time (`make elastic`).
+// of 1 GiB of small values, all on two processors and one disk: at 16 MiB a second it
+// was up to three times as much (`make elastic`).
 var DefaultRebalance = Rebalance{AtOnce: 16, AtOnceEach: 4, Throttle: 8 << 20}
 
 // Map is the authoritative partition map at one version: an immutable value.
