@@ -132,7 +132,7 @@ func (l streamedLink) Call(body []byte, _ time.Duration, done func([]byte, error
 	}
 }
 
-const streamedValues = 1000
+const streamedValues = 250
 
 func newStreamed(t *testing.T) *streamed {
 	t.Helper()

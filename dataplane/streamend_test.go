@@ -230,7 +230,7 @@ func TestAStreamWhoseConnectionBreaksInAPauseGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStreamed(t)
-		s.sending.rate.set(64 << 10) // 4 s for a chunk
+		s.sending.rate.set(16 << 10) // 4 s for a chunk
 		s.sending.order(replica.SnapshotOrder{Partition: 5, To: "n2", Epoch: 1, ID: 1})
 		<-time.After(6 * time.Second)
 		s.mu.Lock()
