@@ -19,6 +19,7 @@ type outgoing struct {
 	parts    uint64 // how many there were so far, with the latest
 	last     bool   // the latest ends the snapshot
 	broke    int    // how often the connection did with it under way
+	stopped  int    // how often the stream stopped at it
 	taken    bool   // the receiver has said, after a break, that it has the latest
 	through  bool   // and that was the last
 }
@@ -58,7 +59,7 @@ func (o *outgoing) next(p *packer, wait func(bytes int) error) error {
 		o.part = p.pack(appendPart(o.part[:0], partChunk, o.id()), chunk)
 	}
 	o.parts++
-	o.broke, o.taken = 0, false
+	o.broke, o.stopped, o.taken = 0, 0, false
 	return nil
 }
 

@@ -32,6 +32,11 @@ const (
 // and entries be kept for it.
 const breaksInAPart = 3
 
+// stopsAtAPart is how often a stream may stop at one part for whatever reason: with its
+// turn to wait for each time, and a connection that is another by then, it would go on
+// for ever.
+const stopsAtAPart = 20
+
 // sending streams snapshots to learners, as replicas order them.
 type sending struct {
 	// stands asks the partition's replica whether an order still does; its stream
@@ -94,7 +99,8 @@ func (s *sending) work() {
 		if errors.Is(err, transport.ErrBroken) || errors.Is(err, transport.ErrBacklog) {
 			o.broke++
 		}
-		if o.parts > 1 && o.broke <= breaksInAPart && (interrupted(err) || errors.Is(err, errNoStream)) {
+		o.stopped++
+		if o.parts > 1 && o.broke <= breaksInAPart && o.stopped <= stopsAtAPart && (interrupted(err) || errors.Is(err, errNoStream)) {
 			s.workers.Go(func() { s.resume(o) }) // others have its place meanwhile
 			continue
 		}

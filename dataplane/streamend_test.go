@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -273,5 +274,37 @@ func TestStreamsGoOnInOrder(t *testing.T) {
 	}
 	if !slices.Equal(order, []uint64{2, 3, 1}) {
 		t.Errorf("their order is %v", order)
+	}
+}
+
+// forgetful is a receiver that knows of every snapshot when it is asked, and of none
+// when a chunk comes.
+type forgetful struct {
+	transport.Link
+	chunks int
+}
+
+// Call implements transport.Conn.
+func (f *forgetful) Call(body []byte, _ time.Duration, done func([]byte, error)) {
+	switch part(body[0]) {
+	case partChunk:
+		f.chunks++
+		done(partAnswer(errNoStream), nil)
+	case partResume:
+		done(resumeAnswer(1), nil)
+	case partBegin, partEnd, partGivenUp:
+		done(partAnswer(nil), nil)
+	}
+}
+
+// A stream that stops at one part again and again ends, whatever stops it.
+func TestAStreamThatStopsForEverEnds(t *testing.T) {
+	t.Parallel()
+	s := newStreamed(t)
+	l := &forgetful{}
+	s.sending.link = func(partition.NodeID) transport.Link { return l }
+	s.sending.order(replica.SnapshotOrder{Partition: 5, To: "n2", Epoch: 1, ID: 1})
+	if err := <-s.ended; !errors.Is(err, errNoStream) || l.chunks != stopsAtAPart+1 {
+		t.Errorf("after %d attempts: %v", l.chunks, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
@@ -31,6 +32,10 @@ func (f serverFlags) coordinators(ctx context.Context) (serverFlags, error) {
 	return f, nil
 }
 
+// leaderPatience is how long a question waits for a leader, which may hang, where
+// others have answered.
+const leaderPatience = 1500 * time.Millisecond
+
 // askLeader has the leader say how the coordinators are, where it answers: only they
 // know which of them are in the group.
 func (f serverFlags) askLeader(ctx context.Context, cluster *mapjson.Cluster) {
@@ -38,7 +43,7 @@ func (f serverFlags) askLeader(ctx context.Context, cluster *mapjson.Cluster) {
 		if one.ID != cluster.Leader || one.HTTPAddr == "" {
 			continue
 		}
-		f.Server = []string{one.HTTPAddr}
+		f.Server, f.Timeout = []string{one.HTTPAddr}, min(f.Timeout/4, leaderPatience)
 		if seen, err := askCluster(ctx, f, (*client.Client).Cluster); err == nil && seen.Leader == one.ID {
 			cluster.Coordinators = seen.Coordinators
 		}

@@ -25,17 +25,21 @@ func newLasting() *lasting {
 
 // Unregister implements prometheus.Registerer.
 func (l *lasting) Unregister(c prometheus.Collector) bool {
+	l.mu.Lock() // nobody gathers meanwhile: it would count twice
+	defer l.mu.Unlock()
+	if !l.Registry.Unregister(c) {
+		return false
+	}
 	alone := prometheus.NewRegistry()
 	if alone.Register(c) == nil {
 		families, _ := alone.Gather() // what it has is kept, with an error or without
 		l.keep(families)
 	}
-	return l.Registry.Unregister(c)
+	return true
 }
 
+// keep adds what collectors had that are gone. Caller holds mu.
 func (l *lasting) keep(families []*dto.MetricFamily) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			key := keyOf(f, m)
@@ -49,9 +53,9 @@ func (l *lasting) keep(families []*dto.MetricFamily) {
 
 // Gather implements prometheus.Gatherer.
 func (l *lasting) Gather() ([]*dto.MetricFamily, error) {
-	families, err := l.Registry.Gather()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	families, err := l.Registry.Gather()
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			addPast(m, l.past[keyOf(f, m)])

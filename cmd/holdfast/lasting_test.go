@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,6 +58,42 @@ func TestCountersLast(t *testing.T) {
 	for name, v := range want {
 		if got[name] != v {
 			t.Errorf("%s is %v, want %v", name, got[name], v)
+		}
+	}
+}
+
+// Nobody sees more than was counted, while a node ends either.
+func TestNothingIsCountedTwice(t *testing.T) {
+	t.Parallel()
+	l := newLasting()
+	var most atomic.Int64
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range 300 {
+			c := prometheus.NewCounter(prometheus.CounterOpts{Name: "copies_total"})
+			l.MustRegister(c)
+			most.Add(1)
+			c.Inc()
+			if !l.Unregister(c) || l.Unregister(c) {
+				t.Error("registered once")
+			}
+		}
+	}()
+	for going := true; going; {
+		select {
+		case <-ended:
+			going = false
+		default:
+		}
+		families, err := l.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if v := f.GetMetric()[0].GetCounter().GetValue(); v > float64(most.Load()) {
+				t.Fatalf("%v were counted, %d happened", v, most.Load())
+			}
 		}
 	}
 }

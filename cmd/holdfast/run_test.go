@@ -292,7 +292,7 @@ func TestRecover(t *testing.T) {
 	if code, out, errOut := execute(t, "", "recover", "--partition", "5", "--server", url); code != 0 || !strings.Contains(out, "n2 is its primary, in epoch 8") {
 		t.Errorf("%d %s %s", code, out, errOut)
 	}
-	if code, _, errOut := execute(t, "no\n", "unsafe-recover", "--partition", "partition-5", "--server", url); code != exitNotApplied || !strings.Contains(errOut, "may lose the last writes") {
+	if code, _, errOut := execute(t, "no\n", "unsafe-recover", "--partition", "partition-5", "--server", url); code != exitNotApplied || !strings.Contains(errOut, "may lose: the last writes") {
 		t.Errorf("%d %s", code, errOut)
 	}
 	if code, out, _ := execute(t, "yes\n", "unsafe-recover", "--partition", "5", "--server", url); code != 0 || !strings.Contains(out, "n2") {

@@ -85,3 +85,24 @@ func TestCoordinatorsAreAsTheLeaderSeesThem(t *testing.T) {
 		t.Errorf("code %d: %s", code, out)
 	}
 }
+
+// A leader that hangs keeps nobody from being told what the others know.
+func TestStatusDoesNotWaitForALeaderThatHangs(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	leader := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer leader.Close()
+	defer close(release)
+	cluster := fmt.Sprintf(`{"leader":"c1","coordinators":[{"id":"c1","http_addr":%q,"state":"leader"}],"settings":{}}`, strings.TrimPrefix(leader.URL, "http://"))
+	node := answering(t, map[string]string{
+		"GET /v1/cluster": cluster, "GET /v1/nodes": `{"nodes":[]}`, "GET /v1/partitions": `{"partitions":[]}`,
+	}, http.StatusOK)
+	if code, out, errOut := execute(t, "", "status", "--server", node, "--timeout", "2s"); code != exitDegraded || out == "" {
+		t.Errorf("code %d: %q, %q", code, out, errOut)
+	}
+}

@@ -51,17 +51,17 @@ func (g *Group) SnapshotBegins(now Time, order SnapshotOrder) bool {
 
 // snapshotPause is the longest pause after a snapshot that failed: what cannot be
 // sent, for its file is damaged and nobody else has it in sync, fails again each time.
-// urgentPause is the longest while nothing commits for want of replicas.
+// urgentPause is the longest while nothing commits for want of replicas, or of this one.
 const (
 	snapshotPause = 30 * time.Second
 	urgentPause   = 2 * time.Second
 )
 
 // orderPause is how long after a failure the member gets another order: longer each
-// time, until its connection or its process is another, or it follows.
+// time, until its connection or its process is another, or it makes progress.
 func (r *replica) orderPause(m *member) time.Duration {
 	longest := snapshotPause
-	if r.inBoth() < r.g.cfg.MinInSync {
+	if r.inBoth() < r.g.cfg.MinInSync || r.counts(m) {
 		longest = urgentPause
 	}
 	return min(r.g.cfg.Timings.Resend<<min(m.failed-1, 10), longest)

@@ -272,7 +272,7 @@ func (r *replica) onAck(from Peer, msg *Message) {
 	if msg.Last.Sequence > m.match {
 		m.match = msg.Last.Sequence
 		m.next = max(m.next, m.match+1)
-		m.ackAt = r.g.now
+		m.ackAt, m.failed = r.g.now, 0
 	}
 	m.knows = min(m.knows, msg.Committed) // what it was told since may be lost
 	if m.match+1 >= m.next {

@@ -110,3 +110,46 @@ func TestASnapshotThatIsThereIsNotSentAgain(t *testing.T) { // K1
 		t.Errorf("%d snapshots were installed; in sync: %v", installed, c.m.Partitions[0].InSync("n3"))
 	}
 }
+
+// An old primary comes back with entries that nobody else has, beyond where the new
+// one's log begins: it is first followed, and then rejects. That is no progress.
+func TestASnapshotThatFailsIsTriedLaterWhereLogsDiffer(t *testing.T) { // K1
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.put("a")
+	for _, to := range []partition.NodeID{"n2", "n3"} {
+		c.cut[[2]partition.NodeID{"n1", to}] = true
+	}
+	for i := range 100 {
+		key := fmt.Sprint("u", i)
+		c.nodes["n1"].g.Operate(c.now, c.operation(key, Put, key, "v"))
+		c.settle()
+	}
+	c.kill("n1")
+	c.configure(func(conf *partition.Configuration) { conf.Primary, conf.Replicas = "n2", conf.Replicas[1:] })
+	c.serve("n2")
+	g := c.nodes["n2"].g
+	g.cfg.LogRetention, g.cfg.AwayRetention = 1, 1
+	for i := range 30 {
+		key := fmt.Sprint("w", i)
+		c.do("n2", c.operation(key, Put, key, "v"))
+		c.want(key, Done)
+	}
+	g.Trim(0, g.replicas[0].applied)
+	clear(c.cut)
+	c.restart("n1")
+	orders := 0
+	for end := c.now.Add(5 * time.Minute); c.now < end; {
+		c.pass(25 * time.Millisecond)
+		for _, o := range c.orders {
+			orders++
+			g.SnapshotBegins(c.now, o)
+			g.SnapshotSent(c.now, o, errors.New("damaged"))
+		}
+		c.orders = nil
+	}
+	if orders < 8 || orders > 18 {
+		t.Errorf("%d attempts in 5 min", orders)
+	}
+}

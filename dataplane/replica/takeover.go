@@ -89,7 +89,7 @@ func (r *replica) follow(m *member, last entry.Position) {
 		r.orderSnapshot(m)
 		return
 	}
-	m.phase, m.sent, m.failed = following, 0, 0
+	m.phase, m.sent = following, 0
 	m.match = 0
 	m.sendFrom(r.log.agreement(last))
 	m.backlog = r.log.last().Sequence

@@ -25,19 +25,20 @@ type ahead struct {
 
 // scanned is told how much of a file a scan has read, in bytes, and how large it is.
 // Keys lie there more or less in their order where it was written by taking in a
-// snapshot, and elsewhere not: so it is asked for twice as fast as it is scanned.
+// snapshot, and elsewhere not: so it is asked for twice as fast as it is scanned. The
+// caller has a transaction open.
 func (a *ahead) scanned(f *file, bytes, size int64) {
 	if a.f != f {
 		*a = ahead{f: f}
 	}
 	if from, to := a.due(bytes, size); from < to {
-		f.willNeed(from, to)
+		_ = f.willNeed(from, to)
 	}
 }
 
 // due returns what to ask for now: nothing twice, and not a little at a time.
 func (a *ahead) due(bytes, size int64) (from, to int64) {
-	from, to = a.next, min(size, 2*bytes+aheadWindow)
+	from, to = a.next, min(size, (2*bytes+aheadWindow)/aheadPiece*aheadPiece) // madvise wants the start of a page
 	if to < from+2*aheadPiece && to < size {
 		return from, from
 	}
@@ -45,16 +46,21 @@ func (a *ahead) due(bytes, size int64) (from, to int64) {
 	return from, a.next
 }
 
-// willNeed asks the system to have a part of the file in memory soon.
-func (f *file) willNeed(from, to int64) {
+// willNeed asks the system to have a part of the file, from the start of a page on, in
+// memory soon. The caller has a transaction open, so that the file is not mapped anew.
+// What is not read now is read when it is touched: an error harms nothing.
+func (f *file) willNeed(from, to int64) error {
 	f.mapping.Lock()
 	defer f.mapping.Unlock()
 	if f.closed {
-		return // another mapping may have the addresses by now
+		return ErrClosed // another mapping may have the addresses by now
 	}
 	data := f.db.Info().Data
 	for ; from < to; from += aheadPiece {
-		// What is not read now is read when it is touched.
-		_, _, _ = unix.Syscall(unix.SYS_MADVISE, data+uintptr(from), uintptr(min(aheadPiece, to-from)), unix.MADV_WILLNEED)
+		_, _, errno := unix.Syscall(unix.SYS_MADVISE, data+uintptr(from), uintptr(min(aheadPiece, to-from)), unix.MADV_WILLNEED)
+		if errno != 0 {
+			return errno
+		}
 	}
+	return nil
 }

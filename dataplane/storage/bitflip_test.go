@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
 )
 
 // TestFlippedBitsOfAPartitionFile flips bits all over a partition's file while
@@ -77,7 +79,7 @@ func contentFault(f *file) error {
 	}
 	sum := uint64(0)
 	for after, more := []byte(nil), true; more; more = after != nil {
-		after, _, err = f.scrub(dataBucket, after, func(k, v []byte) error {
+		after, _, err = f.scrub(dataBucket, after, func(*bbolt.Tx) {}, func(k, v []byte) error {
 			sum += pairSum(k, v)
 			_, _, err := storedValue(k, v)
 			return err

@@ -152,15 +152,6 @@ func (f *file) view(read func(tx *bbolt.Tx) error) error {
 	})
 }
 
-// size returns how large the file is, in bytes; 0 if it cannot be read.
-func (f *file) size() (bytes int64) {
-	_ = f.view(func(tx *bbolt.Tx) error { // whoever reads it next has the error
-		bytes = tx.Size()
-		return nil
-	})
-	return bytes
-}
-
 // lookup returns the version of a key's value.
 func (f *file) lookup(key []byte) (version entry.Version, found bool, err error) {
 	err = f.view(func(tx *bbolt.Tx) error {

@@ -141,7 +141,7 @@ func (f *foundFiles) fault(id partition.ID) error {
 	return errFileGone
 }
 
-// keep leaves a lost copy's files where they are, to be looked at.
+// keep leaves a lost copy's file where it is, to be looked at.
 func (f *foundFiles) keep(id partition.ID) { f.kept[id] = true }
 
 // removeRest removes the files that no copy counts on: of dropped copies, of
@@ -156,7 +156,7 @@ func (f *foundFiles) removeRest(dir string, slots map[partition.ID]*slot, logger
 	}
 	for _, n := range names {
 		id, receiving, ok := parseFileName(n.Name())
-		if !ok || f.kept[id] {
+		if !ok || f.kept[id] && !receiving {
 			continue
 		}
 		if s := slots[id]; !receiving && s != nil && s.onDisk != 0 {

@@ -23,6 +23,7 @@ type Receiver struct {
 	file    *file
 	tx      *bbolt.Tx // open between chunks; nil before the first
 	pending int       // bytes put in tx
+	dirty   int       // bytes committed and not synced
 	number  uint64    // of the next chunk
 	header  bool      // has come
 	whole   bool      // the end has come
@@ -33,8 +34,12 @@ type Receiver struct {
 }
 
 // receiveBatch is how many bytes are written in one transaction: little, for others
-// wait for a processor while it is committed.
-const receiveBatch = 256 << 10
+// wait for a processor while it is committed. receiveSync is after how many the file is
+// synced: little again, for the log's fsyncs wait for the same disk.
+const (
+	receiveBatch = 256 << 10
+	receiveSync  = 4 << 20
+)
 
 // Receive begins to take in a snapshot of the partition as of applied. The copy
 // that is here, if any, stays in use until Commit. A later Receive, OpenPartition
@@ -53,11 +58,17 @@ func (e *Engine) Receive(id partition.ID, lineage uint32, applied entry.Position
 		e: e, id: id, generation: generation, path: receivingPath(e.partitionsDir(), id, generation),
 		want: snapshotHeader{partition: id, lineage: lineage, applied: applied},
 	}
-	var err error
-	if r.file, err = openFile(r.path); err != nil {
+	// Generations that were given to snapshots which never came are not in the log,
+	// and are given again after a crash: nothing of an earlier one may be found.
+	err := os.Remove(r.path)
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		r.file, err = openFile(r.path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("receive snapshot of %s: %w", id, err)
 	}
-	// Nothing counts on the file before it is whole. The last commit syncs all of it.
+	// Nothing counts on the file before it is whole. The last commit syncs what is
+	// left, and says so of all of it.
 	r.file.db.NoSync, r.file.db.NoGrowSync = true, true
 	return r, nil
 }
@@ -68,8 +79,8 @@ func (r *Receiver) Write(chunk []byte) error {
 		return r.failed
 	}
 	err := guard(r.path, func() error { return decodeChunk(chunk, r.number, r.take) })
-	if err == nil && r.pending > receiveBatch {
-		err = r.flush()
+	if err == nil && (r.pending > receiveBatch || r.whole) {
+		err = guard(r.path, r.write)
 	}
 	if err != nil {
 		r.failed = fmt.Errorf("receive snapshot of %s: %w", r.id, err)
@@ -148,6 +159,17 @@ func (r *Receiver) begin() (err error) {
 		}
 	}
 	return nil
+}
+
+// write commits what has come, and syncs it now and then, and at the end: little is
+// left to do while the partition's replica waits for its new copy.
+func (r *Receiver) write() error {
+	r.dirty += r.pending
+	if err := r.flush(); err != nil || r.dirty < receiveSync && !r.whole {
+		return err
+	}
+	r.dirty = 0
+	return r.file.db.Sync()
 }
 
 func (r *Receiver) flush() error {

@@ -108,11 +108,8 @@ func (s *scrubber) file(id partition.ID) bool {
 			if after == nil {
 				first, err = f.meta()
 			}
-			if bytes.Equal(kind.bucket, dataBucket) {
-				at.scanned(f, all, f.size())
-			}
 			if err == nil {
-				after, read, err = f.scrub(kind.bucket, after, func(k, v []byte) error {
+				after, read, err = f.scrub(kind.bucket, after, func(tx *bbolt.Tx) { at.scanned(f, all, tx.Size()) }, func(k, v []byte) error {
 					sum += pairSum(k, v)
 					return kind.check(k, v)
 				})
@@ -157,10 +154,11 @@ func wrongContent(sum, want uint64) error {
 	return fmt.Errorf("%w: the sum of its content is %x, should be %x", ErrDamaged, sum, want)
 }
 
-// scrub checks about scrubBatch bytes of a bucket behind a key. It returns the
-// last key checked, nil at the end.
-func (f *file) scrub(bucket, after []byte, check func(key, value []byte) error) (last []byte, read int64, err error) {
+// scrub checks about scrubBatch bytes of a bucket behind a key, after it has said
+// which transaction it reads in. It returns the last key checked, nil at the end.
+func (f *file) scrub(bucket, after []byte, begins func(*bbolt.Tx), check func(key, value []byte) error) (last []byte, read int64, err error) {
 	err = f.view(func(tx *bbolt.Tx) error {
+		begins(tx)
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return nil

@@ -398,3 +398,59 @@ func TestDropDuringSnapshot(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A node is killed while it takes in a snapshot, and loses the copy that it has: the
+// next snapshot, whose number may be the same, begins with nothing of the first.
+func TestNothingIsLeftOfASnapshotThatNeverCame(t *testing.T) {
+	t.Parallel()
+	from, to := open(t, small(t.TempDir())), open(t, small(t.TempDir()))
+	source := from.OpenPartition(9, lineage)
+	from.write(9, source, puts(1, 400, 5000)...)
+	s, all := chunks(t, from.Engine, 9)
+	old := to.OpenPartition(9, lineage)
+	to.write(9, old, put(1, "stale", "x"))
+	if err := to.flush(9, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, whole := range []bool{false, true} { // the first gives up: its number is in no log
+		r, err := to.Receive(9, s.Lineage, s.Applied)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Abort()
+		for _, c := range all[:len(all)-1] {
+			if err := r.Write(c); err != nil && whole {
+				t.Fatal(err)
+			}
+		}
+		if !whole {
+			r.Abort()
+		}
+	}
+	dir := image(t, to.dir)
+	damaged := partitionPath(filepath.Join(dir, "partitions"), 9)
+	if err := os.WriteFile(damaged, make([]byte, 16384), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, small(dir))
+	if len(again.Lost()) != 1 {
+		t.Fatalf("lost: %v", again.Lost())
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "partitions", "*"))
+	if err != nil || !slices.Equal(left, []string{damaged}) {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	again.OpenPartition(9, lineage)
+	// One that could not be removed is not taken for the beginning of the next.
+	next := receivingPath(again.partitionsDir(), 9, again.slots[9].generation+1)
+	stale, err := filepath.Glob(filepath.Join(to.dir, "partitions", "*.receiving"))
+	if err != nil || len(stale) != 1 {
+		t.Fatalf("%v, %v", stale, err)
+	}
+	copyFile(t, stale[0], next)
+	from.write(9, source, remove(401, "key-000007"), remove(402, "key-000300"))
+	s, all = chunks(t, from.Engine, 9)
+	table := receive(t, again.Engine, 9, s, all)
+	wantAbsent(t, table, "key-000007")
+	wantAbsent(t, table, "key-000300")
+}
