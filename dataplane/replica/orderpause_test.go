@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -151,5 +152,49 @@ func TestASnapshotThatFailsIsTriedLaterWhereLogsDiffer(t *testing.T) { // K1
 	}
 	if orders < 8 || orders > 18 {
 		t.Errorf("%d attempts in 5 min", orders)
+	}
+}
+
+// A member that the change in flight adds holds up every commit: its copy is urgent.
+func TestACopyThatCommitsWaitForIsUrgent(t *testing.T) { // K1, C2
+	t.Parallel()
+	c := withoutN3(t)
+	r := c.nodes["n1"].g.replicas[0]
+	m := &member{node: "n3", failed: 20}
+	if pause := r.orderPause(m); pause != snapshotPause {
+		t.Errorf("a learner's copy waits for %v", pause)
+	}
+	r.change = &change{Change: partition.Change{Replicas: append(slices.Clone(r.conf.Replicas), partition.Replica{Node: "n3"})}}
+	if pause := r.orderPause(m); pause != urgentPause {
+		t.Errorf("one that commits wait for waits for %v", pause)
+	}
+}
+
+// Progress ends the pauses: what failed was something else.
+func TestProgressEndsThePauses(t *testing.T) { // K1
+	t.Parallel()
+	c := needsACopy(t, false)
+	n1, n3 := c.nodes["n1"], c.nodes["n3"]
+	c.failing(time.Minute)
+	m := n1.g.replicas[0].member("n3")
+	if m.failed < 5 {
+		t.Fatalf("%d failures", m.failed)
+	}
+	for len(c.orders) == 0 {
+		c.pass(25 * time.Millisecond)
+	}
+	meta := SnapshotMeta{Epoch: c.orders[0].Epoch, Lineage: 7, ID: c.orders[0].ID, Applied: n1.state.applied}
+	n1.g.SnapshotBegins(c.now, c.orders[0])
+	if !n3.g.BeginsSnapshot(meta) {
+		t.Fatal("the learner does not want it")
+	}
+	n3.state = newTestState()
+	n3.state.applied = meta.Applied
+	n3.g.SnapshotInstalled(c.now, meta, n3.state)
+	n1.g.SnapshotSent(c.now, c.orders[0], errors.New("the answer was lost"))
+	c.put("more")
+	c.pass(2 * time.Second)
+	if m = n1.g.replicas[0].member("n3"); m.failed != 0 || !c.m.Partitions[0].InSync("n3") {
+		t.Errorf("%d failures are remembered; in sync: %v", m.failed, c.m.Partitions[0].InSync("n3"))
 	}
 }

@@ -118,6 +118,7 @@ func (p *process) install(meta replica.SnapshotMeta, image *table) {
 	c.agrees = min(c.agrees, meta.Applied.Sequence)
 	w.coverage[snapshotInstalled]++
 	w.logf("%s has a snapshot of %s at %d/%d", p.n.id, meta.Partition, meta.Applied.Sequence, meta.Applied.Epoch)
+	p.tables[meta.Partition] = nil // what the old copy had is flushed no more
 	d := w.between(0, 5*time.Millisecond)
 	if w.chance(0.1) {
 		d = w.between(0, 3*time.Second) // a disk that others keep busy

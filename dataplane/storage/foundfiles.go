@@ -15,8 +15,8 @@ import (
 type foundFiles struct {
 	main      map[partition.ID]*foundFile
 	receiving map[partition.ID][]*foundFile
-	faults    map[partition.ID]error // of a main file that does not open
-	kept      map[partition.ID]bool  // of lost copies: left where they are
+	faults    map[partition.ID]error  // of a main file that does not open
+	kept      map[partition.ID]uint64 // the generation of lost copies, whose files are left where they are
 }
 
 type foundFile struct {
@@ -35,7 +35,7 @@ func readFiles(dir string) (*foundFiles, error) {
 	}
 	f := &foundFiles{
 		main: map[partition.ID]*foundFile{}, receiving: map[partition.ID][]*foundFile{},
-		faults: map[partition.ID]error{}, kept: map[partition.ID]bool{},
+		faults: map[partition.ID]error{}, kept: map[partition.ID]uint64{},
 	}
 	for _, n := range names {
 		id, receiving, ok := parseFileName(n.Name())
@@ -141,8 +141,9 @@ func (f *foundFiles) fault(id partition.ID) error {
 	return errFileGone
 }
 
-// keep leaves a lost copy's file where it is, to be looked at.
-func (f *foundFiles) keep(id partition.ID) { f.kept[id] = true }
+// keep leaves a lost copy's file where it is, to be looked at. It may be one that was
+// received, and whose switch is in the log.
+func (f *foundFiles) keep(id partition.ID, generation uint64) { f.kept[id] = generation }
 
 // removeRest removes the files that no copy counts on: of dropped copies, of
 // replaced ones, and of snapshots that were not received whole.
@@ -156,7 +157,10 @@ func (f *foundFiles) removeRest(dir string, slots map[partition.ID]*slot, logger
 	}
 	for _, n := range names {
 		id, receiving, ok := parseFileName(n.Name())
-		if !ok || f.kept[id] && !receiving {
+		if !ok {
+			continue
+		}
+		if generation, kept := f.kept[id]; kept && (!receiving || filepath.Join(dir, n.Name()) == receivingPath(dir, id, generation)) {
 			continue
 		}
 		if s := slots[id]; !receiving && s != nil && s.onDisk != 0 {

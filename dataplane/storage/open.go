@@ -142,7 +142,7 @@ func (e *Engine) settleCopy(c copyFacts, s *slot, l *copyLog, files *foundFiles)
 		e.options.Logger.Warn("a copy is lost", "partition", uint32(c.partition), "err", err)
 		e.lost = append(e.lost, Lost{Partition: c.partition, Lineage: c.lineage, Reason: err})
 		e.retention.forget(c.partition)
-		files.keep(c.partition)
+		files.keep(c.partition, c.generation)
 		return nil
 	}
 	reason, err := e.setAside(c)

@@ -25,6 +25,7 @@ type Receiver struct {
 	pending int       // bytes put in tx
 	dirty   int       // bytes committed and not synced
 	number  uint64    // of the next chunk
+	made    bool      // the buckets are
 	header  bool      // has come
 	whole   bool      // the end has come
 	hash    uint64
@@ -148,16 +149,20 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 	return nil
 }
 
-// begin opens a transaction, and makes the buckets in the first.
+// begin opens a transaction, and makes the buckets in the first: none may be there.
 func (r *Receiver) begin() (err error) {
 	if r.tx, err = r.file.db.Begin(true); err != nil {
 		return err
 	}
+	if r.made {
+		return nil
+	}
 	for _, name := range [][]byte{dataBucket, requestBucket, metaBucket} {
-		if _, err := r.tx.CreateBucketIfNotExists(name); err != nil {
+		if _, err := r.tx.CreateBucket(name); err != nil {
 			return err
 		}
 	}
+	r.made = true
 	return nil
 }
 

@@ -109,7 +109,11 @@ func (s *scrubber) file(id partition.ID) bool {
 				first, err = f.meta()
 			}
 			if err == nil {
-				after, read, err = f.scrub(kind.bucket, after, func(tx *bbolt.Tx) { at.scanned(f, all, tx.Size()) }, func(k, v []byte) error {
+				after, read, err = f.scrub(kind.bucket, after, func(tx *bbolt.Tx) {
+					if bytes.Equal(kind.bucket, dataBucket) {
+						at.scanned(f, all, tx.Size())
+					}
+				}, func(k, v []byte) error {
 					sum += pairSum(k, v)
 					return kind.check(k, v)
 				})

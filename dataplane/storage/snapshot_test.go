@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gofrs/flock"
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
@@ -412,6 +413,7 @@ func TestNothingIsLeftOfASnapshotThatNeverCame(t *testing.T) {
 	if err := to.flush(9, false); err != nil {
 		t.Fatal(err)
 	}
+	to.sync(records(9, put(2, "more", "x"))...) // the flush is in the log by then
 	for _, whole := range []bool{false, true} { // the first gives up: its number is in no log
 		r, err := to.Receive(9, s.Lineage, s.Applied)
 		if err != nil {
@@ -453,4 +455,55 @@ func TestNothingIsLeftOfASnapshotThatNeverCame(t *testing.T) {
 	table := receive(t, again.Engine, 9, s, all)
 	wantAbsent(t, table, "key-000007")
 	wantAbsent(t, table, "key-000300")
+}
+
+// A received file whose switch is in the log is the copy, before it has its name too:
+// where it does not open for a reason that passes, it is there at the next start.
+func TestAReceivedFileThatDoesNotOpenStays(t *testing.T) {
+	t.Parallel()
+	from, to := open(t, small(t.TempDir())), open(t, small(t.TempDir()))
+	source := from.OpenPartition(1, lineage)
+	from.write(1, source, puts(1, 50, 100)...)
+	s, all := chunks(t, from.Engine, 1)
+	receive(t, to.Engine, 1, s, all)
+	dir := image(t, to.dir)
+	received := receivingPath(filepath.Join(dir, "partitions"), 1, 1)
+	if err := os.Rename(partitionPath(filepath.Join(dir, "partitions"), 1), received); err != nil {
+		t.Fatal(err)
+	}
+	held := flock.New(received)
+	if locked, err := held.TryLock(); err != nil || !locked {
+		t.Fatal(locked, err)
+	}
+	f := open(t, small(dir))
+	if len(f.Lost()) != 1 {
+		t.Errorf("lost: %v", f.Lost())
+	}
+	f.close()
+	if err := held.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	f = open(t, small(dir))
+	if r, ok := f.find(1); !ok || r.Applied.Sequence != 50 {
+		t.Errorf("lost: %v", f.Lost())
+	}
+}
+
+// Nothing may be in the file that a snapshot is written to.
+func TestASnapshotIsWrittenToAnEmptyFile(t *testing.T) {
+	t.Parallel()
+	from, to := open(t, small(t.TempDir())), open(t, small(t.TempDir()))
+	from.write(1, from.OpenPartition(1, lineage), puts(1, 50, 100)...)
+	s, all := chunks(t, from.Engine, 1)
+	r, err := to.Receive(1, s.Lineage, s.Applied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Abort()
+	if err := r.file.update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket(dataBucket); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Write(all[0]); err == nil {
+		t.Error("it is written into what was there")
+	}
 }
