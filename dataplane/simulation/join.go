@@ -139,7 +139,8 @@ func (p *process) report() liveness.Report {
 	}
 	now := p.now()
 	p.group.Statuses(func(s replica.Status) {
-		if s.Void && !p.n.w.profile.unsafe && p.n.disk.copies[s.Partition].twist == 0 { // nothing else damages a copy
+		// Nothing else damages a copy; one that a snapshot is taking the place of has no table.
+		if s.Void && !p.n.w.profile.unsafe && p.n.disk.copies[s.Partition].twist == 0 && p.tables[s.Partition] != nil {
 			w := p.n.w
 			w.fail("%s takes its copy for useless: %s", p.n.id, w.describePartition(s.Partition))
 		}
