@@ -80,11 +80,12 @@ func (d *disk) drop(p *process, id partition.ID) {
 	d.sync(p)
 }
 
-// installed makes the records of a copy that a snapshot has replaced harmless.
-func (d *disk) installed(id partition.ID) {
+// installed makes the records of a copy that a snapshot has replaced harmless: they
+// stand before the snapshot's own in the log.
+func (d *disk) installed(id partition.ID, lineage uint32) {
 	for i := range d.pending {
 		if r := &d.pending[i]; r.Partition == id {
-			r.opened, r.dropped = false, false
+			r.opened, r.dropped, r.Lineage = false, false, lineage
 		}
 	}
 }

@@ -111,7 +111,7 @@ func (p *process) install(meta replica.SnapshotMeta, image *table) {
 	if !c.exists || c.lineage != meta.Lineage {
 		*c = diskCopy{exists: true, lineage: meta.Lineage}
 	}
-	p.n.disk.installed(meta.Partition)
+	p.n.disk.installed(meta.Partition, meta.Lineage)
 	c.file = image
 	c.log = nil
 	c.twist = 0
