@@ -20,9 +20,8 @@ type coordinatorCommand struct {
 	Partitions        int    `help:"Number of partitions, fixed when the cluster is made; default 256."`
 	ReplicationFactor int    `help:"Copies of each partition; default 3."`
 	MinInSync         int    `help:"Copies that must have a write before it is acknowledged; default a majority of the replication factor."`
+	ExpectNodes       int    `help:"Nodes to wait for before partitions are placed; default the replication factor."`
 	Application       string `help:"The servers that the cluster is for, fixed when it is made: a program of the library says its own name. Default holdfast, which is what data nodes say." placeholder:"NAME"`
-
-	ExpectNodes int `help:"Nodes to wait for before partitions are placed; default the replication factor."`
 
 	ReplaceAfter time.Duration `default:"5m" help:"How long a node is away before others get its replicas; a node that is back by then catches up from the log."`
 

@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string) error {
 	holders := flags.Int("holders", 0, "settle: how many nodes are to hold partitions")
 	from := flags.String("mark", "", "settle: what mark printed; default how things are at its start")
 	key := flags.String("key", "", "routes: of this key")
-	timeout := flags.Duration("timeout", 3*time.Minute, "for all of it")
+	timeout := flags.Duration("timeout", 40*time.Second, "for all of it")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
