@@ -6,7 +6,7 @@
 // have them.
 //
 //	holdfast coordinator ... --application example     (three of them)
-//	go run ./coordinator/client/example -id a -addr 127.0.0.1:9001 -coordinators 127.0.0.1:7081
+//	go run ./coordinator/client/example -id a -addr 127.0.0.1:9001 -coordinators 127.0.0.1:7081,127.0.0.1:7083,127.0.0.1:7085
 //	curl -X PUT -d hello 127.0.0.1:9001/kv/greeting
 //	curl 127.0.0.1:9002/kv/greeting
 package main
@@ -30,7 +30,7 @@ import (
 func main() {
 	id := flag.String("id", "", "name of this server")
 	addr := flag.String("addr", "127.0.0.1:9001", "where it serves, and is told to the others")
-	coordinators := flag.String("coordinators", "127.0.0.1:7081", "their peer addresses, separated by commas")
+	coordinators := flag.String("coordinators", "127.0.0.1:7081", "peer addresses of all of them, separated by commas: any may lead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
