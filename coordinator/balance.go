@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/state"
@@ -70,6 +71,10 @@ func kindOf(v *partition.Move) string {
 
 // logBalance tells what became of a rebalancer's command.
 func (c *Coordinator) logBalance(m *partition.Map, command state.Command, result state.Result, err error) {
+	if errors.Is(err, state.ErrStale) {
+		c.log.Debug("rebalancing: the map changed after the plan; planning again", "err", err)
+		return
+	}
 	if err != nil {
 		c.log.Warn("rebalancing: command not committed", "err", err)
 		return

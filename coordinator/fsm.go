@@ -107,7 +107,7 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 }
 
 // seats are the coordinators' places that were given anew.
-func (f *fsm) seats() []state.Seat {
+func (f *fsm) seats() []state.Voter {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.mu.machine.Seats()

@@ -49,6 +49,8 @@ func (c *Coordinator) postOrder(do protocol.Do) http.HandlerFunc {
 			Lost    bool   `json:"lost"`
 			Confirm bool   `json:"confirm"`
 			Weight  uint32 `json:"weight"`
+			// Incarnation is that of the preview of a node that is lost.
+			Incarnation uint64 `json:"incarnation"`
 		}
 		if r.ContentLength != 0 {
 			if err := decodeBody(w, r, &body); err != nil {
@@ -58,13 +60,14 @@ func (c *Coordinator) postOrder(do protocol.Do) http.HandlerFunc {
 		}
 		c.ordered(w, protocol.Order{
 			Do: do, Node: partition.NodeID(chi.URLParam(r, "id")), Lost: body.Lost, Confirm: body.Confirm, Weight: body.Weight,
+			Incarnation: body.Incarnation,
 		})
 	}
 }
 
 // postRebalance changes how moves are made.
 func (c *Coordinator) postRebalance(w http.ResponseWriter, r *http.Request) {
-	var change protocol.RebalanceChange
+	var change partition.RebalanceChange
 	if err := decodeBody(w, r, &change); err != nil {
 		problem(w, http.StatusBadRequest, "bad-request", err.Error())
 		return

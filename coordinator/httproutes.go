@@ -125,6 +125,7 @@ func (c *Coordinator) postRecover(unsafe bool) http.HandlerFunc {
 			Partition *partition.ID    `json:"partition"`
 			Node      partition.NodeID `json:"node"`
 			Confirm   bool             `json:"confirm"`
+			Epoch     partition.Epoch  `json:"epoch"` // of the preview
 		}
 		if err := decodeBody(w, r, &order); err != nil {
 			problem(w, http.StatusBadRequest, "bad-request", err.Error())
@@ -134,7 +135,7 @@ func (c *Coordinator) postRecover(unsafe bool) http.HandlerFunc {
 			problem(w, http.StatusBadRequest, "bad-request", `the body must name a partition: {"partition": 5}`)
 			return
 		}
-		m := protocol.Recover{Partition: *order.Partition, Node: order.Node, Unsafe: unsafe, Confirm: order.Confirm}
+		m := protocol.Recover{Partition: *order.Partition, Node: order.Node, Unsafe: unsafe, Confirm: order.Confirm, Epoch: order.Epoch}
 		tellOrdered(w, c.route(m))
 	}
 }

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
@@ -21,10 +20,9 @@ type Ordered struct {
 	Rebalance partition.Rebalance `json:"rebalance"`
 	Done      bool                `json:"done"` // false: only a preview, nothing has changed
 	MayLose   string              `json:"may_lose,omitempty"`
+	// Incarnation is the start of the node that a preview was judged of.
+	Incarnation uint64 `json:"incarnation,omitempty"`
 }
-
-// errTooFew keeps an operator from draining what the others cannot hold.
-var errTooFew = errors.New("too few other nodes would be left")
 
 // order carries out an operator's order, as the leader.
 func (c *Coordinator) order(o protocol.Order) protocol.Reply {
@@ -52,11 +50,10 @@ func (c *Coordinator) order(o protocol.Order) protocol.Reply {
 			return invalid(err)
 		}
 	case protocol.Rebalance:
-		r, err := rebalanceOf(m, &o.Rebalance)
-		if err != nil {
+		if err := checkRebalance(m, &o.Rebalance); err != nil {
 			return invalid(err)
 		}
-		command = state.SetRebalance{Rebalance: r}
+		command = state.SetRebalance{Change: o.Rebalance}
 	case protocol.AddCoordinator, protocol.RemoveCoordinator:
 		change := c.addCoordinator
 		if o.Do == protocol.RemoveCoordinator {
@@ -90,13 +87,12 @@ func (c *Coordinator) order(o protocol.Order) protocol.Reply {
 // hours.
 const leastThrottle = 64 << 10
 
-// rebalanceOf is how moves are made after an operator's change.
-func rebalanceOf(m *partition.Map, change *protocol.RebalanceChange) (partition.Rebalance, error) {
+// checkRebalance judges an operator's change of the rebalancing settings.
+func checkRebalance(m *partition.Map, change *partition.RebalanceChange) error {
 	if t := change.Throttle; t != nil && *t > 0 && *t < leastThrottle {
-		return partition.Rebalance{}, fmt.Errorf("throttle of %d bytes a second: want %d (64 KiB) or more, or 0 for none; pause stops moves", *t, leastThrottle)
+		return fmt.Errorf("throttle of %d bytes a second: want %d (64 KiB) or more, or 0 for none; pause stops moves", *t, leastThrottle)
 	}
-	r := change.Of(m.Rebalance)
-	return r, r.Validate()
+	return change.Of(m.Rebalance).Validate()
 }
 
 // orderFor is the command that an order about a node comes to; nil where it was
@@ -106,40 +102,27 @@ func (c *Coordinator) orderFor(m *partition.Map, n *partition.Node, o *protocol.
 	case protocol.Undrain:
 		return state.Assign{Node: n.ID, Duty: partition.Full}, nil
 	case protocol.Weigh:
-		if o.Weight == 0 {
-			return nil, errors.New("a weight is 1 or more; drain a node that should hold nothing")
-		}
-		return state.Assign{Node: n.ID, Duty: n.Duty, Weight: o.Weight}, nil
+		return state.Weigh{Node: n.ID, Weight: o.Weight}, nil
 	case protocol.RemoveNode:
 		if o.Lost {
-			answer.MayLose = mayLoseWith(m, n.ID)
+			if o.Incarnation != 0 && o.Incarnation != n.Incarnation {
+				return nil, fmt.Errorf("%w: the node was started again: it is at start %d, and start %d was looked at", state.ErrStale, n.Incarnation, o.Incarnation)
+			}
+			answer.MayLose, answer.Incarnation = mayLoseWith(m, n.ID), n.Incarnation
 			if c.health(m)[n.ID].State == liveness.Live {
 				answer.MayLose += "; but the node lives: without --lost it gives away what it holds first"
 			}
 			if answer.Done = o.Confirm; !o.Confirm {
 				return nil, nil
 			}
-			return state.Remove{Node: n.ID, Lost: true, Live: c.live()}, nil
+			return state.Remove{
+				Node: n.ID, Store: n.Store, Incarnation: n.Incarnation, Duty: n.Duty, Lost: true, Live: c.live(),
+			}, nil
 		}
-		return state.Assign{Node: n.ID, Duty: partition.Removing}, enoughWithout(m, n.ID)
+		return state.Assign{Node: n.ID, Duty: partition.Removing}, nil
 	case protocol.Drain, protocol.Rebalance, protocol.AddCoordinator, protocol.RemoveCoordinator:
 	}
-	return state.Assign{Node: n.ID, Duty: partition.Draining}, enoughWithout(m, n.ID)
-}
-
-// enoughWithout reports an error where the others could not hold as many
-// replicas of each partition as there should be.
-func enoughWithout(m *partition.Map, id partition.NodeID) error {
-	others := 0
-	for i := range m.Nodes {
-		if m.Nodes[i].Duty == partition.Full && m.Nodes[i].ID != id {
-			others++
-		}
-	}
-	if others < m.Settings.ReplicationFactor {
-		return fmt.Errorf("%w: %d, for %d replicas of each partition; start another node first", errTooFew, others, m.Settings.ReplicationFactor)
-	}
-	return nil
+	return state.Assign{Node: n.ID, Duty: partition.Draining}, nil
 }
 
 // mayLoseWith says in words what it costs to give up a node's disk.

@@ -46,14 +46,18 @@ func (c *Coordinator) recover(m protocol.Recover) protocol.Reply {
 	invalid := func(err error) protocol.Reply {
 		return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%s: %v", operation, err)}
 	}
-	cur, ok := c.fsm.Map().Partition(m.Partition)
-	if m := c.fsm.Map(); !ok && m.Placed() {
-		return invalid(fmt.Errorf("the cluster has %d partitions, from 0 on", len(m.Partitions)))
+	seen := c.fsm.Map()
+	cur, ok := seen.Partition(m.Partition)
+	if !ok && seen.Placed() {
+		return invalid(fmt.Errorf("the cluster has %d partitions, from 0 on", len(seen.Partitions)))
 	}
 	if !ok {
 		return invalid(state.ErrNotPlaced)
 	}
-	health := c.health(c.fsm.Map())
+	if m.Epoch != 0 && m.Epoch != cur.Epoch {
+		return invalid(fmt.Errorf("%w: the partition is in epoch %d, and epoch %d was looked at", state.ErrStale, cur.Epoch, m.Epoch))
+	}
+	health := c.health(seen)
 	if cur.Primary != "" && health[cur.Primary].State == liveness.Live && cur.Primary != m.Node {
 		return invalid(errNothingToRecover)
 	}
@@ -71,9 +75,9 @@ func (c *Coordinator) recover(m protocol.Recover) protocol.Reply {
 		answer.MayLose = copies[i].mayLose()
 		if !m.Confirm {
 			answer.Next = "send it again with confirm: true to do it"
-			return recovered(answer, c.fsm.Map().Version)
+			return recovered(answer, seen.Version)
 		}
-		command = state.UnsafeRecover{Partition: m.Partition, Node: answer.Node, Lineage: newLineage(cur.Lineage)}
+		command = state.UnsafeRecover{Partition: m.Partition, Node: answer.Node, Lineage: newLineage(cur.Lineage), Epoch: cur.Epoch}
 	} else {
 		if answer.Node == "" {
 			answer.Node = chooseEligible(cur, health)
@@ -86,7 +90,7 @@ func (c *Coordinator) recover(m protocol.Recover) protocol.Reply {
 			return invalid(fmt.Errorf("%w: no copy is eligible; unsafe-recover promotes what is left, and says first what may be lost",
 				state.ErrNotEligible))
 		}
-		command = state.Recover{Partition: m.Partition, Node: answer.Node}
+		command = state.Recover{Partition: m.Partition, Node: answer.Node, Epoch: cur.Epoch}
 	}
 	if _, err := c.commit(command); err != nil {
 		return failed(operation, err)

@@ -40,8 +40,8 @@ func (c *Coordinator) answerFor(asker protocol.Seen) protocol.Answer {
 
 // seatOf is which directory a coordinator's place belongs to, if that is not the
 // one it was founded with.
-func (c *Coordinator) seatOf(id string) (store partition.StoreID, given bool) {
-	for _, s := range c.fsm.seats() {
+func seatOf(seats []state.Voter, id string) (store partition.StoreID, given bool) {
+	for _, s := range seats {
 		if s.Coordinator == id {
 			return s.Store, true
 		}
@@ -51,7 +51,7 @@ func (c *Coordinator) seatOf(id string) (store partition.StoreID, given bool) {
 
 // vacant reports whether a coordinator was removed, and nobody has its place.
 func (c *Coordinator) vacant(id string) bool {
-	store, given := c.seatOf(id)
+	store, given := seatOf(c.fsm.seats(), id)
 	return given && store == 0
 }
 
@@ -72,7 +72,7 @@ func (g *raftGroup) voters() ([]string, error) {
 // then on its place is vacant. One at a time, and only while a majority of those
 // that stay can be reached.
 func (c *Coordinator) removeCoordinator(id string) error {
-	g := c.group.Load()
+	g, seats := c.group.Load(), c.fsm.seats()
 	voters, err := g.voters()
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (c *Coordinator) removeCoordinator(id string) error {
 	if err := g.raft.RemoveServer(raft.ServerID(id), 0, seatTimeout).Error(); err != nil {
 		return fmt.Errorf("%w: %w", errUncommitted, err)
 	}
-	_, err = c.commit(state.Seat{Coordinator: id})
+	_, err = c.commit(state.SeatFor(seats, id, 0))
 	return err
 }
 
@@ -130,14 +130,15 @@ func (c *Coordinator) addCoordinator(id string) error {
 	if !heard || !p.link.Connected() || hello.Store == 0 {
 		return fmt.Errorf("it cannot be reached at %s: start it there, with an empty directory, then say it again", p.addr)
 	}
-	store, given := c.seatOf(id)
+	seats := c.fsm.seats()
+	store, given := seatOf(seats, id)
 	switch {
 	case !given:
 		return fmt.Errorf("its place is not vacant: holdfast coordinators remove %s comes first", id)
 	case store != 0 && store != hello.Store:
 		return fmt.Errorf("its place belongs to another directory: holdfast coordinators remove %s comes first", id)
 	}
-	if _, err := c.commit(state.Seat{Coordinator: id, Store: hello.Store}); err != nil {
+	if _, err := c.commit(state.SeatFor(seats, id, hello.Store)); err != nil {
 		return err
 	}
 	if err := g.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(p.addr), 0, seatTimeout).Error(); err != nil {

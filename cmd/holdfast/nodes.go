@@ -137,8 +137,9 @@ type removeCommand struct {
 
 // removeBody is the body of the order.
 type removeBody struct {
-	Lost    bool `json:"lost"`
-	Confirm bool `json:"confirm"`
+	Lost        bool   `json:"lost"`
+	Confirm     bool   `json:"confirm"`
+	Incarnation uint64 `json:"incarnation,omitempty"` // of the preview
 }
 
 // Run takes a node out of the cluster.
@@ -167,7 +168,7 @@ func (c *removeCommand) giveUp(ctx context.Context, t *terminal) error {
 			return coded{errors.New("nothing was changed"), exitNotApplied}
 		}
 	}
-	done, err := c.do(ctx, "remove", removeBody{Lost: true, Confirm: true})
+	done, err := c.do(ctx, "remove", removeBody{Lost: true, Confirm: true, Incarnation: preview.Incarnation})
 	if err != nil {
 		return err
 	}

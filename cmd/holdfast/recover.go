@@ -56,8 +56,8 @@ func (c *unsafeRecoverCommand) Run(ctx context.Context, t *terminal) error {
 			return coded{errors.New("nothing was changed"), exitNotApplied}
 		}
 	}
-	// The copy that was shown, whatever has happened since.
-	o.Node, o.Confirm = preview.Node, true
+	// The copy that was shown, if the partition is as it was then.
+	o.Node, o.Epoch, o.Confirm = preview.Node, preview.Epoch, true
 	done, err := c.order(ctx, "/v1/unsafe-recover", o)
 	if err != nil {
 		return err
@@ -69,6 +69,7 @@ func (c *unsafeRecoverCommand) Run(ctx context.Context, t *terminal) error {
 type recoveryOrder struct {
 	Partition partition.ID     `json:"partition"`
 	Node      partition.NodeID `json:"node,omitempty"`
+	Epoch     partition.Epoch  `json:"epoch,omitempty"` // of the preview
 	Confirm   bool             `json:"confirm,omitempty"`
 }
 

@@ -302,8 +302,8 @@ func TestRecover(t *testing.T) {
 		t.Errorf("%d", code)
 	}
 	want := []string{`POST /v1/recover {"partition":5}`, `POST /v1/unsafe-recover {"partition":5}`,
-		`POST /v1/unsafe-recover {"partition":5}`, `POST /v1/unsafe-recover {"partition":5,"node":"n2","confirm":true}`,
-		`POST /v1/unsafe-recover {"partition":5}`, `POST /v1/unsafe-recover {"partition":5,"node":"n2","confirm":true}`}
+		`POST /v1/unsafe-recover {"partition":5}`, `POST /v1/unsafe-recover {"partition":5,"node":"n2","epoch":8,"confirm":true}`,
+		`POST /v1/unsafe-recover {"partition":5}`, `POST /v1/unsafe-recover {"partition":5,"node":"n2","epoch":8,"confirm":true}`}
 	if strings.Join(orders, "\n") != strings.Join(want, "\n") {
 		t.Errorf("orders:\n%s", strings.Join(orders, "\n"))
 	}

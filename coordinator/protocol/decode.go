@@ -43,7 +43,7 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindPropose:
 		return Propose{Changes: decodeList(d, 6, decodeChange)}
 	case kindRecover:
-		return Recover{Partition: partition.ID(d.uint32()), Node: d.node(), Unsafe: d.bool(), Confirm: d.bool()}
+		return Recover{Partition: partition.ID(d.uint32()), Node: d.node(), Unsafe: d.bool(), Confirm: d.bool(), Epoch: partition.Epoch(d.uint())}
 	case kindForwarded:
 		return Forwarded{Request: d.rest()}
 	case kindAsk:

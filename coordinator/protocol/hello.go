@@ -7,7 +7,7 @@ import (
 )
 
 // Version of the protocol. Both sides of a connection must have the same.
-const Version = 4
+const Version = 5
 
 // Role says what a side of a connection is.
 type Role uint8

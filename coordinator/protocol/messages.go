@@ -78,6 +78,9 @@ type Recover struct {
 	Node      partition.NodeID // "" lets the coordinators choose
 	Unsafe    bool             // acknowledged writes may be lost
 	Confirm   bool             // of an unsafe order: do it, not only say what it may lose
+	// Epoch is the partition's when the operator judged it; 0: whichever the
+	// leader sees.
+	Epoch partition.Epoch
 }
 
 // Forwarded is a request that another coordinator could not answer itself. It
@@ -157,6 +160,7 @@ func (m Recover) encode(e *encoder) {
 	e.node(m.Node)
 	e.bool(m.Unsafe)
 	e.bool(m.Confirm)
+	e.uint(uint64(m.Epoch))
 }
 
 func (m Forwarded) encode(e *encoder) { e.b = append(e.b, m.Request...) }

@@ -38,30 +38,10 @@ type Order struct {
 	Lost      bool             // of RemoveNode: its process is stopped for good, and its disk given up
 	Confirm   bool             // of RemoveNode with Lost: do it, not only say what it may lose
 	Weight    uint32           // of Weigh
-	Rebalance RebalanceChange
-}
-
-// RebalanceChange is what changes of how moves are made; nil stays as it is.
-type RebalanceChange struct {
-	Paused     *bool  `json:"paused,omitempty"`
-	AtOnce     *int   `json:"at_once,omitempty"`
-	AtOnceEach *int   `json:"at_once_each,omitempty"`
-	Throttle   *int64 `json:"throttle,omitempty"`
-}
-
-// Of returns what the change makes of what there is.
-func (c RebalanceChange) Of(r partition.Rebalance) partition.Rebalance {
-	set(&r.Paused, c.Paused)
-	set(&r.AtOnce, c.AtOnce)
-	set(&r.AtOnceEach, c.AtOnceEach)
-	set(&r.Throttle, c.Throttle)
-	return r
-}
-
-func set[T any](field, to *T) {
-	if to != nil {
-		*field = *to
-	}
+	Rebalance partition.RebalanceChange
+	// Incarnation is the start of the node that RemoveNode with Lost was judged
+	// of; 0: whichever the leader sees.
+	Incarnation uint64
 }
 
 func (m Order) encode(e *encoder) {
@@ -74,6 +54,7 @@ func (m Order) encode(e *encoder) {
 	optional(e, m.Rebalance.AtOnce, func(e *encoder, v int) { e.int(int64(v)) })
 	optional(e, m.Rebalance.AtOnceEach, func(e *encoder, v int) { e.int(int64(v)) })
 	optional(e, m.Rebalance.Throttle, (*encoder).int)
+	e.uint(m.Incarnation)
 }
 
 func decodeOrder(d *decoder) Order {
@@ -82,9 +63,10 @@ func decodeOrder(d *decoder) Order {
 		d.fail(m.Do.String())
 	}
 	number := func(d *decoder) int { return int(d.int()) }
-	m.Rebalance = RebalanceChange{
+	m.Rebalance = partition.RebalanceChange{
 		Paused: ifThere(d, (*decoder).bool), AtOnce: ifThere(d, number), AtOnceEach: ifThere(d, number), Throttle: ifThere(d, (*decoder).int),
 	}
+	m.Incarnation = d.uint()
 	return m
 }
 

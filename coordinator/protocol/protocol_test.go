@@ -50,7 +50,7 @@ func messages() []Message {
 		Beat{Version: 5, Leader: "c2", Members: []Member{{"c1", "p", "h"}}, Suspected: []partition.NodeID{"n1"}},
 		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}}},
 		Propose{Changes: []partition.Change{change, {}}},
-		Recover{Partition: 3, Node: "n2", Unsafe: true, Confirm: true},
+		Recover{Partition: 3, Node: "n2", Unsafe: true, Confirm: true, Epoch: 1 << 40},
 		Forwarded{Request: []byte{1, 2, 3}},
 		Ask{Self: seen},
 		Answer{Self: seen, Group: []Seen{seen, {ID: "c2", Store: 1}}, ClusterID: "c"},
@@ -159,7 +159,7 @@ func TestOtherVersionIsNamed(t *testing.T) {
 	t.Parallel()
 	raw := Hello{Role: RoleCoordinator, Name: "c1"}.Encode()
 	raw[0]++
-	if _, err := DecodeHello(raw); err == nil || !strings.Contains(err.Error(), "version 5 is not understood here, only 4: run the same version") {
+	if _, err := DecodeHello(raw); err == nil || !strings.Contains(err.Error(), "version 6 is not understood here, only 5: run the same version") {
 		t.Errorf("%v", err)
 	}
 }

@@ -19,7 +19,7 @@ func begun(t *testing.T, throttle int64, drain bool, while time.Duration) (moves
 	w := newWorld(t, nodes, partition.Settings{Partitions: 1024, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: nodes})
 	r := partition.DefaultRebalance
 	r.Throttle = throttle
-	w.apply(state.SetRebalance{Rebalance: r})
+	w.apply(state.SetRebalance{Change: r.Change()})
 	if drain {
 		w.apply(state.Assign{Node: name(12), Duty: partition.Draining})
 	} else {

@@ -229,7 +229,7 @@ func TestItComesToRestWhateverHappens(t *testing.T) {
 		for _, n := range w.m.Map().Nodes {
 			w.comeBack(n.ID)
 		}
-		w.apply(state.SetRebalance{Rebalance: partition.DefaultRebalance})
+		w.apply(state.SetRebalance{Change: partition.DefaultRebalance.Change()})
 		w.settle()
 	})
 }
@@ -259,7 +259,8 @@ func (w *world) event(kind int, nodes *int) {
 			w.apply(state.Assign{Node: n.ID, Duty: partition.Draining})
 		}
 	case 4:
-		w.apply(state.Assign{Node: n.ID, Duty: partition.Full, Weight: uint32(rapid.IntRange(1, 3).Draw(t, "weight"))})
+		w.apply(state.Assign{Node: n.ID, Duty: partition.Full})
+		w.apply(state.Weigh{Node: n.ID, Weight: uint32(rapid.IntRange(1, 3).Draw(t, "weight"))})
 	case 5:
 		if full >= m.Settings.ReplicationFactor {
 			w.apply(state.Assign{Node: n.ID, Duty: partition.Removing})
@@ -272,7 +273,7 @@ func (w *world) event(kind int, nodes *int) {
 	case 7, 8:
 		w.comeBack(n.ID)
 	case 9:
-		w.apply(state.SetRebalance{Rebalance: partition.Rebalance{Paused: rapid.Bool().Draw(t, "paused"), AtOnce: 3, AtOnceEach: 1}})
+		w.apply(state.SetRebalance{Change: partition.Rebalance{Paused: rapid.Bool().Draw(t, "paused"), AtOnce: 3, AtOnceEach: 1}.Change()})
 	}
 }
 
@@ -375,7 +376,7 @@ func TestPausedNothingBegins(t *testing.T) {
 	w := newWorld(t, 3, settings(16))
 	paused := partition.DefaultRebalance
 	paused.Paused = true
-	w.apply(state.SetRebalance{Rebalance: paused})
+	w.apply(state.SetRebalance{Change: paused.Change()})
 	w.join(4)
 	for range 100 {
 		if w.tick() > 0 {

@@ -61,6 +61,7 @@ type Rebalancer struct {
 // boot is one start of a node.
 type boot struct {
 	node        partition.NodeID
+	store       partition.StoreID
 	incarnation uint64
 }
 
@@ -83,7 +84,7 @@ func (r *Rebalancer) Tick(now time.Duration, m *partition.Map, health Health) []
 		return commands // the map is about to change, and a plan with it
 	}
 	if moves := r.begin(now, m, health); len(moves) > 0 {
-		commands = append(commands, state.Begin{Moves: moves})
+		commands = append(commands, state.Begin{Version: m.Version, Moves: moves})
 	}
 	return commands
 }
@@ -113,7 +114,7 @@ func (r *Rebalancer) replace(now time.Duration, m *partition.Map, health Health)
 	}
 	for i := range m.Nodes {
 		n := &m.Nodes[i]
-		b := boot{n.ID, n.Incarnation}
+		b := boot{n.ID, n.Store, n.Incarnation}
 		if health[n.ID].State != liveness.Suspected {
 			continue
 		}
@@ -125,7 +126,7 @@ func (r *Rebalancer) replace(now time.Duration, m *partition.Map, health Health)
 		}
 		if n.Duty == partition.Full && now-since >= r.config.ReplaceAfter && full > m.Settings.ReplicationFactor {
 			full--
-			commands = append(commands, state.Assign{Node: n.ID, Incarnation: n.Incarnation, Duty: partition.Replaced})
+			commands = append(commands, state.Assign{Node: n.ID, Store: n.Store, Incarnation: n.Incarnation, Duty: partition.Replaced})
 		}
 	}
 	for b := range r.away {
@@ -140,7 +141,7 @@ func (r *Rebalancer) replace(now time.Duration, m *partition.Map, health Health)
 func (r *Rebalancer) removals(m *partition.Map) (commands []state.Command) {
 	for i := range m.Nodes {
 		if n := &m.Nodes[i]; n.Duty == partition.Removing && !holds(m, n.ID) {
-			commands = append(commands, state.Remove{Node: n.ID})
+			commands = append(commands, state.Remove{Node: n.ID, Store: n.Store, Incarnation: n.Incarnation, Duty: n.Duty})
 		}
 	}
 	return commands

@@ -29,18 +29,23 @@ func (m *Machine) Apply(index uint64, c Command) Result {
 		t.confirm(c)
 	case Assign:
 		r.Err = t.assign(c)
+	case Weigh:
+		r.Err = t.weigh(c)
 	case Remove:
 		r.Err = t.remove(c)
 	case Begin:
-		r.Verdicts = t.begin(c.Moves)
+		r = t.begin(c)
 	case End:
 		r.Verdicts = t.end(c.Moves)
 	case Seat:
-		t.memory.seat(c)
+		r.Err = t.memory.seat(c)
 	case SetRebalance:
 		r.Err = t.setRebalance(c)
 	default:
 		r.Err = fmt.Errorf("apply %T: %w", c, ErrInvalid)
+	}
+	if t.nodes != nil || t.rebalance != nil {
+		m.memory.steered = index
 	}
 	if next := t.commit(); next != t.old {
 		m.current.Store(next)

@@ -9,7 +9,7 @@ import (
 
 // commandVersion is the first byte of every encoded command. It goes up when a
 // command changes its meaning or its fields.
-const commandVersion = 2
+const commandVersion = 3
 
 // ErrUnknown is returned for commands and snapshots of a version or kind that
 // this program does not know: it must stop, for to skip one would make it
@@ -47,22 +47,31 @@ func Encode(c Command) ([]byte, error) {
 	case Recover:
 		w.uint(uint64(c.Partition))
 		w.text(string(c.Node))
+		w.uint(uint64(c.Epoch))
 	case UnsafeRecover:
 		w.uint(uint64(c.Partition))
 		w.text(string(c.Node))
 		w.uint(uint64(c.Lineage))
+		w.uint(uint64(c.Epoch))
 	case Confirm:
 		writeList(w, c.Nodes, w.replica)
 	case Assign:
 		w.text(string(c.Node))
+		w.fixed(uint64(c.Store))
 		w.uint(c.Incarnation)
 		w.uint(uint64(c.Duty))
+	case Weigh:
+		w.text(string(c.Node))
 		w.uint(uint64(c.Weight))
 	case Remove:
 		w.text(string(c.Node))
+		w.fixed(uint64(c.Store))
+		w.uint(c.Incarnation)
+		w.uint(uint64(c.Duty))
 		w.bool(c.Lost)
 		writeList(w, c.Live, func(id partition.NodeID) { w.text(string(id)) })
 	case Begin:
+		w.uint(c.Version)
 		writeList(w, c.Moves, w.move)
 	case End:
 		writeList(w, c.Moves, func(e EndMove) {
@@ -72,9 +81,11 @@ func Encode(c Command) ([]byte, error) {
 			w.text(e.Reason)
 		})
 	case SetRebalance:
-		w.rebalance(c.Rebalance)
+		w.rebalanceChange(c.Change)
 	case Seat:
-		w.seat(c)
+		w.voter(Voter{c.Coordinator, c.Store})
+		w.fixed(uint64(c.Was))
+		w.bool(c.Founding)
 	default:
 		return nil, fmt.Errorf("encode %T: %w", c, ErrUnknown)
 	}
@@ -106,23 +117,29 @@ func Decode(b []byte) (Command, error) {
 	case kindFail:
 		c = Fail{Node: r.nodeID(), Incarnation: r.uint(), Changes: readList(r, 6, r.change)}
 	case kindRecover:
-		c = Recover{Partition: partition.ID(r.uint32()), Node: r.nodeID()}
+		c = Recover{Partition: partition.ID(r.uint32()), Node: r.nodeID(), Epoch: partition.Epoch(r.uint())}
 	case kindUnsafeRecover:
-		c = UnsafeRecover{Partition: partition.ID(r.uint32()), Node: r.nodeID(), Lineage: r.uint32()}
+		c = UnsafeRecover{Partition: partition.ID(r.uint32()), Node: r.nodeID(), Lineage: r.uint32(), Epoch: partition.Epoch(r.uint())}
 	case kindConfirm:
 		c = Confirm{Nodes: r.replicas()}
 	case kindAssign:
-		c = Assign{Node: r.nodeID(), Incarnation: r.uint(), Duty: r.duty(), Weight: r.uint32()}
+		c = Assign{Node: r.nodeID(), Store: partition.StoreID(r.fixed()), Incarnation: r.uint(), Duty: r.duty()}
 	case kindRemove:
-		c = Remove{Node: r.nodeID(), Lost: r.bool(), Live: readList(r, 1, r.nodeID)}
+		c = Remove{
+			Node: r.nodeID(), Store: partition.StoreID(r.fixed()), Incarnation: r.uint(), Duty: r.duty(),
+			Lost: r.bool(), Live: readList(r, 1, r.nodeID),
+		}
 	case kindBegin:
-		c = Begin{Moves: readList(r, 6, r.move)}
+		c = Begin{Version: r.uint(), Moves: readList(r, 6, r.move)}
 	case kindEnd:
 		c = End{Moves: readList(r, 4, r.endMove)}
 	case kindRebalance:
-		c = SetRebalance{Rebalance: r.rebalance()}
+		c = SetRebalance{Change: r.rebalanceChange()}
 	case kindSeat:
-		c = r.seat()
+		v := r.voter()
+		c = Seat{Coordinator: v.Coordinator, Store: v.Store, Was: partition.StoreID(r.fixed()), Founding: r.bool()}
+	case kindWeigh:
+		c = Weigh{Node: r.nodeID(), Weight: r.uint32()}
 	default:
 		return nil, fmt.Errorf("decode command: %w: kind %d", ErrUnknown, k)
 	}

@@ -23,15 +23,17 @@ func samples() []Command {
 		}}},
 		Changes{Changes: []partition.Change{change, {Partition: 4}}},
 		Fail{Node: "n1", Incarnation: 9, Changes: []partition.Change{change}},
-		Recover{Partition: 65535, Node: "n1"},
-		UnsafeRecover{Partition: 1, Node: "n1", Lineage: 1<<32 - 1},
+		Recover{Partition: 65535, Node: "n1", Epoch: 1 << 40},
+		UnsafeRecover{Partition: 1, Node: "n1", Lineage: 1<<32 - 1, Epoch: 3},
 		Confirm{Nodes: replicas(1, 2)},
-		Assign{Node: "n1", Incarnation: 3, Duty: partition.Draining, Weight: 7},
-		Remove{Node: "n1", Lost: true, Live: []partition.NodeID{"n2"}},
-		Begin{Moves: []partition.Move{{Partition: 3, From: "n1", To: "n4", Reason: "uneven"}, {Partition: 4, Primary: "n2", Since: 9}}},
+		Assign{Node: "n1", Store: 1 << 60, Incarnation: 3, Duty: partition.Draining},
+		Weigh{Node: "n1", Weight: 7},
+		Remove{Node: "n1", Store: 1 << 60, Incarnation: 3, Duty: partition.Removing, Lost: true, Live: []partition.NodeID{"n2"}},
+		Begin{Version: 9, Moves: []partition.Move{{Partition: 3, From: "n1", To: "n4", Reason: "uneven"}, {Partition: 4, Primary: "n2", Since: 9}}},
 		End{Moves: []EndMove{{Partition: 3, Since: 1 << 40}, {Partition: 4, Since: 2, Cancel: true, Reason: "n4 is dead"}}},
-		Seat{Coordinator: "c3", Store: 1 << 60},
-		SetRebalance{Rebalance: partition.Rebalance{Paused: true, AtOnce: 5, AtOnceEach: 2, Throttle: 1 << 40}},
+		Seat{Coordinator: "c3", Store: 1 << 60, Was: 1 << 50, Founding: true},
+		SetRebalance{Change: partition.Rebalance{Paused: true, AtOnce: 5, AtOnceEach: 2, Throttle: 1 << 40}.Change()},
+		SetRebalance{},
 	}
 }
 
@@ -52,7 +54,7 @@ func TestCodecRoundTrip(t *testing.T) {
 		}
 		seen[c.kind()] = true
 	}
-	for k := kindCreate; k <= kindSeat; k++ {
+	for k := kindCreate; k <= kindWeigh; k++ {
 		if !seen[k] {
 			t.Errorf("no sample of kind %d", k)
 		}
@@ -67,14 +69,14 @@ func TestWhatCannotBeReadIsNotEncoded(t *testing.T) {
 		{AtOnce: -1}, {AtOnceEach: -1}, {Throttle: -1},
 		{AtOnce: partition.MostAtOnce + 1}, {AtOnceEach: partition.MostAtOnce + 1}, {Throttle: partition.MostThrottle + 1},
 	} {
-		if _, err := Encode(SetRebalance{Rebalance: r}); !errors.Is(err, ErrInvalid) {
+		if _, err := Encode(SetRebalance{Change: r.Change()}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", r, err)
 		}
 		if r.Validate() == nil {
 			t.Errorf("%+v is valid", r)
 		}
 	}
-	most := SetRebalance{Rebalance: partition.Rebalance{AtOnce: partition.MostAtOnce, AtOnceEach: partition.MostAtOnce, Throttle: partition.MostThrottle}}
+	most := SetRebalance{Change: partition.Rebalance{AtOnce: partition.MostAtOnce, AtOnceEach: partition.MostAtOnce, Throttle: partition.MostThrottle}.Change()}
 	if _, err := Encode(most); err != nil {
 		t.Error(err)
 	}
@@ -103,7 +105,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	c := three(t, 4)
 	c.ok(c.change("n1", 1))
 	c.ok(wiped(c, 4))
-	c.ok(Recover{Partition: 0, Node: "n2"})
+	c.ok(c.recover("n2"))
 	ahead := c.boot(3)
 	ahead.Copies[0].Epoch = 50
 	c.apply(ahead)
@@ -159,7 +161,7 @@ func FuzzRestore(f *testing.F) {
 	c := three(f, 4)
 	f.Add(c.m.Snapshot())
 	c.ok(c.change("n1", 1))
-	c.ok(Recover{Partition: 0, Node: "n2"})
+	c.ok(c.recover("n2"))
 	f.Add(c.m.Snapshot())
 	f.Add(New().Snapshot())
 	f.Fuzz(func(t *testing.T, b []byte) {

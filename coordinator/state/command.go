@@ -24,6 +24,7 @@ const (
 	kindEnd
 	kindRebalance
 	kindSeat
+	kindWeigh
 )
 
 // Create makes the cluster. The same again is a no-op; anything else, once
@@ -79,6 +80,9 @@ type Fail struct {
 type Recover struct {
 	Partition partition.ID
 	Node      partition.NodeID
+	// Epoch is the partition's when the operator judged it. In any other epoch
+	// the command is refused: the old primary may have returned.
+	Epoch partition.Epoch
 }
 
 // UnsafeRecover makes whatever copy is on the node the only one in sync, and
@@ -87,6 +91,8 @@ type UnsafeRecover struct {
 	Partition partition.ID
 	Node      partition.NodeID
 	Lineage   uint32 // random, not zero, not the one that the partition has
+	// Epoch is the partition's when the operator judged it, as in Recover.
+	Epoch partition.Epoch
 }
 
 // Confirm says that nodes have had their copies of the first placement on disk
@@ -95,13 +101,21 @@ type Confirm struct {
 	Nodes []partition.Replica
 }
 
-// Assign gives a node another duty, weight or both.
+// Assign gives a node another duty, and leaves its weight alone. A duty other
+// than full needs enough other nodes of full duty.
 type Assign struct {
 	Node partition.NodeID
-	// Incarnation is the boot that is meant; 0: whichever the map has.
+	// Store and Incarnation name the start that is meant. If both are zero, the
+	// command is about whichever start the map has.
+	Store       partition.StoreID
 	Incarnation uint64
 	Duty        partition.Duty
-	Weight      uint32 // 0: as it is
+}
+
+// Weigh gives a node another weight, and leaves its duty alone.
+type Weigh struct {
+	Node   partition.NodeID
+	Weight uint32 // 1 or more
 }
 
 // Remove takes a node out of the cluster for good. What it has must be elsewhere
@@ -109,7 +123,13 @@ type Assign struct {
 // process is stopped for good. Its store never counts again.
 type Remove struct {
 	Node partition.NodeID
-	Lost bool
+	// Store, Incarnation and Duty are the node's when the removal was judged. If
+	// one of them has changed since, the command is refused: the node was started
+	// again, or is to stay.
+	Store       partition.StoreID
+	Incarnation uint64
+	Duty        partition.Duty
+	Lost        bool
 	// Live are the nodes that may become primary of what the node was primary of.
 	Live []partition.NodeID
 }
@@ -117,7 +137,11 @@ type Remove struct {
 // Begin begins moves, each judged on its own: a replica that is to come becomes
 // a learner. Their Since is of no account.
 type Begin struct {
-	Moves []partition.Move
+	// Version is that of the map that the moves were planned from. If the nodes,
+	// their duties or the rebalancing settings have changed since, the command is
+	// refused: no move begins after a pause, or for a drain that was taken back.
+	Version uint64
+	Moves   []partition.Move
 }
 
 // End ends moves, each judged on its own. One that is done takes the replica that
@@ -135,9 +159,10 @@ type EndMove struct {
 	Reason    string // in words, for people
 }
 
-// SetRebalance changes how moves are made.
+// SetRebalance changes some of the rebalancing settings, and leaves the others as
+// they are when the command is applied.
 type SetRebalance struct {
-	Rebalance partition.Rebalance
+	Change partition.RebalanceChange
 }
 
 // Seat says which data directory a coordinator's place belongs to, once that is
@@ -145,6 +170,11 @@ type SetRebalance struct {
 type Seat struct {
 	Coordinator string
 	Store       partition.StoreID
+	// Was is the Store of the place when the command was judged; Founding says
+	// that the place still belonged to the directory it was founded with. If that
+	// has changed since, the command is refused.
+	Was      partition.StoreID
+	Founding bool
 }
 
 func (Create) kind() kind        { return kindCreate }
@@ -161,3 +191,4 @@ func (Begin) kind() kind         { return kindBegin }
 func (End) kind() kind           { return kindEnd }
 func (SetRebalance) kind() kind  { return kindRebalance }
 func (Seat) kind() kind          { return kindSeat }
+func (Weigh) kind() kind         { return kindWeigh }

@@ -7,8 +7,8 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// assign gives a node another duty or weight. That a node is replaced is said of
-// one boot, and only of one with full duty: what an operator wants goes first.
+// assign gives a node another duty. That a node is replaced is said of one boot,
+// and only of one with full duty: what an operator wants goes first.
 func (t *txn) assign(c Assign) error {
 	n, known := t.old.Node(c.Node)
 	switch {
@@ -16,25 +16,56 @@ func (t *txn) assign(c Assign) error {
 		return fmt.Errorf("assign %v to node %q: %w", c.Duty, c.Node, ErrUnknownNode)
 	case !c.Duty.Valid():
 		return fmt.Errorf("assign %v to node %q: %w", c.Duty, c.Node, ErrInvalid)
-	case c.Incarnation != 0 && c.Incarnation != n.Incarnation:
-		return fmt.Errorf("assign %v to node %q, boot %d: %w", c.Duty, c.Node, c.Incarnation, ErrStale)
+	case (c.Incarnation != 0 || c.Store != 0) && (c.Store != n.Store || c.Incarnation != n.Incarnation):
+		return fmt.Errorf("assign %v to node %q, store %v, boot %d: %w: it is at store %v, boot %d", c.Duty, c.Node, c.Store, c.Incarnation,
+			ErrStale, n.Store, n.Incarnation)
 	case c.Duty == partition.Replaced && (c.Incarnation == 0 || n.Duty != partition.Full && n.Duty != partition.Replaced):
 		return fmt.Errorf("assign %v to node %q, which is %v: %w", c.Duty, c.Node, n.Duty, ErrInvalid)
 	}
-	next := *n
-	next.Duty = c.Duty
-	if c.Weight != 0 {
-		next.Weight = c.Weight
-	}
-	if next.Duty == n.Duty && next.Weight == n.Weight {
+	if c.Duty == n.Duty {
 		return nil
 	}
+	if err := t.enoughWithout(c.Node); c.Duty != partition.Full && err != nil {
+		return fmt.Errorf("assign %v to node %q: %w", c.Duty, c.Node, err)
+	}
+	next := *n
+	next.Duty = c.Duty
 	t.setNode(next)
 	if next.Duty == partition.Full {
 		t.recall(n.ID)
 	}
-	if next.Duty != n.Duty {
-		t.memory.note(Event{Index: t.index, Kind: next.Duty.String(), Node: c.Node, Reason: fmt.Sprintf("was %v", n.Duty)})
+	t.memory.note(Event{Index: t.index, Kind: next.Duty.String(), Node: c.Node, Reason: fmt.Sprintf("was %v", n.Duty)})
+	return nil
+}
+
+// enoughWithout reports an error where the other nodes could not hold as many
+// replicas of each partition as there should be. It is checked here, so that two
+// nodes are not drained at the same time where only one may be.
+func (t *txn) enoughWithout(id partition.NodeID) error {
+	others := 0
+	for i := range t.old.Nodes {
+		if n := &t.old.Nodes[i]; n.Duty == partition.Full && n.ID != id {
+			others++
+		}
+	}
+	if want := t.old.Settings.ReplicationFactor; others < want {
+		return fmt.Errorf("%w: %d, for %d replicas of each partition; start another node first", ErrTooFewNodes, others, want)
+	}
+	return nil
+}
+
+// weigh gives a node another weight.
+func (t *txn) weigh(c Weigh) error {
+	n, known := t.old.Node(c.Node)
+	switch {
+	case !known:
+		return fmt.Errorf("weigh node %q: %w", c.Node, ErrUnknownNode)
+	case c.Weight == 0:
+		return fmt.Errorf("weigh node %q: %w: a weight is 1 or more; drain a node that should hold nothing", c.Node, ErrInvalid)
+	case c.Weight != n.Weight:
+		next := *n
+		next.Weight = c.Weight
+		t.setNode(next)
 	}
 	return nil
 }
@@ -53,6 +84,10 @@ func (t *txn) remove(c Remove) error {
 	n, known := t.old.Node(c.Node)
 	if !known {
 		return fmt.Errorf("remove node %q: %w", c.Node, ErrUnknownNode)
+	}
+	if c.Store != n.Store || c.Incarnation != n.Incarnation || c.Duty != n.Duty || !c.Lost && n.Duty != partition.Removing {
+		return fmt.Errorf("remove node %q, store %v, boot %d, which was %v: %w: it is at store %v, boot %d, and %v",
+			c.Node, c.Store, c.Incarnation, c.Duty, ErrStale, n.Store, n.Incarnation, n.Duty)
 	}
 	if c.Lost && t.memory.frozenFor(n.ID, t.old) {
 		return fmt.Errorf("remove node %q: %w: holdfast unsafe-recover chooses a copy of each, and comes first", n.ID, ErrMapBehind)

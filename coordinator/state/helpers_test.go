@@ -136,3 +136,41 @@ func (c *cluster) boot(i int, live ...partition.NodeID) Register {
 	}
 	return r
 }
+
+// begin is the beginning of a move of partition 0, planned from the present map.
+func (c *cluster) begin(v partition.Move) Begin {
+	return Begin{Version: c.m.Map().Version, Moves: []partition.Move{v}}
+}
+
+// recover and unsafely are an operator's recoveries of partition 0, judged from
+// the present map.
+func (c *cluster) recover(node partition.NodeID) Recover {
+	return Recover{Node: node, Epoch: c.at(0).Epoch}
+}
+
+func (c *cluster) unsafely(node partition.NodeID, lineage uint32) UnsafeRecover {
+	return UnsafeRecover{Node: node, Lineage: lineage, Epoch: c.at(0).Epoch}
+}
+
+// remove is a node's removal, judged from the present map.
+func (c *cluster) remove(id partition.NodeID) Remove {
+	c.t.Helper()
+	n, known := c.m.Map().Node(id)
+	if !known {
+		c.t.Fatalf("there is no %s", id)
+	}
+	return Remove{Node: id, Store: n.Store, Incarnation: n.Incarnation, Duty: n.Duty}
+}
+
+// lost is remove with the node's disk.
+func (c *cluster) lost(id partition.NodeID, live ...partition.NodeID) Remove {
+	c.t.Helper()
+	r := c.remove(id)
+	r.Lost, r.Live = true, live
+	return r
+}
+
+// replaced says of a start of node i that it has been away for too long.
+func replaced(i int, incarnation uint64) Assign {
+	return Assign{Node: node(i).ID, Store: node(i).Store, Incarnation: incarnation, Duty: partition.Replaced}
+}

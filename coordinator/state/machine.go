@@ -42,9 +42,28 @@ func (m *Machine) Overrides() []Override { return m.memory.overrides }
 // first: an immutable value.
 func (m *Machine) Removed() []partition.Replica { return m.memory.removed }
 
+// Voter is a coordinator's place in the group, with the data directory that it
+// belongs to.
+type Voter struct {
+	Coordinator string
+	Store       partition.StoreID // 0 while the place is vacant
+}
+
 // Seats returns the coordinators' places that do not belong to the directories
 // that they were founded with: an immutable value.
-func (m *Machine) Seats() []Seat { return m.memory.seats }
+func (m *Machine) Seats() []Voter { return m.memory.seats }
+
+// SeatFor returns the command that gives a coordinator's place to a directory, or
+// to none where store is 0. It names who has the place now.
+func SeatFor(seats []Voter, coordinator string, store partition.StoreID) Seat {
+	s := Seat{Coordinator: coordinator, Store: store, Founding: true}
+	for _, v := range seats {
+		if v.Coordinator == coordinator {
+			s.Was, s.Founding = v.Store, false
+		}
+	}
+	return s
+}
 
 // Ahead is a copy that has adopted a higher epoch than the map has: the
 // coordinators were restored from an old backup. Its partition is frozen.

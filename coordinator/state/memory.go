@@ -2,6 +2,7 @@ package state
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/holdfast-io/holdfast/partition"
@@ -29,19 +30,23 @@ type memory struct {
 	// removed are the nodes that were taken out for good, oldest first.
 	removed []partition.Replica
 	// seats are the coordinators' places that were given anew, in that order.
-	seats []Seat
+	seats []Voter
+	// steered is the index of the last command that changed a node or the
+	// rebalancing settings: a plan from an older map is void.
+	steered uint64
 }
 
-// seat gives a place to a directory, or to none.
-func (m *memory) seat(s Seat) {
-	m.seats = slices.Clone(m.seats)
-	for i := range m.seats {
-		if m.seats[i].Coordinator == s.Coordinator {
-			m.seats[i] = s
-			return
-		}
+// seat gives a place to a directory, or to none, if it still belongs to the one
+// that the command names.
+func (m *memory) seat(s Seat) error {
+	next := Voter{Coordinator: s.Coordinator, Store: s.Store}
+	now := SeatFor(m.seats, s.Coordinator, s.Store)
+	if now != s {
+		return fmt.Errorf("give the place of coordinator %q away: %w", s.Coordinator, ErrStale)
 	}
-	m.seats = append(m.seats, s)
+	m.seats = slices.DeleteFunc(slices.Clone(m.seats), func(v Voter) bool { return v.Coordinator == s.Coordinator })
+	m.seats = append(m.seats, next)
+	return nil
 }
 
 // retired is a store that was replaced by another under the same node ID.

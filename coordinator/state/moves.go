@@ -7,12 +7,16 @@ import (
 )
 
 // begin judges moves one by one, and begins those that fit the map.
-func (t *txn) begin(list []partition.Move) []Verdict {
-	verdicts := make([]Verdict, len(list))
-	for i := range list {
-		verdicts[i] = Verdict{Partition: list[i].Partition, Err: t.beginOne(list[i])}
+func (t *txn) begin(c Begin) Result {
+	if c.Version < t.memory.steered {
+		return Result{Err: fmt.Errorf("begin moves planned from version %d: %w: the nodes or the rebalancing settings changed in version %d",
+			c.Version, ErrStale, t.memory.steered)}
 	}
-	return verdicts
+	verdicts := make([]Verdict, len(c.Moves))
+	for i := range c.Moves {
+		verdicts[i] = Verdict{Partition: c.Moves[i].Partition, Err: t.beginOne(c.Moves[i])}
+	}
+	return Result{Verdicts: verdicts}
 }
 
 func (t *txn) beginOne(v partition.Move) error {
@@ -182,11 +186,12 @@ func (t *txn) endWith(cur, next *partition.Configuration) {
 
 // setRebalance changes how moves are made.
 func (t *txn) setRebalance(c SetRebalance) error {
-	if err := c.Rebalance.Validate(); err != nil {
+	next := c.Change.Of(t.old.Rebalance)
+	if err := next.Validate(); err != nil {
 		return fmt.Errorf("change how moves are made: %w: %w", ErrInvalid, err)
 	}
-	if c.Rebalance != t.old.Rebalance {
-		t.rebalance = &c.Rebalance
+	if next != t.old.Rebalance {
+		t.rebalance = &next
 	}
 	return nil
 }

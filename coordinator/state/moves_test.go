@@ -6,8 +6,6 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-func begin(v partition.Move) Begin { return Begin{Moves: []partition.Move{v}} }
-
 // ends ends the move of partition 0 that is under way.
 func (c *cluster) ends(cancel bool) End {
 	c.t.Helper()
@@ -21,10 +19,10 @@ func (c *cluster) ends(cancel bool) End {
 func TestMoveGrowsAndThenShrinks(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)
-	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
+	c.ok(c.begin(partition.Move{From: "n3", To: "n4"}))
 	c.is("2 n1 [n1 n2 n3] [n4] [] []")
 	c.refused(c.ends(false), ErrNotDone)
-	c.refused(begin(partition.Move{From: "n2", To: "n4"}), ErrMoving)
+	c.refused(c.begin(partition.Move{From: "n2", To: "n4"}), ErrMoving)
 	c.ok(c.change("n1", 1, 2, 3, 4))
 	c.ok(c.ends(false))
 	c.is("4 n1 [n1 n2 n4] [] [] []")
@@ -37,7 +35,7 @@ func TestMoveGrowsAndThenShrinks(t *testing.T) {
 func TestTheChangeThatShrinksEndsTheMove(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)
-	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
+	c.ok(c.begin(partition.Move{From: "n3", To: "n4"}))
 	c.ok(c.change("n1", 1, 2)) // it has failed: who is to come has not come yet
 	c.is("3 n1 [n1 n2] [n3 n4] [] []")
 	c.ok(c.change("n1", 1, 2, 3))
@@ -52,7 +50,7 @@ func TestTheChangeThatShrinksEndsTheMove(t *testing.T) {
 func TestMoveOfThePrimaryWaitsForTheHandOver(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)
-	c.ok(begin(partition.Move{From: "n1", To: "n4"}))
+	c.ok(c.begin(partition.Move{From: "n1", To: "n4"}))
 	c.ok(c.change("n1", 1, 2, 3, 4))
 	c.refused(c.ends(false), ErrNotDone)
 	c.ok(c.change("n4", 1, 2, 3, 4))
@@ -63,18 +61,18 @@ func TestMoveOfThePrimaryWaitsForTheHandOver(t *testing.T) {
 func TestAMoveThatIsCancelledTakesItsLearnerAway(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)
-	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
+	c.ok(c.begin(partition.Move{From: "n3", To: "n4"}))
 	late := c.ends(true)
 	c.ok(late)
 	c.is("3 n1 [n1 n2 n3] [] [] []")
 	c.refused(late, ErrNoMove)
 	// In sync already: it stays, and the next plan has one too many to take away.
-	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
+	c.ok(c.begin(partition.Move{From: "n3", To: "n4"}))
 	c.refused(late, ErrNoMove) // another move of the same partition
 	c.ok(c.change("n1", 1, 2, 3, 4))
 	c.ok(c.ends(true))
 	c.is("5 n1 [n1 n2 n3 n4] [] [] []")
-	c.ok(begin(partition.Move{From: "n4"}))
+	c.ok(c.begin(partition.Move{From: "n4"}))
 	c.ok(c.ends(false))
 	c.is("6 n1 [n1 n2 n3] [] [] []")
 }
@@ -83,7 +81,7 @@ func TestAMoveThatIsCancelledTakesItsLearnerAway(t *testing.T) {
 func TestMoveNeverGoesBelowMinInSync(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)
-	c.ok(begin(partition.Move{From: "n2", To: "n4"}))
+	c.ok(c.begin(partition.Move{From: "n2", To: "n4"}))
 	c.ok(c.change("n1", 1, 2, 3, 4))
 	c.ok(c.change("n4", 2, 4))
 	c.refused(c.ends(false), ErrNotDone)
@@ -103,7 +101,7 @@ func TestMoveRefusals(t *testing.T) {
 		ErrNotPlaced:   {{Partition: 7, To: "n4"}},
 	} {
 		for _, v := range moves {
-			c.refused(begin(v), want)
+			c.refused(c.begin(v), want)
 		}
 	}
 }
@@ -111,7 +109,7 @@ func TestMoveRefusals(t *testing.T) {
 func TestHandOverIsAMove(t *testing.T) {
 	t.Parallel()
 	c := three(t, 3)
-	c.ok(begin(partition.Move{Primary: "n2"}))
+	c.ok(c.begin(partition.Move{Primary: "n2"}))
 	c.is("1 n1 [n1 n2 n3] [] [] []")
 	c.refused(c.ends(false), ErrNotDone)
 	c.ok(c.change("n2", 1, 2, 3))
@@ -124,9 +122,9 @@ func TestReplacementOfADeadNode(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)
 	c.ok(c.change("n1", 1, 2))
-	c.refused(Assign{Node: "n3", Duty: partition.Replaced, Incarnation: 2}, ErrStale)
-	c.ok(Assign{Node: "n3", Duty: partition.Replaced, Incarnation: 1})
-	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
+	c.refused(replaced(3, 2), ErrStale)
+	c.ok(replaced(3, 1))
+	c.ok(c.begin(partition.Move{From: "n3", To: "n4"}))
 	c.ok(c.change("n1", 1, 2, 4))
 	c.ok(c.ends(false))
 	c.is("5 n1 [n1 n2 n4] [] [] []")
@@ -142,8 +140,8 @@ func TestANodeThatIsBackKeepsWhatHasNotMovedYet(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)
 	c.ok(c.change("n1", 1, 2))
-	c.ok(Assign{Node: "n3", Duty: partition.Replaced, Incarnation: 1})
-	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
+	c.ok(replaced(3, 1))
+	c.ok(c.begin(partition.Move{From: "n3", To: "n4"}))
 	c.is("3 n1 [n1 n2] [n3 n4] [] []")
 	c.ok(c.boot(3))
 	c.is("4 n1 [n1 n2] [n3] [] []")
@@ -156,7 +154,7 @@ func TestEligibleReplicasAreNotTakenAway(t *testing.T) {
 	t.Parallel()
 	c := three(t, 5)
 	c.ok(c.change("n1", 1)) // n2 and n3 are eligible
-	c.ok(begin(partition.Move{From: "n2"}))
+	c.ok(c.begin(partition.Move{From: "n2"}))
 	c.refused(c.ends(false), ErrNotDone)
 	c.ok(c.ends(true))
 	c.is("2 n1 [n1] [n2 n3] [n2 n3] []")
@@ -164,15 +162,16 @@ func TestEligibleReplicasAreNotTakenAway(t *testing.T) {
 
 func TestDutyOutlastsARestart(t *testing.T) {
 	t.Parallel()
-	c := three(t, 3)
-	c.ok(Assign{Node: "n2", Duty: partition.Draining, Weight: 5})
+	c := three(t, 4)
+	c.ok(Assign{Node: "n2", Duty: partition.Draining})
+	c.ok(Weigh{Node: "n2", Weight: 5})
 	boot := c.boot(2)
 	boot.Node.Weight, boot.Node.Duty = 0, partition.Full
 	c.ok(boot)
 	if n, _ := c.m.Map().Node("n2"); n.Duty != partition.Draining || n.Weight != 5 {
 		t.Errorf("after a restart it is %v, with weight %d", n.Duty, n.Weight)
 	}
-	c.refused(Assign{Node: "n2", Duty: partition.Replaced, Incarnation: 2}, ErrInvalid)
+	c.refused(replaced(2, 2), ErrInvalid)
 	c.ok(Assign{Node: "n2"})
 	c.refused(Assign{Node: "n9"}, ErrUnknownNode)
 }
@@ -180,12 +179,14 @@ func TestDutyOutlastsARestart(t *testing.T) {
 func TestRemovedNodeDoesNotComeBackWithItsDisk(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)
-	c.refused(Remove{Node: "n3"}, ErrStillHolds)
+	c.refused(c.remove("n3"), ErrStale)
+	c.ok(Assign{Node: "n3", Duty: partition.Removing})
+	c.refused(c.remove("n3"), ErrStillHolds)
 	boot := c.boot(3)
-	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
+	c.ok(c.begin(partition.Move{From: "n3", To: "n4"}))
 	c.ok(c.change("n1", 1, 2, 3, 4))
 	c.ok(c.ends(false))
-	c.ok(Remove{Node: "n3"})
+	c.ok(c.remove("n3"))
 	c.refused(boot, ErrRemoved)
 	boot.Node.ID = "n7"
 	c.refused(boot, ErrRemoved)
@@ -196,15 +197,15 @@ func TestRemovedNodeDoesNotComeBackWithItsDisk(t *testing.T) {
 func TestRemoveOfALostNode(t *testing.T) {
 	t.Parallel()
 	c := three(t, 4)
-	c.ok(begin(partition.Move{From: "n3", To: "n4"}))
-	c.ok(Remove{Node: "n1", Lost: true, Live: []partition.NodeID{"n2"}})
+	c.ok(c.begin(partition.Move{From: "n3", To: "n4"}))
+	c.ok(c.lost("n1", "n2"))
 	c.is("3 n2 [n2 n3] [n4] [] []")
-	c.ok(Remove{Node: "n3", Lost: true})
+	c.ok(c.lost("n3"))
 	c.is("4 n2 [n2] [n4] [] []")
 	if n := len(c.m.Map().Moves); n != 0 {
 		t.Errorf("%d moves are left of a node that is gone", n)
 	}
-	c.ok(Remove{Node: "n2", Lost: true})
+	c.ok(c.lost("n2"))
 	c.is("5  [] [n4] [] [n2]")
 }
 
@@ -214,9 +215,9 @@ func TestRebalanceSettings(t *testing.T) {
 	if got := c.m.Map().Rebalance; got != partition.DefaultRebalance {
 		t.Errorf("at first: %+v", got)
 	}
-	c.refused(SetRebalance{Rebalance: partition.Rebalance{AtOnce: -1}}, ErrInvalid)
+	c.refused(SetRebalance{Change: partition.Rebalance{AtOnce: -1}.Change()}, ErrInvalid)
 	want := partition.Rebalance{Paused: true, AtOnce: 1, AtOnceEach: 1}
-	c.ok(SetRebalance{Rebalance: want})
+	c.ok(SetRebalance{Change: want.Change()})
 	if got := c.m.Map().Rebalance; got != want {
 		t.Errorf("now: %+v", got)
 	}

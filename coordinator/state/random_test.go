@@ -11,13 +11,17 @@ import (
 
 // drawCommand draws a command that often fits the map, and often does not.
 func drawCommand(t *rapid.T, m *partition.Map) Command {
-	switch rapid.IntRange(0, 16).Draw(t, "command") {
+	switch rapid.IntRange(0, 18).Draw(t, "command") {
 	case 0, 1, 2:
 		return drawRegister(t, m)
 	case 3:
-		return Recover{Partition: drawID(t), Node: drawNode(t)}
+		r := Recover{Partition: drawID(t), Node: drawNode(t)}
+		r.Epoch = drawEpoch(t, m, r.Partition)
+		return r
 	case 4:
-		return UnsafeRecover{Partition: drawID(t), Node: drawNode(t), Lineage: rapid.Uint32Range(0, 9).Draw(t, "lineage")}
+		r := UnsafeRecover{Partition: drawID(t), Node: drawNode(t), Lineage: rapid.Uint32Range(0, 9).Draw(t, "lineage")}
+		r.Epoch = drawEpoch(t, m, r.Partition)
+		return r
 	case 5:
 		n, _ := m.Node(drawNode(t))
 		if n == nil {
@@ -31,18 +35,40 @@ func drawCommand(t *rapid.T, m *partition.Map) Command {
 		}
 		return f
 	case 7:
-		return Assign{Node: drawNode(t), Duty: partition.Duty(rapid.IntRange(0, 3).Draw(t, "duty")), Incarnation: rapid.Uint64Range(0, 2).Draw(t, "boot")}
+		a := Assign{Node: drawNode(t), Duty: partition.Duty(rapid.IntRange(0, 3).Draw(t, "duty"))}
+		if n, known := m.Node(a.Node); known && rapid.Bool().Draw(t, "start") {
+			a.Store, a.Incarnation = n.Store, n.Incarnation+rapid.Uint64Range(0, 1).Draw(t, "boot")
+		}
+		return a
+	case 14:
+		return Weigh{Node: drawNode(t), Weight: rapid.Uint32Range(0, 3).Draw(t, "weight")}
+	case 15:
+		r := partition.Rebalance{Paused: rapid.Bool().Draw(t, "paused"), AtOnce: rapid.IntRange(0, 3).Draw(t, "moves")}
+		return SetRebalance{Change: partition.RebalanceChange{Paused: &r.Paused, AtOnce: &r.AtOnce}}
 	case 8:
-		return Remove{Node: drawNode(t), Lost: rapid.Bool().Draw(t, "lost"), Live: []partition.NodeID{drawNode(t), drawNode(t)}}
+		r := Remove{Node: drawNode(t), Lost: rapid.Bool().Draw(t, "lost"), Live: []partition.NodeID{drawNode(t), drawNode(t)}}
+		if n, known := m.Node(r.Node); known {
+			r.Store, r.Incarnation, r.Duty = n.Store, n.Incarnation, n.Duty
+		}
+		return r
 	case 13:
-		return Seat{Coordinator: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "seat"), Store: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "dir"))}
+		return Seat{Founding: rapid.Bool().Draw(t, "founding"), Was: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "was")), Coordinator: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "seat"), Store: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "dir"))}
 	case 9, 10:
-		return Begin{Moves: drawMoves(t)}
+		return Begin{Version: m.Version, Moves: drawMoves(t)}
 	case 11, 12:
 		return End{Moves: drawEnds(t, m)}
 	default:
 		return Changes{Changes: drawChanges(t, m)}
 	}
+}
+
+// drawEpoch is most often the partition's epoch.
+func drawEpoch(t *rapid.T, m *partition.Map, id partition.ID) partition.Epoch {
+	c, placed := m.Partition(id)
+	if !placed {
+		return 1
+	}
+	return c.Epoch + partition.Epoch(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "judged"))
 }
 
 func drawID(t *rapid.T) partition.ID { return partition.ID(rapid.IntRange(0, 4).Draw(t, "partition")) }

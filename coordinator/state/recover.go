@@ -17,11 +17,11 @@ func (t *txn) recover(c Recover) error {
 	if t.memory.frozen(c.Partition) {
 		return fmt.Errorf("recover %v: %w: holdfast unsafe-recover --partition %d chooses a copy", c.Partition, ErrMapBehind, c.Partition)
 	}
+	if c.Epoch != cur.Epoch {
+		return fmt.Errorf("recover %v judged in epoch %d: %w: it is in epoch %d, with primary %q", c.Partition, c.Epoch, ErrStale, cur.Epoch, cur.Primary)
+	}
 	r, found := partition.Find(cur.Eligible, c.Node)
 	if !found {
-		if cur.Primary == c.Node && c.Node != "" {
-			return nil // said twice
-		}
 		return fmt.Errorf("recover %v at node %q: %w: eligible are %v", c.Partition, c.Node, ErrNotEligible, partition.Nodes(cur.Eligible))
 	}
 	next := reconfigure(cur, []partition.Replica{r}, r.Node, t.old.Settings.MinInSync)
@@ -36,8 +36,8 @@ func (t *txn) unsafeRecover(c UnsafeRecover) error {
 	if !ok {
 		return fmt.Errorf("unsafe-recover %v: %w", c.Partition, ErrNotPlaced)
 	}
-	if cur.Primary == c.Node && c.Lineage == cur.Lineage && c.Node != "" {
-		return nil // said twice
+	if c.Epoch != cur.Epoch {
+		return fmt.Errorf("unsafe-recover %v judged in epoch %d: %w: it is in epoch %d, with primary %q", c.Partition, c.Epoch, ErrStale, cur.Epoch, cur.Primary)
 	}
 	if c.Lineage == 0 || c.Lineage == cur.Lineage {
 		return fmt.Errorf("unsafe-recover %v: %w: lineage %d is not a new one", c.Partition, ErrInvalid, c.Lineage)

@@ -232,8 +232,8 @@ func TestMapBehind(t *testing.T) {
 	c.is("1 n1 [n1 n2 n3] [] [] []") // frozen
 	c.refused(c.change("n1", 1, 2), ErrMapBehind)
 	c.refused(wiped(c, 2), ErrMapBehind)
-	c.refused(Recover{Partition: 0, Node: "n2"}, ErrMapBehind)
-	c.ok(UnsafeRecover{Partition: 0, Node: "n3", Lineage: 8})
+	c.refused(c.recover("n2"), ErrMapBehind)
+	c.ok(c.unsafely("n3", 8))
 	c.is("10 n3 [n3] [n1 n2] [] []")
 	c.ok(c.change("n3", 2, 3))
 	if len(c.m.Ahead()) != 0 {

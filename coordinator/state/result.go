@@ -35,6 +35,7 @@ var (
 	ErrNotDone        = errors.New("the move is not done")
 	ErrTaken          = errors.New("the node has a replica already")
 	ErrNoDuty         = errors.New("the node is not there to hold replicas")
+	ErrTooFewNodes    = errors.New("too few other nodes of full duty would be left")
 	ErrMapBehind      = errors.New("the map is behind what a node has on disk")
 )
 

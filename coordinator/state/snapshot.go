@@ -10,7 +10,7 @@ import (
 // snapshotMagic and snapshotVersion begin every snapshot.
 const (
 	snapshotMagic   = "HFST"
-	snapshotVersion = 2
+	snapshotVersion = 3
 )
 
 // Snapshot returns the whole machine as bytes. Machines that applied the same
@@ -62,7 +62,8 @@ func (w *writer) memory(m *memory) {
 		w.text(e.Reason)
 	})
 	writeList(w, m.removed, w.replica)
-	writeList(w, m.seats, w.seat)
+	writeList(w, m.seats, w.voter)
+	w.uint(m.steered)
 }
 
 func (r *reader) memory() memory {
@@ -86,7 +87,8 @@ func (r *reader) memory() memory {
 			return Event{Index: r.uint(), Kind: r.text(), Node: r.nodeID(), Partitions: r.int(), Reason: r.text()}
 		}),
 		removed: r.replicas(),
-		seats:   readList(r, 9, r.seat),
+		seats:   readList(r, 9, r.voter),
+		steered: r.uint(),
 	}
 }
 

@@ -84,9 +84,23 @@ func (w *writer) rebalance(r partition.Rebalance) {
 	w.uint(uint64(r.Throttle))
 }
 
-func (w *writer) seat(s Seat) {
-	w.text(s.Coordinator)
-	w.fixed(uint64(s.Store))
+func (w *writer) rebalanceChange(c partition.RebalanceChange) {
+	writeOptional(w, c.Paused, w.bool)
+	writeOptional(w, c.AtOnce, func(v int) { w.uint(uint64(v)) })
+	writeOptional(w, c.AtOnceEach, func(v int) { w.uint(uint64(v)) })
+	writeOptional(w, c.Throttle, func(v int64) { w.uint(uint64(v)) })
+}
+
+func writeOptional[T any](w *writer, v *T, one func(T)) {
+	w.bool(v != nil)
+	if v != nil {
+		one(*v)
+	}
+}
+
+func (w *writer) voter(v Voter) {
+	w.text(v.Coordinator)
+	w.fixed(uint64(v.Store))
 }
 
 func (w *writer) settings(s partition.Settings) {
@@ -218,8 +232,23 @@ func (r *reader) rebalance() partition.Rebalance {
 
 func (r *reader) duty() partition.Duty { return partition.Duty(r.below(255)) }
 
-func (r *reader) seat() Seat {
-	return Seat{Coordinator: r.text(), Store: partition.StoreID(r.fixed())}
+func (r *reader) rebalanceChange() partition.RebalanceChange {
+	return partition.RebalanceChange{
+		Paused: readOptional(r, r.bool), AtOnce: readOptional(r, r.int), AtOnceEach: readOptional(r, r.int),
+		Throttle: readOptional(r, func() int64 { return int64(r.below(partition.MostThrottle)) }),
+	}
+}
+
+func readOptional[T any](r *reader, one func() T) *T {
+	if !r.bool() {
+		return nil
+	}
+	v := one()
+	return &v
+}
+
+func (r *reader) voter() Voter {
+	return Voter{Coordinator: r.text(), Store: partition.StoreID(r.fixed())}
 }
 
 func (r *reader) settings() partition.Settings {

@@ -41,7 +41,7 @@ func (w *world) undrain(m *partition.Map) {
 		}
 	}
 	if m.ClusterID != "" && m.Rebalance != partition.DefaultRebalance {
-		w.raft.propose(state.SetRebalance{Rebalance: partition.DefaultRebalance})
+		w.raft.propose(state.SetRebalance{Change: partition.DefaultRebalance.Change()})
 	}
 }
 
@@ -54,8 +54,8 @@ func (w *world) pauseMoves() {
 	few := partition.Rebalance{AtOnce: 1 + w.pick(3), AtOnceEach: 1}
 	paused := few
 	paused.Paused = true
-	w.raft.propose(state.SetRebalance{Rebalance: paused})
-	w.after(w.duration(4*time.Second), func() { w.raft.propose(state.SetRebalance{Rebalance: few}) })
+	w.raft.propose(state.SetRebalance{Change: paused.Change()})
+	w.after(w.duration(4*time.Second), func() { w.raft.propose(state.SetRebalance{Change: few.Change()}) })
 }
 
 // removed reports whether the coordinators have taken this disk out for good.

@@ -109,7 +109,7 @@ func (w *world) removeCoordinator(c *coordinator) {
 	r.store() // the change of members is an entry of its own
 	w.coverage[coordinatorRemoved]++
 	w.logf("%s is removed", c.place())
-	r.propose(state.Seat{Coordinator: c.place()})
+	r.propose(state.SeatFor(r.machine.Seats(), c.place(), 0))
 	w.after(w.between(100*time.Millisecond, 2*time.Second), func() { w.addCoordinator(c) })
 }
 
@@ -123,7 +123,7 @@ func (w *world) addCoordinator(c *coordinator) {
 	}
 	w.coverage[coordinatorAdded]++
 	w.logf("%s is added", c.place())
-	r.propose(state.Seat{Coordinator: c.place(), Store: partition.StoreID(w.random.Uint64() | 1)})
+	r.propose(state.SeatFor(r.machine.Seats(), c.place(), partition.StoreID(w.random.Uint64()|1)))
 	c.voter, c.lost = true, false
 	c.start()
 }
