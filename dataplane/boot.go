@@ -153,7 +153,7 @@ func (n *Node) refused(reason *client.RefusedError) {
 func (n *Node) copies() []client.Copy {
 	var copies []client.Copy
 	for _, r := range n.recovered {
-		copies = append(copies, client.Copy{Partition: r.Partition, Epoch: r.Adopted, Lineage: r.Lineage})
+		copies = append(copies, client.Copy{Partition: r.Partition, Epoch: r.Adopted, Lineage: r.Lineage, Configuration: r.Configuration})
 	}
 	for _, l := range n.storage.Lost() {
 		copies = append(copies, client.Copy{Partition: l.Partition})
@@ -195,7 +195,7 @@ func (e *executor) copies() []client.Copy {
 			continue
 		}
 		l.group.Copies(func(c replica.Copy) {
-			copies = append(copies, client.Copy{Partition: c.Partition, Epoch: c.Adopted, Lineage: c.Lineage})
+			copies = append(copies, client.Copy{Partition: c.Partition, Epoch: c.Adopted, Lineage: c.Lineage, Configuration: c.Configuration})
 		})
 	}
 	return copies
@@ -242,7 +242,7 @@ func (n *Node) startReplicas(context.Context) (err error) {
 		}
 		n.slots.install(r.Partition, r.State)
 		n.executorOf(r.Partition).lanes[laneOf(r.Partition)].group.Load(replica.Copy{
-			Partition: r.Partition, Lineage: r.Lineage, Adopted: r.Adopted,
+			Partition: r.Partition, Lineage: r.Lineage, Adopted: r.Adopted, Configuration: r.Configuration,
 			Applied: r.Applied, Logged: r.Logged, Log: r.Log, State: r.State,
 		})
 	}

@@ -38,7 +38,7 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindRegister:
 		return Register{
 			Node: decodeNode(d), ClusterID: d.string(), Application: d.string(),
-			Copies: decodeList(d, 3, decodeCopy),
+			Copies: decodeList(d, 4, decodeCopy),
 		}
 	case kindPropose:
 		return Propose{Changes: decodeList(d, 6, decodeChange)}

@@ -18,6 +18,9 @@ type Copy struct {
 	Partition partition.ID
 	Epoch     partition.Epoch // highest adopted
 	Lineage   uint32
+	// Configuration is that of Epoch, as the copy's node adopted it; nil where
+	// the copy is damaged, or its program keeps none.
+	Configuration *partition.Configuration
 }
 
 func encodeReport(e *encoder, r *Report) {

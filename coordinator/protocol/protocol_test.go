@@ -48,7 +48,7 @@ func messages() []Message {
 		}},
 		Delta{},
 		Beat{Version: 5, Leader: "c2", Members: []Member{{"c1", "p", "h"}}, Suspected: []partition.NodeID{"n1"}},
-		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}}},
+		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 5, Epoch: 9, Lineage: 3, Configuration: &config}}},
 		Propose{Changes: []partition.Change{change, {}}},
 		Recover{Partition: 3, Node: "n2", Unsafe: true, Confirm: true, Epoch: 1 << 40},
 		Forwarded{Request: []byte{1, 2, 3}},

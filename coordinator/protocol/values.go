@@ -155,10 +155,19 @@ func encodeCopy(e *encoder, c *Copy) {
 	e.uint(uint64(c.Partition))
 	e.uint(uint64(c.Epoch))
 	e.uint(uint64(c.Lineage))
+	e.bool(c.Configuration != nil)
+	if c.Configuration != nil {
+		encodeConfiguration(e, c.Configuration)
+	}
 }
 
 func decodeCopy(d *decoder) Copy {
-	return Copy{Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Lineage: d.uint32()}
+	c := Copy{Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Lineage: d.uint32()}
+	if d.bool() {
+		adopted := decodeConfiguration(d)
+		c.Configuration = &adopted
+	}
+	return c
 }
 
 func encodeDelta(e *encoder, v *partition.Delta) {

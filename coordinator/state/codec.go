@@ -30,11 +30,7 @@ func Encode(c Command) ([]byte, error) {
 		w.settings(c.Settings)
 	case Register:
 		w.node(c.Node)
-		writeList(w, c.Copies, func(have Copy) {
-			w.uint(uint64(have.Partition))
-			w.uint(uint64(have.Epoch))
-			w.uint(uint64(have.Lineage))
-		})
+		writeList(w, c.Copies, w.held)
 		writeList(w, c.Live, func(id partition.NodeID) { w.text(string(id)) })
 	case Place:
 		writeList(w, c.Configurations, w.configuration)
@@ -109,7 +105,7 @@ func Decode(b []byte) (Command, error) {
 	case kindCreate:
 		c = Create{ClusterID: r.text(), Application: r.text(), Settings: r.settings()}
 	case kindRegister:
-		c = Register{Node: r.node(), Copies: readList(r, 3, r.held), Live: readList(r, 1, r.nodeID)}
+		c = Register{Node: r.node(), Copies: readList(r, 4, r.held), Live: readList(r, 1, r.nodeID)}
 	case kindPlace:
 		c = Place{Configurations: readList(r, 8, r.configuration)}
 	case kindChanges:
@@ -149,8 +145,23 @@ func Decode(b []byte) (Command, error) {
 	return c, nil
 }
 
+func (w *writer) held(c Copy) {
+	w.uint(uint64(c.Partition))
+	w.uint(uint64(c.Epoch))
+	w.uint(uint64(c.Lineage))
+	w.bool(c.Configuration != nil)
+	if c.Configuration != nil {
+		w.configuration(*c.Configuration)
+	}
+}
+
 func (r *reader) held() Copy {
-	return Copy{Partition: partition.ID(r.uint32()), Epoch: partition.Epoch(r.uint()), Lineage: r.uint32()}
+	c := Copy{Partition: partition.ID(r.uint32()), Epoch: partition.Epoch(r.uint()), Lineage: r.uint32()}
+	if r.bool() {
+		adopted := r.configuration()
+		c.Configuration = &adopted
+	}
+	return c
 }
 
 func (r *reader) endMove() EndMove {

@@ -17,7 +17,9 @@ func samples() []Command {
 	full.Zone, full.Weight, full.Services = "z", 4, map[string]string{"kv": ":1", "admin": ":2"}
 	return []Command{
 		Create{ClusterID: "c", Application: "a", Settings: partition.Settings{Partitions: 256, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: 5}},
-		Register{Node: full, Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}}, Live: []partition.NodeID{"n1", "n2"}},
+		Register{Node: full, Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 2, Epoch: 5, Lineage: 4, Configuration: &partition.Configuration{
+			ID: 2, Epoch: 5, Lineage: 4, Primary: "n1", Replicas: replicas(1), Learners: replicas(2), Eligible: replicas(2),
+		}}}, Live: []partition.NodeID{"n1", "n2"}},
 		Place{Configurations: []partition.Configuration{{
 			ID: 1, Epoch: 2, Lineage: 3, Primary: "n1", Replicas: replicas(1), Learners: replicas(2), Eligible: replicas(2), Unavailable: replicas(3),
 		}}},

@@ -55,6 +55,9 @@ type Copy struct {
 	Partition partition.ID
 	Epoch     partition.Epoch // the highest it has adopted
 	Lineage   uint32
+	// Configuration is that of Epoch, as the node adopted it; nil where the copy
+	// is damaged, or its program keeps none.
+	Configuration *partition.Configuration
 }
 
 // Place is the first placement: all partitions, as partition.Place made them.

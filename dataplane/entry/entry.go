@@ -116,8 +116,10 @@ type Record struct {
 	Lineage   uint32
 	// Entry replaces everything the partition's log has from its sequence on.
 	Entry *Entry
-	// Adopted, if not zero, is the highest epoch that the copy has adopted.
-	Adopted partition.Epoch
+	// Adopted, if not zero, is the highest epoch that the copy has adopted, and
+	// Configuration what the map said of the partition in it.
+	Adopted       partition.Epoch
+	Configuration *partition.Configuration
 }
 
 // ETag names one value of one key for ever: the partition's lineage and the

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -139,7 +138,7 @@ func (g *Group) SnapshotInstalled(now Time, meta SnapshotMeta, state State) {
 	if r.conf != nil {
 		r.adoptLineage()
 		// An epoch adopted meanwhile is on disk with the lineage of the old copy.
-		g.write(r, entry.Position{}, r.adopted, entry.Record{Partition: r.id, Lineage: r.lineage, Adopted: r.adopted})
+		r.writeAdoption()
 	}
 	r.view = nil // readers have none with the new state
 	r.publish()

@@ -95,6 +95,8 @@ type Copy struct {
 	Logged    entry.LoggedTime // of State
 	Log       []*entry.Entry   // those after Applied, without gaps, all of them synced
 	State     State
+	// Configuration is that of Adopted; nil where no epoch was adopted.
+	Configuration *partition.Configuration
 }
 
 // SnapshotOrder asks the driver to stream the partition's state to a learner

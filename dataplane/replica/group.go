@@ -69,7 +69,7 @@ func NewGroup(cfg Config) *Group {
 func (g *Group) Load(c Copy) {
 	r := g.replica(c.Partition)
 	r.lineage = c.Lineage
-	r.adopted, r.adoptedDurable = c.Adopted, c.Adopted
+	r.adopted, r.adoptedDurable, r.adoptedConf = c.Adopted, c.Adopted, c.Configuration
 	r.state = c.State
 	r.log.reset(c.Applied)
 	r.logged.see(c.Logged, g.cfg.Booted)

@@ -43,7 +43,8 @@ type replica struct {
 	view    *View
 
 	// What is on disk, or on its way there.
-	adopted        partition.Epoch // highest epoch handed to the log
+	adopted        partition.Epoch          // highest epoch handed to the log
+	adoptedConf    *partition.Configuration // of that epoch
 	adoptedDurable partition.Epoch
 	log            window
 	logged         loggedClock
@@ -145,9 +146,8 @@ func (r *replica) adopt(c *partition.Configuration) {
 		r.openState()
 		r.adoptLineage()
 		if c.Epoch > r.adopted {
-			r.adopted = c.Epoch
-			r.g.write(r, entry.Position{}, c.Epoch,
-				entry.Record{Partition: r.id, Lineage: r.lineage, Adopted: c.Epoch})
+			r.adopted, r.adoptedConf = c.Epoch, r.conf
+			r.writeAdoption()
 		}
 	}
 	switch {
@@ -186,6 +186,13 @@ func (r *replica) adopt(c *partition.Configuration) {
 	r.publish()
 	r.retryQueue()
 	r.mark()
+}
+
+// writeAdoption hands the highest epoch adopted to the log, with its
+// configuration: where the coordinators lose theirs, it is what they go on from.
+func (r *replica) writeAdoption() {
+	r.g.write(r, entry.Position{}, r.adopted,
+		entry.Record{Partition: r.id, Lineage: r.lineage, Adopted: r.adopted, Configuration: r.adoptedConf})
 }
 
 func (r *replica) openState() {

@@ -44,11 +44,12 @@ func (g *Group) Statuses(yield func(Status)) {
 }
 
 // Copies yields which copies there are, in the order of partitions: their
-// partition, lineage, and the highest epoch they have adopted.
+// partition, lineage, and the highest epoch they have adopted, with its
+// configuration.
 func (g *Group) Copies(yield func(Copy)) {
 	for _, r := range g.order {
 		if r.state != nil {
-			yield(Copy{Partition: r.id, Lineage: r.lineage, Adopted: r.adopted})
+			yield(Copy{Partition: r.id, Lineage: r.lineage, Adopted: r.adopted, Configuration: r.adoptedConf})
 		}
 	}
 }

@@ -18,8 +18,10 @@ type copyFacts struct {
 	present    bool // false after a drop
 	lineage    uint32
 	adopted    partition.Epoch
-	file       bool           // the partition's file must be there
-	flushed    entry.Position // and holds at least everything up to here
+	// configuration is that of adopted; nil where it is not known.
+	configuration *partition.Configuration
+	file          bool           // the partition's file must be there
+	flushed       entry.Position // and holds at least everything up to here
 }
 
 const (
@@ -40,6 +42,7 @@ func (c *copyFacts) appendTo(dst []byte) []byte {
 	dst = append(dst, flags)
 	dst = binary.LittleEndian.AppendUint32(dst, c.lineage)
 	dst = binary.AppendUvarint(dst, uint64(c.adopted))
+	dst = appendConfiguration(dst, c.configuration)
 	return appendPosition(dst, c.flushed)
 }
 
@@ -52,6 +55,7 @@ func decodeCopyFacts(r *reader) copyFacts {
 	c.present, c.file = flags&factPresent != 0, flags&factFile != 0
 	c.lineage = r.uint32("lineage")
 	c.adopted = partition.Epoch(r.uvarint("epoch"))
+	c.configuration = r.configuration(c.partition, c.adopted)
 	c.flushed = r.position()
 	return c
 }
@@ -119,7 +123,7 @@ func (c *catalogue) apply(r *record) effect {
 		if !f.present || r.epoch < f.adopted {
 			return noEffect
 		}
-		f.adopted, f.lineage = r.epoch, r.lineage
+		f.adopted, f.lineage, f.configuration = r.epoch, r.lineage, r.configuration
 		c.copies[r.partition] = f
 		return noEffect
 	case flushedRecord:
@@ -138,7 +142,7 @@ func (c *catalogue) apply(r *record) effect {
 		n.present, n.lineage = true, r.lineage
 	case installedRecord:
 		n.present, n.lineage = true, r.lineage
-		n.adopted = f.adopted // the same replica goes on, with better data
+		n.adopted, n.configuration = f.adopted, f.configuration // the same replica goes on, with better data
 		n.file, n.flushed = true, r.applied
 	}
 	c.copies[r.partition] = n

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,8 +135,8 @@ func TestLocked(t *testing.T) {
 
 func TestAnotherFormatIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, version := range []string{"2", "4"} {
-		otherFormat(t, version)
+	for _, version := range []int{formatVersion - 1, formatVersion + 1} {
+		otherFormat(t, strconv.Itoa(version))
 	}
 }
 
@@ -148,7 +149,7 @@ func otherFormat(t *testing.T, version string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newer := strings.Replace(string(b), `"format_version": 3`, `"format_version": `+version+`, "unheard_of": true`, 1)
+	newer := strings.Replace(string(b), `"format_version": `+strconv.Itoa(formatVersion), `"format_version": `+version+`, "unheard_of": true`, 1)
 	if err := os.WriteFile(path, []byte(newer), 0o644); err != nil {
 		t.Fatal(err)
 	}

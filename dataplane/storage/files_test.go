@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -11,6 +12,15 @@ import (
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
+
+// adoptedIn is a configuration that a copy may have adopted.
+func adoptedIn(id partition.ID, epoch partition.Epoch) *partition.Configuration {
+	return &partition.Configuration{
+		ID: id, Epoch: epoch, Lineage: lineage, Primary: "n1",
+		Replicas: []partition.Replica{{Node: "n1", Store: 1 << 60}}, Learners: []partition.Replica{{Node: "n2", Store: 7}, {Node: "n3", Store: 8}},
+		Eligible: []partition.Replica{{Node: "n3", Store: 8}},
+	}
+}
 
 // flushedAndCut returns a closed directory in which partitions 1 and 2 are in
 // files, and the log no longer has their first entries.
@@ -21,7 +31,7 @@ func flushedAndCut(t *testing.T) string {
 	f := open(t, o)
 	for _, id := range []partition.ID{1, 2} {
 		table := f.OpenPartition(id, lineage)
-		f.sync(entry.Record{Partition: id, Lineage: lineage, Adopted: 3})
+		f.sync(entry.Record{Partition: id, Lineage: lineage, Adopted: 3, Configuration: adoptedIn(id, 3)})
 		for n := uint64(1); n <= 100; n += 10 {
 			f.write(id, table, puts(n, n+9, 300)...)
 			if err := f.flush(id, false); err != nil {
@@ -46,6 +56,9 @@ func TestCutLog(t *testing.T) {
 		r := f.recovered(id)
 		if r.Applied.Sequence != 100 || r.Adopted != 3 || r.Lineage != lineage || len(r.Log) != pending {
 			t.Errorf("%s recovered %+v", id, r)
+		}
+		if want := adoptedIn(id, 3); !reflect.DeepEqual(r.Configuration, want) {
+			t.Errorf("%s recovered with the configuration %+v, want %+v", id, r.Configuration, want)
 		}
 		for _, e := range puts(1, 100, 300) {
 			wantValue(t, r.State, string(e.Key), string(e.Value), e.Sequence)

@@ -14,12 +14,13 @@ func exampleRecords() []record {
 	return []record{
 		{kind: entryRecord, partition: 3, lineage: lineage, entry: put(1, "key", "value")},
 		{kind: adoptedRecord, partition: 3, lineage: lineage, epoch: 9},
+		{kind: adoptedRecord, partition: 3, lineage: lineage, epoch: 9, configuration: adoptedIn(3, 9)},
 		{kind: openedRecord, partition: 1 << 31, lineage: 1, generation: 2},
 		{kind: installedRecord, partition: 3, lineage: 1, generation: 2, applied: entry.Position{Sequence: 5, Epoch: 6}},
 		{kind: droppedRecord, partition: 3, generation: 3},
 		{kind: flushedRecord, partition: 3, generation: 3, applied: entry.Position{Sequence: 5, Epoch: 6}},
 		{kind: checkpointRecord, copies: []copyFacts{
-			{partition: 1, generation: 1, present: true, lineage: 5, adopted: 6},
+			{partition: 1, generation: 1, present: true, lineage: 5, adopted: 6, configuration: adoptedIn(1, 6)},
 			{partition: 2, generation: 7, file: true, flushed: entry.Position{Sequence: 1 << 40, Epoch: 3}},
 		}},
 	}

@@ -17,7 +17,7 @@ import (
 
 // formatVersion is that of everything in the directory. It rises when an
 // earlier program could not read, or would misread, what this one writes.
-const formatVersion = 3
+const formatVersion = 4
 
 const storeFile = "store.json"
 

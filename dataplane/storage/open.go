@@ -184,7 +184,7 @@ func (e *Engine) settleCopy(c copyFacts, s *slot, l *copyLog, files *foundFiles)
 		s.onDisk = c.generation
 	}
 	e.recovered = append(e.recovered, Recovered{
-		Partition: c.partition, Lineage: c.lineage, Adopted: c.adopted,
+		Partition: c.partition, Lineage: c.lineage, Adopted: c.adopted, Configuration: c.configuration,
 		Applied: t.applied, Logged: t.logged, Log: l.entries, State: t,
 	})
 	return nil

@@ -15,7 +15,8 @@ type recordKind uint8
 const (
 	// entryRecord replaces all of its partition's log from its sequence on.
 	entryRecord recordKind = iota + 1
-	// adoptedRecord: the copy has adopted an epoch, and its lineage.
+	// adoptedRecord: the copy has adopted an epoch, with its configuration and
+	// lineage.
 	adoptedRecord
 	// openedRecord begins an empty copy; what the log had of the partition
 	// before is void.
@@ -45,9 +46,11 @@ type record struct {
 	lineage    uint32
 	generation uint64
 	epoch      partition.Epoch
-	applied    entry.Position
-	entry      *entry.Entry
-	copies     []copyFacts
+	// configuration is that of epoch; nil where it is not known.
+	configuration *partition.Configuration
+	applied       entry.Position
+	entry         *entry.Entry
+	copies        []copyFacts
 }
 
 const (
@@ -97,6 +100,7 @@ func appendRecord(dst []byte, r *record) []byte {
 	case adoptedRecord:
 		dst = binary.LittleEndian.AppendUint32(dst, r.lineage)
 		dst = binary.AppendUvarint(dst, uint64(r.epoch))
+		dst = appendConfiguration(dst, r.configuration)
 	case openedRecord:
 		dst = binary.LittleEndian.AppendUint32(dst, r.lineage)
 		dst = binary.AppendUvarint(dst, r.generation)
@@ -150,6 +154,7 @@ func decodeRecord(b []byte) (rec record, rest []byte, err error) {
 	case adoptedRecord:
 		rec.lineage = r.uint32("lineage")
 		rec.epoch = partition.Epoch(r.uvarint("epoch"))
+		rec.configuration = r.configuration(rec.partition, rec.epoch)
 	case openedRecord:
 		rec.lineage = r.uint32("lineage")
 		rec.generation = r.uvarint("generation")

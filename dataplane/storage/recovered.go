@@ -10,10 +10,12 @@ type Recovered struct {
 	Partition partition.ID
 	Lineage   uint32
 	Adopted   partition.Epoch
-	Applied   entry.Position // the last entry in State
-	Logged    entry.LoggedTime
-	Log       []*entry.Entry // those after Applied, without gaps, all of them synced
-	State     *Table
+	// Configuration is that of Adopted; nil where no epoch was adopted.
+	Configuration *partition.Configuration
+	Applied       entry.Position // the last entry in State
+	Logged        entry.LoggedTime
+	Log           []*entry.Entry // those after Applied, without gaps, all of them synced
+	State         *Table
 }
 
 // Lost is a copy that was here and cannot be used: to the cluster it is a lost

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	from.write(9, source, entries...)
 
 	old := to.OpenPartition(9, lineage)
-	to.sync(entry.Record{Partition: 9, Lineage: lineage, Adopted: 2})
+	to.sync(entry.Record{Partition: 9, Lineage: lineage, Adopted: 2, Configuration: adoptedIn(9, 2)})
 	to.write(9, old, put(1, "stale", "x"))
 	if err := to.flush(9, false); err != nil {
 		t.Fatal(err)
@@ -107,7 +108,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	to.close()
 	again := open(t, small(to.dir))
 	r := again.recovered(9)
-	if r.Applied.Sequence != 201 || r.Adopted != 2 || len(r.Log) != 1 {
+	if r.Applied.Sequence != 201 || r.Adopted != 2 || !reflect.DeepEqual(r.Configuration, adoptedIn(9, 2)) || len(r.Log) != 1 {
 		t.Errorf("recovered %+v", r)
 	}
 	check(r.State)

@@ -252,7 +252,7 @@ func fromEntryRecord(r *entry.Record) record {
 	if r.Entry != nil {
 		return record{kind: entryRecord, partition: r.Partition, lineage: r.Lineage, entry: r.Entry}
 	}
-	return record{kind: adoptedRecord, partition: r.Partition, lineage: r.Lineage, epoch: r.Adopted}
+	return record{kind: adoptedRecord, partition: r.Partition, lineage: r.Lineage, epoch: r.Adopted, configuration: r.Configuration}
 }
 
 // mayQueue is how long an append may wait behind others before it counts as
