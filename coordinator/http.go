@@ -65,6 +65,8 @@ func (c *Coordinator) Handler() http.Handler {
 	r.Use(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			w.Header().Set("Cache-Control", "no-store")
+			// Clients believe no answer that names neither a node nor a coordinator.
+			w.Header().Set("Holdfast-Coordinator", c.config.ID)
 			next.ServeHTTP(w, q)
 		})
 	})

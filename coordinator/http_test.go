@@ -44,6 +44,9 @@ func ask(t *testing.T, c *coordinator.Coordinator, method, path, body string, in
 	if answer.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%s %s: may be stored", method, path)
 	}
+	if got := answer.Header.Get("Holdfast-Coordinator"); got != c.ID() {
+		t.Errorf("%s %s: the answer is of coordinator %q", method, path, got)
+	}
 	switch v := into.(type) {
 	case *string:
 		*v = string(raw)
@@ -104,11 +107,12 @@ func TestHTTPBeforeAndAfterPlacement(t *testing.T) {
 		var one mapjson.Partition
 		var nodes mapjson.Nodes
 		var cluster mapjson.Cluster
-		var place mapjson.Location
+		var place, binary mapjson.Location
 		ask(t, c, "GET", "/v1/partitions", "", &all)
 		ask(t, c, "GET", "/v1/partitions/partition-2", "", &one)
 		ask(t, c, "GET", "/v1/cluster", "", &cluster)
 		ask(t, c, "GET", "/v1/locate/a%2Fb/%7Bc%7D", "", &place)
+		ask(t, c, "GET", "/v1/locate/%FF%FE", "", &binary)
 		trio.Eventually(t, "the node to be live", func() bool {
 			ask(t, c, "GET", "/v1/nodes", "", &nodes)
 			return len(nodes.Nodes) == 1 && nodes.Nodes[0].State == "live"
@@ -125,8 +129,11 @@ func TestHTTPBeforeAndAfterPlacement(t *testing.T) {
 				t.Errorf("%+v", v)
 			}
 		}
-		if want := partition.Of([]byte("a/b/{c}"), 4); place.Key != "a/b/{c}" || place.Partition != want || place.Primary != "n1" {
+		if want := partition.Of([]byte("a/b/{c}"), 4); string(place.Bytes()) != "a/b/{c}" || place.Partition != want || place.Primary != "n1" {
 			t.Errorf("%+v", place)
+		}
+		if string(binary.Bytes()) != "\xff\xfe" {
+			t.Errorf("a key that is not UTF-8 is told as %q", binary.Bytes())
 		}
 		var text string
 		if code := ask(t, c, "GET", "/metrics", "", &text); code != 200 || !strings.Contains(text, `holdfast_coordinator_nodes{coordinator="`+id) {
@@ -139,7 +146,7 @@ func TestHTTPBeforeAndAfterPlacement(t *testing.T) {
 	}{
 		{"GET", "/v1/nothing", "", "no-such-route", 404}, {"PUT", "/v1/nodes", "", "method-not-allowed", 405},
 		{"GET", "/v1/partitions/9", "", "no-such-partition", 404}, {"GET", "/v1/partitions/x", "", "bad-partition", 400},
-		{"GET", "/v1/locate/", "", "bad-key", 400},
+		{"GET", "/v1/locate/", "", "bad-key", 400}, {"GET", "/v1/locate/" + strings.Repeat("k", 1025), "", "bad-key", 400},
 		{"POST", "/v1/recover", "{", "bad-request", 400}, {"POST", "/v1/recover", "{}", "bad-request", 400},
 		{"POST", "/v1/recover", `{"partition":1,"extra":2}`, "bad-request", 400},
 		{"POST", "/v1/recover", `{"partition":1}`, "refused", 409}, {"POST", "/v1/recover", `{"partition":99}`, "refused", 409},

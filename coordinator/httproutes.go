@@ -17,8 +17,12 @@ import (
 	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
-// maxBody bounds what an operator's request may carry.
-const maxBody = 64 << 10
+const (
+	// maxBody bounds what an operator's request may carry.
+	maxBody = 64 << 10
+	// maxKey is the longest key, in bytes, as at the data nodes.
+	maxKey = 1024
+)
 
 func (c *Coordinator) getPartitions(w http.ResponseWriter, _ *http.Request) {
 	answer(w, mapjson.PartitionsOf(c.fsm.Map()))
@@ -83,8 +87,8 @@ func (c *Coordinator) members() []mapjson.Coordinator {
 
 func (c *Coordinator) getLocation(w http.ResponseWriter, r *http.Request) {
 	key, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), "/v1/locate/"))
-	if err != nil || key == "" {
-		problem(w, http.StatusBadRequest, "bad-key", "the key is what follows /v1/locate/, percent-encoded, and not empty")
+	if err != nil || key == "" || len(key) > maxKey {
+		problem(w, http.StatusBadRequest, "bad-key", fmt.Sprintf("the key is what follows /v1/locate/, percent-encoded, from 1 to %d bytes", maxKey))
 		return
 	}
 	m := c.fsm.Map()

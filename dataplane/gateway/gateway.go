@@ -63,7 +63,16 @@ func (g *Gateway) Leave() { g.leaving.Store(true) }
 
 // Handler returns the interface without the server around it: header and idle
 // timeouts are then the caller's.
-func (g *Gateway) Handler() http.Handler { return g.routes }
+func (g *Gateway) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.sign(w)
+		g.routes.ServeHTTP(w, r)
+	})
+}
+
+// sign names this node in the answer. Every answer has the header, errors
+// included: a client believes an answer without it no more than a proxy's page.
+func (g *Gateway) sign(w http.ResponseWriter) { w.Header()[headerNode] = g.self }
 
 func (g *Gateway) route(o Options) {
 	g.routes = chi.NewRouter()

@@ -9,18 +9,19 @@ import (
 // Header names as they go out. They are set in the header's map directly, with
 // values made once: net/http's Header.Set costs about 0.25 us each.
 const (
-	headerAllow         = "Allow"
-	headerCacheControl  = "Cache-Control"
-	headerConnection    = "Connection"
-	headerContentLength = "Content-Length"
-	headerContentType   = "Content-Type"
-	headerRetryAfter    = "Retry-After"
-	headerNode          = "Holdfast-Node"
-	headerRole          = "Holdfast-Role"
-	headerPartition     = "Holdfast-Partition"
-	headerExisted       = "Holdfast-Existed"
-	headerRoute         = "Holdfast-Route"
-	headerServerTiming  = "Server-Timing"
+	headerAcceptEncoding = "Accept-Encoding"
+	headerAllow          = "Allow"
+	headerCacheControl   = "Cache-Control"
+	headerConnection     = "Connection"
+	headerContentLength  = "Content-Length"
+	headerContentType    = "Content-Type"
+	headerRetryAfter     = "Retry-After"
+	headerNode           = "Holdfast-Node"
+	headerRole           = "Holdfast-Role"
+	headerPartition      = "Holdfast-Partition"
+	headerExisted        = "Holdfast-Existed"
+	headerRoute          = "Holdfast-Route"
+	headerServerTiming   = "Server-Timing"
 )
 
 // headerETag is spelled as people look for it, which is not the form that
@@ -43,6 +44,7 @@ var (
 	textType    = []string{"text/plain; charset=utf-8"}
 	bytesType   = []string{"application/octet-stream"}
 	zeroLength  = []string{"0"}
+	identity    = []string{"identity"}
 
 	closeConnection = []string{"close"}
 

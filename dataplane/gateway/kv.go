@@ -84,6 +84,10 @@ func (c *call) begin() bool {
 		return false
 	}
 	if c.action != replica.Get {
+		if p, detail = unsupported(c.r, c.action); p != nil {
+			c.refuse(p, detail)
+			return false
+		}
 		if c.idempotency, ok = idempotencyKey(c.r.Header[headerIdempotency]); !ok {
 			c.refuse(&badIdempotency, "")
 			return false

@@ -24,7 +24,9 @@ var (
 	badConsistency   = problem{400, "bad-consistency", "consistency is linearizable or, on GET and HEAD, stale", false}
 	badParameter     = problem{400, "bad-parameter", "the query has a parameter that this route does not know", false}
 	badETag          = problem{400, "bad-etag", `a condition is * or a list of ETags in quotes, as in If-Match: "0badcafe-17"`, false}
+	badCondition     = problem{400, "unsupported-condition", "a value has no time of change; the conditions of a write are If-Match and If-None-Match, with ETags. Nothing was applied", false}
 	badTTL           = problem{400, "bad-ttl", "ttl is a duration from 1ms to 87600h, in whole milliseconds, and only a PUT has one", false}
+	partialValue     = problem{400, "partial-value", "a PUT replaces the whole value, and a DELETE removes it; send the whole value, without this field. Nothing was applied", false}
 	badIdempotency   = problem{400, "bad-idempotency-key", "an Idempotency-Key has 1 to 255 printable ASCII characters, and a request has one", false}
 	inProgress       = problem{409, "in-progress", "another request with this Idempotency-Key is being worked on; this one was not applied, that one may be", true}
 	keyReused        = problem{422, "idempotency-key-reused", "this Idempotency-Key belongs to another request: method, key, body, conditions and ttl must be the same; nothing was applied", false}
@@ -35,8 +37,11 @@ var (
 	methodNotAllowed = problem{405, "method-not-allowed", "the route does not have this method; the Allow header lists those it has", false}
 	bodyTimeout      = problem{408, "request-timeout", "the body did not arrive, or too slowly; nothing was applied", false}
 	badBody          = problem{400, "bad-body", "the body ended early or is not valid; nothing was applied", false}
+	lengthRequired   = problem{411, "length-required", "a PUT says how long its value is: Content-Length, 0 for an empty value, or Transfer-Encoding: chunked; nothing was applied", false}
 	preconditionFail = problem{412, "precondition-failed", "the condition does not hold; nothing was applied", false}
 	valueTooLarge    = problem{413, "value-too-large", "the value is larger than this cluster takes; nothing was applied", false}
+	contentEncoding  = problem{415, "content-encoding", "Content-Encoding is not kept with the value, so a reader would take the encoded bytes for the value; send it decoded, or leave out the field to store the encoded bytes. Nothing was applied", false}
+	badExpectation   = problem{417, "expectation-failed", "the only expectation is 100-continue; nothing was applied", false}
 	overloaded       = problem{429, "overloaded", "too much is waiting in memory; nothing was applied", true}
 	headerTooLarge   = problem{431, "header-too-large", "the request's header is larger than this node takes", false}
 	transferEncoding = problem{501, "transfer-encoding", "the transfer encoding is not supported", false}
@@ -75,6 +80,9 @@ func (p *problem) write(w http.ResponseWriter, detail string) {
 	h[headerCacheControl] = noStore
 	h[headerContentType] = problemType
 	h[headerContentLength] = []string{strconv.Itoa(len(body))}
+	if p == &contentEncoding {
+		h[headerAcceptEncoding] = identity // RFC 9110, section 15.5.16
+	}
 	if p.retry {
 		h[headerRetryAfter] = oneSecond
 	}

@@ -96,7 +96,6 @@ func (c *call) done(a *replica.Answer) {
 func (c *call) headers(a *replica.Answer) http.Header {
 	h := c.w.Header()
 	h[headerCacheControl] = noStore
-	h[headerNode] = c.g.self
 	if c.g.leaving.Load() {
 		h[headerConnection] = closeConnection
 	}

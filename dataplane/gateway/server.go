@@ -22,6 +22,7 @@ const drain = 2 * time.Second
 // connections, which are waited for.
 type server struct {
 	http   http.Server
+	g      *Gateway
 	routes *chi.Mux
 	stop   context.CancelFunc // ends what waits in handlers
 	open   sync.WaitGroup     // connections
@@ -32,7 +33,7 @@ type server struct {
 
 func newServer(g *Gateway) *server {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &server{routes: g.routes, stop: stop, conns: map[net.Conn]struct{}{}}
+	s := &server{g: g, routes: g.routes, stop: stop, conns: map[net.Conn]struct{}{}}
 	// ReadTimeout is for what has no deadline of its own: bodies that upload
 	// does not watch. It must outlast any wait for an answer, or the server
 	// would take the wait for a client that hung up.
@@ -47,6 +48,8 @@ func newServer(g *Gateway) *server {
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       newConnContext,
 		ConnState:         s.connState,
+		// An OPTIONS * that net/http answered would not name this node.
+		DisableGeneralOptionsHandler: true,
 	}
 	s.http.RegisterOnShutdown(s.closeUnused)
 	return s
@@ -87,6 +90,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.routes.Reset()
 		c.routes.Routes = s.routes
 	}
+	s.g.sign(w)
 	s.routes.ServeHTTP(w, r)
 }
 
@@ -124,7 +128,7 @@ func (s *server) closeUnused() {
 // Serve answers requests on the listener until Close. It returns nil after
 // Close, and the listener's error otherwise.
 func (g *Gateway) Serve(l net.Listener) error {
-	err := g.server.http.Serve(listener{l, g.limits.Write})
+	err := g.server.http.Serve(listener{l, g.limits.Write, g.self[0]})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -62,7 +62,7 @@ type Cluster struct {
 
 // Location is the answer to /v1/locate/{key}.
 type Location struct {
-	Key       string             `json:"key"` // bytes that are not UTF-8 are replaced
+	Key
 	Partition partition.ID       `json:"partition"`
 	Epoch     partition.Epoch    `json:"epoch"`
 	Primary   partition.NodeID   `json:"primary"`
@@ -116,7 +116,7 @@ func Locate(m *partition.Map, key []byte) (Location, bool) {
 	}
 	c := &m.Partitions[partition.Of(key, len(m.Partitions))]
 	return Location{
-		Key: string(key), Partition: c.ID, Epoch: c.Epoch,
+		Key: KeyOf(key), Partition: c.ID, Epoch: c.Epoch,
 		Primary: c.Primary, Replicas: partition.Nodes(c.Replicas),
 	}, true
 }
