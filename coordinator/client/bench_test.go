@@ -35,7 +35,7 @@ func largest(b *testing.B) *partition.Map {
 // more, for it looks the node up by its name.
 func BenchmarkGetPartition(b *testing.B) {
 	c := &Client{}
-	c.current.Store(largest(b))
+	c.current.Store(&view{m: largest(b)})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := c.GetPartition("user:00000000000000000000000000000000042"); err != nil {
@@ -46,7 +46,7 @@ func BenchmarkGetPartition(b *testing.B) {
 
 func BenchmarkGetPrimary(b *testing.B) {
 	c := &Client{}
-	c.current.Store(largest(b))
+	c.current.Store(&view{m: largest(b)})
 	p, err := c.GetPartition("user:42")
 	if err != nil {
 		b.Fatal(err)

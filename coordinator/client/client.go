@@ -26,9 +26,9 @@ type Client struct {
 	wg     sync.WaitGroup
 
 	links     []*link
-	current   atomic.Pointer[partition.Map]
+	current   atomic.Pointer[view]
 	acted     atomic.Uint64 // version of the last map that OnMap has returned from
-	found     atomic.Pointer[found]
+	found     found
 	beat      atomic.Pointer[protocol.Beat]
 	refused   atomic.Pointer[RefusedError]
 	resets    atomic.Uint64 // how often the coordinators turned out to have been restored
@@ -75,7 +75,7 @@ func Follow(ctx context.Context, config FollowConfig) (*Client, error) {
 func start(config Config, role protocol.Role) *Client {
 	c := &Client{config: config, role: role, log: config.Logger}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.current.Store(&partition.Map{})
+	c.current.Store(&view{m: &partition.Map{}})
 	c.maps.init()
 	c.proposing.init()
 	c.hooks.init(c)
@@ -114,7 +114,7 @@ func (c *Client) await(ctx context.Context, right func(m *partition.Map) bool) e
 var errClosed = errors.New("the client is closed")
 
 // Map is the newest map known; it never changes, and it is never nil.
-func (c *Client) Map() *partition.Map { return c.current.Load() }
+func (c *Client) Map() *partition.Map { return c.current.Load().m }
 
 // WaitMap waits until the map's version is above after.
 func (c *Client) WaitMap(ctx context.Context, after uint64) error {
@@ -151,8 +151,8 @@ func (c *Client) Self() (*Node, bool) { return c.Map().Node(c.config.NodeID) }
 
 // named reports whether the map names this boot of this node.
 func (c *Client) named(m *partition.Map) bool {
-	n, known := m.Node(c.config.NodeID)
-	return known && n.Store == c.config.Store && n.Incarnation == c.config.Incarnation
+	n, _ := m.Node(c.config.NodeID)
+	return c.isSelf(n)
 }
 
 // Err is why the coordinators refuse this program now, a *RefusedError; nil

@@ -192,7 +192,7 @@ func TestAHookThatFailsOrPanicsIsCalledAgain(t *testing.T) {
 			running[e.Partition] = false
 			mu.Unlock()
 		}()
-		if c.IsReplica(&client.Partition{Number: e.Partition}) {
+		if p, err := c.GetPartitionByID(e.Partition); err != nil || c.IsReplica(p) {
 			t.Errorf("%v: a replica before its hook returned nil", e.Partition)
 		}
 		switch n {

@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -11,125 +10,103 @@ import (
 // ErrNotPlaced says that the partitions are not placed yet.
 var ErrNotPlaced = errors.New("the partitions are not placed yet")
 
-// Node is a node of the map.
+// Node is a node of the map. One that a look-up returned must not be written to.
 type Node = partition.Node
 
-// Partition is one partition as a lookup found it. The epoch is the fencing
-// token to send along with what is done on the strength of it.
-type Partition struct {
-	ID     string // "partition-5"
-	Number partition.ID
-	Epoch  partition.Epoch
-	// Configuration is all that the map said of it; it must not be written to.
-	Configuration *partition.Configuration
-}
-
-func partitionOf(c *partition.Configuration) *Partition {
-	return &Partition{ID: c.ID.String(), Number: c.ID, Epoch: c.Epoch, Configuration: c}
-}
-
-// found keeps what lookups return, so that a lookup allocates nothing while its
-// partition does not change. It is made with the first placement.
-type found []atomic.Pointer[Partition]
-
-// partition returns what is kept, or keeps what the map says now.
-func (f *found) partition(cur *partition.Configuration) *Partition {
-	at := &(*f)[cur.ID]
-	if p := at.Load(); p != nil && p.Epoch == cur.Epoch && p.Configuration.Lineage == cur.Lineage && p.Configuration.Primary == cur.Primary {
-		return p
-	}
-	own := *cur // not a pointer into a map, which it would keep in memory
-	p := partitionOf(&own)
-	at.Store(p)
-	return p
-}
-
-// GetPartition finds the partition of a key. It fails with ErrNotPlaced before
-// the first placement.
+// GetPartition finds the partition of a key in the newest map. It fails with
+// ErrNotPlaced before the first placement.
 func (c *Client) GetPartition(key string) (*Partition, error) {
-	m := c.Map()
+	v := c.current.Load()
+	m := v.m
 	if !m.Placed() {
 		return nil, fmt.Errorf("find the partition of %q: %w: %d of %d nodes are there",
 			key, ErrNotPlaced, len(m.Nodes), m.Settings.ExpectNodes)
 	}
-	cur := &m.Partitions[partition.OfString(key, len(m.Partitions))]
-	kept := c.found.Load()
-	if kept == nil || len(*kept) != len(m.Partitions) {
-		made := make(found, len(m.Partitions))
-		kept = &made
-		c.found.Store(kept)
-	}
-	return kept.partition(cur), nil
-}
-
-// now is what the newest map says of a partition; an empty configuration where
-// there is none.
-func (c *Client) now(p *Partition) (*partition.Map, *partition.Configuration) {
-	m := c.Map()
-	if p != nil {
-		if cur, ok := m.Partition(p.Number); ok {
-			return m, cur
-		}
-	}
-	return m, &partition.Configuration{}
-}
-
-// IsPrimary reports whether this node is the partition's primary now. It is
-// advisory: two nodes may both see true for a moment.
-func (c *Client) IsPrimary(p *Partition) bool {
-	_, cur := c.now(p)
-	return cur.Primary != "" && cur.Primary == c.config.NodeID
-}
-
-// IsReplica reports whether this node is one of the partition's in-sync
-// replicas now, and not its primary.
-func (c *Client) IsReplica(p *Partition) bool {
-	_, cur := c.now(p)
-	return cur.Primary != c.config.NodeID && cur.InSync(c.config.NodeID)
-}
-
-// GetPrimary is the partition's primary now; nil while it has none.
-func (c *Client) GetPrimary(p *Partition) *Node {
-	m, cur := c.now(p)
-	n, _ := m.Node(cur.Primary)
-	return n
-}
-
-// GetReplicas are the partition's in-sync replicas now, without the primary:
-// those that the primary hands its writes to.
-func (c *Client) GetReplicas(p *Partition) []*Node {
-	m, cur := c.now(p)
-	var out []*Node
-	for _, r := range cur.Replicas {
-		if n, known := m.Node(r.Node); known && r.Node != cur.Primary {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-// GetPartitionsForNode are the partitions that the node is an in-sync replica
-// of, as primary or not.
-func (c *Client) GetPartitionsForNode(node partition.NodeID) []*Partition {
-	m := c.Map()
-	var out []*Partition
-	for i := range m.Partitions {
-		if cur := &m.Partitions[i]; cur.InSync(node) {
-			out = append(out, partitionOf(cur))
-		}
-	}
-	return out
+	return c.found.partition(v, partition.OfString(key, len(m.Partitions))), nil
 }
 
 // GetPartitionByID is the partition of that number, as GetPartition returns it.
 func (c *Client) GetPartitionByID(id partition.ID) (*Partition, error) {
-	cur, ok := c.Map().Partition(id)
-	if !ok {
+	v := c.current.Load()
+	if _, ok := v.m.Partition(id); !ok {
 		return nil, fmt.Errorf("find %v: %w", id, ErrNotPlaced)
 	}
-	own := *cur
-	return partitionOf(&own), nil
+	return c.found.partition(v, id), nil
+}
+
+// GetPartitionsForNode are the partitions that the node is an in-sync replica
+// of in the newest map, as primary or not.
+func (c *Client) GetPartitionsForNode(node partition.NodeID) []*Partition {
+	v := c.current.Load()
+	var out []*Partition
+	for i := range v.m.Partitions {
+		if v.m.Partitions[i].InSync(node) {
+			out = append(out, c.found.partition(v, partition.ID(i)))
+		}
+	}
+	return out
+}
+
+// IsPrimary reports whether this start of this node was the partition's primary
+// when p was looked up. It is advisory: two nodes may both see true for a moment,
+// and receivers of what the primary sends refuse lower epochs than they know.
+// It is false while the map does not name this start.
+func (c *Client) IsPrimary(p *Partition) bool {
+	return p != nil && c.isSelf(p.primary)
+}
+
+// IsReplica reports whether this start of this node was an in-sync replica of
+// the partition when p was looked up, and not its primary. It is false while
+// the map does not name this start.
+func (c *Client) IsReplica(p *Partition) bool {
+	if p == nil {
+		return false
+	}
+	for _, n := range p.replicas {
+		if n.ID == c.config.NodeID {
+			return c.isSelf(n)
+		}
+	}
+	return false
+}
+
+// GetPrimary was the partition's primary when p was looked up; nil while it had
+// none.
+func (c *Client) GetPrimary(p *Partition) *Node {
+	if p == nil {
+		return nil
+	}
+	return p.primary
+}
+
+// GetReplicas were the partition's in-sync replicas when p was looked up,
+// without the primary. The list must not be written to. A write goes to the
+// learners too: see Write.
+func (c *Client) GetReplicas(p *Partition) []*Node {
+	if p == nil {
+		return nil
+	}
+	return p.replicas
+}
+
+// GetLearners were the partition's learners when p was looked up: nodes that are
+// brought up to date, and are not in sync yet. The list must not be written to.
+func (c *Client) GetLearners(p *Partition) []*Node {
+	if p == nil {
+		return nil
+	}
+	return p.learners
 }
 
 // NodeID is this node's name; "" for a follower.
 func (c *Client) NodeID() partition.NodeID { return c.config.NodeID }
+
+// isSelf reports whether a node of the map is this start of this node.
+func (c *Client) isSelf(n *Node) bool {
+	return n != nil && n.ID == c.config.NodeID && n.Store == c.config.Store && n.Incarnation == c.config.Incarnation
+}
+
+// sameStart reports whether two nodes of maps are one start of one node.
+func sameStart(a, b *Node) bool {
+	return a.ID == b.ID && a.Store == b.Store && a.Incarnation == b.Incarnation
+}
