@@ -238,6 +238,7 @@ func (g *Group) onBeaconReply(from Peer, a *Answering) {
 			m.lease = max(m.lease, sent.at.Add(g.cfg.Timings.Lease))
 			m.answerAt = g.now
 			r.publish()
+			r.giveVerdicts()
 			r.retryQueue()
 		}
 	}

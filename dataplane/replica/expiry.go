@@ -62,7 +62,7 @@ func (r *replica) sweep(most int) (removed int) {
 		return 0 // storage reports damage itself
 	}
 	for _, key := range keys {
-		version, _, ok, err := r.newest(key)
+		version, ok, err := r.newest(key)
 		if err == nil && ok && r.expired(version) {
 			r.remove(key)
 			removed++

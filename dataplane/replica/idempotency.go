@@ -14,7 +14,7 @@ func (r *replica) repeated(op *Operation) bool {
 		if e.Idempotency.Fingerprint == op.Idempotency.Fingerprint {
 			r.answer(Answer{Tag: op.Tag, Outcome: InProgress})
 		} else {
-			r.wait(waiter{sequence: e.Sequence, op: *op, refusal: true}) // the key is taken once that is committed (W5)
+			r.judged(op, e.Sequence, Answer{Tag: op.Tag, Outcome: KeyReused})
 		}
 		return true
 	}
@@ -25,7 +25,7 @@ func (r *replica) repeated(op *Operation) bool {
 	case !found:
 		return false
 	case was.Fingerprint != op.Idempotency.Fingerprint:
-		r.answer(Answer{Tag: op.Tag, Outcome: KeyReused})
+		r.judged(op, 0, Answer{Tag: op.Tag, Outcome: KeyReused})
 	default:
 		r.answer(Answer{Tag: op.Tag, Outcome: Done, Result: was.Result})
 	}

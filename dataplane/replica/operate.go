@@ -7,14 +7,6 @@ import (
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 )
 
-// waiter is an operation whose answer waits until the log is committed up to a
-// sequence.
-type waiter struct {
-	sequence uint64
-	op       Operation
-	refusal  bool // nothing was logged for it: it is judged anew then (W5)
-}
-
 // operate takes an operation, or puts it into the queue until this replica is
 // ready for it: the primary, in the operation's epoch, with its marker
 // committed.
@@ -68,31 +60,27 @@ func (r *replica) read(op Operation) {
 	r.answerLeased(a)
 }
 
-// readExpired answers a read of a value that is gone once its end is committed,
-// or what has taken its place.
+// readExpired answers a read of a key whose committed value has expired. What it
+// answers is not committed yet: the value's end, or a newer entry of the key (W5).
 func (r *replica) readExpired(op Operation) {
 	e := r.prepared[string(op.Key)]
-	switch {
-	case e != nil:
-	case r.role != Serving || r.full():
-		r.queue = append(r.queue, op)
-		return
-	default:
+	if e == nil || e.Kind == entry.Put && r.expired(entry.Version{Sequence: e.Sequence, Expires: e.Expires}) {
+		if r.role != Serving || r.full() {
+			r.queue = append(r.queue, op)
+			return
+		}
 		e = r.remove(op.Key)
 	}
-	r.wait(waiter{sequence: e.Sequence, op: op, refusal: true})
+	a := Answer{Tag: op.Tag, Outcome: Absent}
+	if e.Kind == entry.Put {
+		a.Outcome, a.Value, a.Result = Found, e.Value, entry.Result{Sequence: e.Sequence, Existed: true}
+	}
+	r.judged(&op, e.Sequence, a)
 }
 
 // full reports whether nothing that is logged now would be committed soon.
 func (r *replica) full() bool {
 	return r.inBoth() < r.g.cfg.MinInSync || r.log.bytes(r.committed, r.log.last().Sequence) > r.g.cfg.MaxUnackedBytes
-}
-
-// answerLeased gives an answer that rests on the lease (L3, W5).
-func (r *replica) answerLeased(a Answer) {
-	until, alone := r.lease()
-	a.Leased, a.LeaseUntil = !alone, until
-	r.answer(a)
 }
 
 // write judges a write against the newest state, prepared entries included, and
@@ -104,7 +92,7 @@ func (r *replica) write(op Operation) {
 	}
 	if !op.Request.IsZero() {
 		if e := r.requests[op.Request]; e != nil {
-			r.wait(waiter{sequence: e.Sequence, op: op})
+			r.wait(waiter{sequence: e.Sequence, tag: op.Tag, deadline: op.Deadline})
 			return
 		}
 		switch result, applied, forgotten := r.state.Request(op.Request); {
@@ -119,7 +107,7 @@ func (r *replica) write(op Operation) {
 	if r.repeated(&op) {
 		return
 	}
-	current, prepared, ok, err := r.newest(op.Key)
+	current, ok, err := r.newest(op.Key)
 	if err != nil {
 		r.answer(Answer{Tag: op.Tag, Outcome: Failed})
 		return
@@ -129,11 +117,18 @@ func (r *replica) write(op Operation) {
 			r.queue = append(r.queue, op)
 			return
 		}
-		current, prepared, ok = entry.Version{Sequence: r.remove(op.Key).Sequence}, true, false
+		current, ok = entry.Version{Sequence: r.remove(op.Key).Sequence}, false
 	}
-	refused := !op.Condition.holds(current, ok, r.lineage)
-	if refused || op.Action == Delete && !ok && op.Idempotency == nil {
-		r.answerUnlogged(op, current, prepared, ok, refused)
+	if !op.Condition.holds(current, ok, r.lineage) {
+		a := Answer{Tag: op.Tag, Outcome: PreconditionFailed}
+		if ok {
+			a.Result = entry.Result{Sequence: current.Sequence, Existed: true}
+		}
+		r.judged(&op, current.Sequence, a)
+		return
+	}
+	if op.Action == Delete && !ok && op.Idempotency == nil {
+		r.judged(&op, current.Sequence, Answer{Tag: op.Tag, Outcome: Done}) // there is nothing to delete
 		return
 	}
 	if outcome := r.short().refuses(op.Action); outcome != 0 {
@@ -155,7 +150,7 @@ func (r *replica) write(op Operation) {
 		e.Expires = r.loggedNow() + entry.LoggedTime(op.TTL/time.Millisecond)
 	}
 	r.logEntry(e)
-	r.wait(waiter{sequence: e.Sequence, op: op})
+	r.wait(waiter{sequence: e.Sequence, tag: op.Tag, deadline: op.Deadline})
 }
 
 // logEntry gives an entry of this primary its place and time, and logs it.
@@ -166,41 +161,14 @@ func (r *replica) logEntry(e *entry.Entry) {
 	r.mark()
 }
 
-// newest returns the newest version of a key, prepared entries included.
-func (r *replica) newest(key []byte) (v entry.Version, prepared, ok bool, err error) {
+// newest returns the newest version of a key, prepared entries included. Where
+// there is no value the sequence is that of the prepared entry that says so, or
+// zero.
+func (r *replica) newest(key []byte) (v entry.Version, ok bool, err error) {
 	if e := r.prepared[string(key)]; e != nil {
-		return entry.Version{Sequence: e.Sequence, Expires: e.Expires}, true, e.Kind == entry.Put, nil
+		return entry.Version{Sequence: e.Sequence, Expires: e.Expires}, e.Kind == entry.Put, nil
 	}
-	v, ok, err = r.state.Lookup(key)
-	return v, false, ok, err
-}
-
-// answerUnlogged gives an answer that logs nothing: it is a read, waits for the
-// entry it was judged on, and needs the lease (W5).
-func (r *replica) answerUnlogged(op Operation, current entry.Version, prepared, ok, refused bool) {
-	switch {
-	case prepared:
-		r.wait(waiter{sequence: current.Sequence, op: op, refusal: true})
-	case !r.mayRead():
-		r.queue = append(r.queue, op)
-	case refused:
-		a := Answer{Tag: op.Tag, Outcome: PreconditionFailed}
-		if ok {
-			a.Result = entry.Result{Sequence: current.Sequence, Existed: true}
-		}
-		r.answerLeased(a)
-	default:
-		r.answerLeased(Answer{Tag: op.Tag, Outcome: Done}) // the delete of what is not there
-	}
-}
-
-// wait keeps the waiters ordered by sequence; nearly always the new one is last.
-func (r *replica) wait(w waiter) {
-	at := len(r.waiters)
-	for at > 0 && r.waiters[at-1].sequence > w.sequence {
-		at--
-	}
-	r.waiters = slices.Insert(r.waiters, at, w)
+	return r.state.Lookup(key)
 }
 
 // remember indexes an entry beyond committed.
@@ -230,27 +198,6 @@ func (r *replica) forgetUpTo(sequence uint64) {
 		r.forgetKeyed(e)
 	}
 	r.indexed = sequence
-}
-
-// answerUpTo answers what waited for the log to be committed up to sequence.
-func (r *replica) answerUpTo(sequence uint64) {
-	n := 0
-	for n < len(r.waiters) && r.waiters[n].sequence <= sequence {
-		n++
-	}
-	done := r.waiters[:n]
-	r.waiters = r.waiters[n:]
-	for _, w := range done {
-		if w.refusal {
-			r.operate(w.op)
-			continue
-		}
-		e := r.log.at(w.sequence)
-		r.answer(Answer{Tag: w.op.Tag, Outcome: Done, Result: entry.Result{Sequence: e.Sequence, Existed: e.Existed}})
-	}
-	if len(r.waiters) == 0 {
-		r.waiters = nil
-	}
 }
 
 // holds judges a condition against a key's newest version.

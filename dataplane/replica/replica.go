@@ -106,9 +106,12 @@ type primary struct {
 	prepared map[string]*entry.Entry          // newest entry beyond committed, by key
 	requests map[entry.RequestID]*entry.Entry // entries beyond committed, by request
 	keyed    map[entry.IdempotencyID]*entry.Entry
-	waiters  []waiter    // ordered by sequence
-	indexed  uint64      // entries up to there are in no index
-	queue    []Operation // wait for the primary to be ready
+	waiters  []waiter // ordered by sequence
+	// leaseless are verdicts whose entries are committed, and that wait for the
+	// lease (W5).
+	leaseless []waiter
+	indexed   uint64      // entries up to there are in no index
+	queue     []Operation // wait for the primary to be ready
 }
 
 // promise is given to a primary's node: not to take the partition over from
@@ -139,6 +142,7 @@ func (r *replica) adopt(c *partition.Configuration) {
 	}
 	old := r.conf
 	r.conf = c
+	r.dropVerdicts()
 	r.follower = follower{}
 	r.change = nil // the map shows a higher epoch: it is in flight no more (C1)
 	listed := c.InSync(r.self()) || c.IsLearner(r.self())
@@ -221,11 +225,7 @@ func (r *replica) adoptLineage() {
 func (r *replica) stepDown() {
 	queue := r.queue
 	for _, w := range r.waiters {
-		if w.refusal {
-			queue = append(queue, w.op) // judged, but never logged
-			continue
-		}
-		r.answer(Answer{Tag: w.op.Tag, Outcome: Unknown})
+		r.answer(Answer{Tag: w.tag, Outcome: Unknown})
 	}
 	r.primary = primary{queue: queue, removals: r.removals}
 }

@@ -20,7 +20,7 @@ type Status struct {
 	Applied         uint64
 	Window          int // bytes of the log in memory
 	Queued          int // operations that wait for the primary to be ready
-	Unacknowledged  int // operations that wait for their entry to commit
+	Unacknowledged  int // operations that are judged, and wait for an entry to commit, or for the lease
 	Learners        []Progress
 }
 
@@ -61,7 +61,7 @@ func (r *replica) status() Status {
 		Base: r.log.base.Sequence, Last: r.log.last().Sequence, Durable: r.durable,
 		Committed: r.committed, Applied: r.applied,
 		Window: r.log.bytes(r.log.base.Sequence, r.log.last().Sequence),
-		Queued: len(r.queue), Unacknowledged: len(r.waiters),
+		Queued: len(r.queue), Unacknowledged: len(r.waiters) + len(r.leaseless),
 	}
 	if r.role >= Waiting && r.role < Serving && r.inBoth() >= r.g.cfg.MinInSync {
 		s.NotServingSince = r.since

@@ -39,17 +39,19 @@ func (r *replica) expire() {
 		r.answer(Answer{Tag: op.Tag, Outcome: TimedOut})
 		return true
 	})
-	r.waiters = slices.DeleteFunc(r.waiters, func(w waiter) bool {
-		if now < w.op.Deadline {
+	late := func(w waiter) bool {
+		if now < w.deadline {
 			return false
 		}
 		out := Unknown
-		if w.refusal {
+		if w.verdict != nil {
 			out = TimedOut // judged, never logged
 		}
-		r.answer(Answer{Tag: w.op.Tag, Outcome: out})
+		r.answer(Answer{Tag: w.tag, Outcome: out})
 		return true
-	})
+	}
+	r.waiters = slices.DeleteFunc(r.waiters, late)
+	r.leaseless = slices.DeleteFunc(r.leaseless, late)
 }
 
 // flush sends what the replica owes the others: entries as a primary,

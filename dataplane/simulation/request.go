@@ -173,6 +173,9 @@ func (q *request) send(d routing.Decision) {
 			o.operate(op)
 		})
 	}
+	if w.forwarding != nil && w.forwarding(q, arrive) {
+		return
+	}
 	if !w.quiet && w.chance(w.profile.stuck) {
 		// The connection breaks, and what it carried is found in a buffer later.
 		p.later(w.between(0, 50*time.Millisecond), func() { p.broken(a.to) })

@@ -40,7 +40,11 @@ type world struct {
 	second     instant // of the latest message between replicas
 	sentBefore uint64  // how many there were before it
 
-	plan     func()        // begins the faults
+	plan func() // begins the faults
+	// forwarding, where a scenario sets it, sees each operation on its way to
+	// another node, and reports whether the scenario lets it arrive itself.
+	forwarding func(q *request, arrive func()) bool
+
 	quiet    bool          // all faults are over
 	quietAt  instant       // since then
 	peace    time.Duration // from then to the last check
