@@ -33,7 +33,7 @@ type Cluster struct {
 }
 
 // DeltaOf returns what leads from old to new, a later map of the same cluster.
-// The delta shares the new map's values.
+// The delta shares the new map's lists, and keeps neither map in memory.
 func DeltaOf(old, new *Map) Delta {
 	d := Delta{Since: old.Version, Version: new.Version}
 	if is := clusterOf(new); is != clusterOf(old) {
@@ -51,7 +51,8 @@ func DeltaOf(old, new *Map) Delta {
 		d.Partitions = append(d.Partitions, *c.New)
 	}
 	if new.Rebalance != old.Rebalance {
-		d.Rebalance = &new.Rebalance
+		is := new.Rebalance // not a pointer into the map
+		d.Rebalance = &is
 	}
 	for _, v := range diff.Moves {
 		if v.New == nil {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"runtime"
 	"slices"
 	"testing"
+	"weak"
 
 	"pgregory.net/rapid"
 )
@@ -131,5 +133,26 @@ func TestCompareNodes(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"-a", "~b", "+c"}) {
 		t.Errorf("differences %v", got)
+	}
+}
+
+// A delta may be kept for followers that come back: it keeps no map in memory.
+func TestADeltaKeepsNoMapInMemory(t *testing.T) {
+	t.Parallel()
+	d, whole := func() (Delta, weak.Pointer[Map]) {
+		old := &Map{Version: 1, ClusterID: "c"}
+		next := &Map{Version: 2, ClusterID: "c", Rebalance: Rebalance{Paused: true}, Partitions: make([]Configuration, 64)}
+		return DeltaOf(old, next), weak.Make(next)
+	}()
+	for range 20 {
+		if runtime.GC(); whole.Value() == nil {
+			break
+		}
+	}
+	if whole.Value() != nil {
+		t.Error("the map that the delta leads to is in memory")
+	}
+	if d.Rebalance == nil || !d.Rebalance.Paused {
+		t.Errorf("%+v", d)
 	}
 }

@@ -15,7 +15,8 @@ func (m *Map) Node(id NodeID) (*Node, bool) {
 }
 
 // Partition returns what the map says of a partition; false before the first
-// placement, and for a number that no partition has. It must not be written to.
+// placement, and for a number that no partition has. It must not be written to, and
+// keeps the whole map in memory: see Configuration.Clone.
 func (m *Map) Partition(id ID) (*Configuration, bool) {
 	if uint64(id) >= uint64(len(m.Partitions)) {
 		return nil, false

@@ -65,6 +65,17 @@ type Configuration struct {
 	Unavailable []Replica `json:"unavailable"`
 }
 
+// Clone returns a copy of the configuration, nil of nil. A pointer into a map keeps
+// the configurations of all its partitions in memory, so whoever keeps one longer
+// than the map keeps a clone. The lists are shared, for nobody writes to them.
+func (c *Configuration) Clone() *Configuration {
+	if c == nil {
+		return nil
+	}
+	own := *c
+	return &own
+}
+
 // Find returns the replica on the node in a list of replicas.
 func Find(list []Replica, node NodeID) (Replica, bool) {
 	for _, r := range list {
@@ -114,6 +125,16 @@ type Node struct {
 	Services map[string]string `json:"services,omitempty"`
 	Weight   uint32            `json:"weight"` // share of replicas relative to other nodes; 1 unless set
 	Duty     Duty              `json:"duty"`
+}
+
+// Clone returns a copy of the node, nil of nil, which keeps no map's nodes in
+// memory: see Configuration.Clone. The services are shared.
+func (n *Node) Clone() *Node {
+	if n == nil {
+		return nil
+	}
+	own := *n
+	return &own
 }
 
 // Settings are fixed when the cluster is created.

@@ -147,7 +147,10 @@ func (c *Client) ClusterID() string {
 func (c *Client) Store() partition.StoreID { return c.config.Store }
 
 // Self is this node as the map names it; false before that, and for followers.
-func (c *Client) Self() (*Node, bool) { return c.Map().Node(c.config.NodeID) }
+func (c *Client) Self() (*Node, bool) {
+	n, known := c.Map().Node(c.config.NodeID)
+	return n.Clone(), known
+}
 
 // named reports whether the map names this boot of this node.
 func (c *Client) named(m *partition.Map) bool {

@@ -130,7 +130,7 @@ func (h *hooks) learn(k *copying, m *partition.Map, cur, before *partition.Confi
 		k.wanted = true
 		k.event = PartitionEvent{
 			Partition: cur.ID, Epoch: cur.Epoch, Reason: "this node is to be brought up to date as a replica",
-			CopyFrom: from, CopyTo: to, Old: before, New: cur,
+			CopyFrom: from.Clone(), CopyTo: to.Clone(), Old: before.Clone(), New: cur.Clone(), // a hook may take long
 		}
 	}
 	if h.pending(k) && !k.busy && h.c.ctx.Err() == nil {

@@ -92,12 +92,12 @@ func (c *Client) OnNodeEvent(hook func(ctx context.Context, e NodeEvent) error) 
 	last := &partition.Map{}
 	c.observe(func(m *partition.Map, _ ClusterHealth) {
 		for _, d := range partition.Compare(&partition.Map{Nodes: last.Nodes}, &partition.Map{Nodes: m.Nodes}).Nodes {
-			e := NodeEvent{Node: d.New, Before: d.Old, Version: m.Version}
+			e := NodeEvent{Node: d.New.Clone(), Before: d.Old.Clone(), Version: m.Version} // it may wait for long
 			switch {
 			case d.Old == nil:
 				e.Kind = NodeJoined
 			case d.New == nil:
-				e.Kind, e.Node = NodeLeft, d.Old
+				e.Kind, e.Node = NodeLeft, e.Before
 			case d.Old.Store != d.New.Store || d.Old.Incarnation != d.New.Incarnation:
 				e.Kind = NodeRejoined
 			default:

@@ -51,7 +51,8 @@ func (m *Machine) Apply(index uint64, c Command) Result {
 		m.current.Store(next)
 	}
 	for i := range r.Verdicts {
-		r.Verdicts[i].Current, _ = m.Map().Partition(r.Verdicts[i].Partition)
+		current, _ := m.Map().Partition(r.Verdicts[i].Partition)
+		r.Verdicts[i].Current = current.Clone() // whoever waits for the result need not keep the map
 	}
 	return r
 }

@@ -46,7 +46,7 @@ func (t *txn) change(c *partition.Change) error {
 	case !ok:
 		return fmt.Errorf("change %v: %w", c.Partition, ErrNotPlaced)
 	case c.Epoch != cur.Epoch, cur.Epoch != was.Epoch: // or changed by this command already
-		return &StaleError{Asked: c.Epoch, Current: cur}
+		return &StaleError{Asked: c.Epoch, Current: cur.Clone()}
 	case t.memory.frozen(c.Partition):
 		return fmt.Errorf("change %v: %w: holdfast unsafe-recover --partition %d chooses a copy", c.Partition, ErrMapBehind, c.Partition)
 	}

@@ -24,10 +24,13 @@ type call struct {
 	trace       *trace
 	way         way
 
-	m         *partition.Map // as it was at the beginning; nil before placement
-	partition partition.ID
-	role      []string // of this node
-	outcome   outcome
+	// What the map said at the beginning. The map itself is not kept: the client
+	// may take long to send its value, and to take one.
+	partitions int // 0 before placement
+	partition  partition.ID
+	epoch      partition.Epoch
+	role       []string // of this node
+	outcome    outcome
 }
 
 func (g *Gateway) get(w http.ResponseWriter, r *http.Request) {
@@ -71,8 +74,9 @@ func (c *call) begin() bool {
 		return false
 	}
 	if m := c.g.backend.Map(); m != nil && len(m.Partitions) > 0 {
-		c.m, c.partition = m, partition.Of([]byte(c.key), len(m.Partitions))
-		c.role = role(&m.Partitions[c.partition], c.g.backend.Self())
+		c.partitions, c.partition = len(m.Partitions), partition.Of([]byte(c.key), len(m.Partitions))
+		at := &m.Partitions[c.partition]
+		c.epoch, c.role = at.Epoch, role(at, c.g.backend.Self())
 	}
 	if c.query, p, detail = c.g.parseQuery(c.r, c.action); p != nil {
 		c.refuse(p, detail)
@@ -93,7 +97,7 @@ func (c *call) begin() bool {
 			return false
 		}
 	}
-	if c.m == nil {
+	if c.partitions == 0 {
 		c.problem(&unavailable, c.g.waitsForNodes())
 		return false
 	}
@@ -112,7 +116,7 @@ func (c *call) read() {
 	x := c.g.begin(0)
 	x.key = append(x.key[:0], c.key...)
 	x.op = replica.Operation{
-		Action: replica.Get, Partition: c.partition, Epoch: c.m.Partitions[c.partition].Epoch, Key: x.key,
+		Action: replica.Get, Partition: c.partition, Epoch: c.epoch, Key: x.key,
 	}
 	c.trace.book(phaseBody)
 	if a, ok := c.here(&x.op); ok {

@@ -99,12 +99,12 @@ func (c *call) headers(a *replica.Answer) http.Header {
 	if c.g.leaving.Load() {
 		h[headerConnection] = closeConnection
 	}
-	if c.m == nil { // then the key has no partition yet
+	if c.partitions == 0 { // then the key has no partition yet
 		h[headerRole] = roleNone
 		return h
 	}
 	h[headerRole] = c.role
-	h[headerPartition] = c.g.partitionName(c.partition, len(c.m.Partitions))
+	h[headerPartition] = c.g.partitionName(c.partition, c.partitions)
 	if c.trace != nil {
 		c.trace.headers(h, c.g.backend.Self(), c.role, a)
 	}

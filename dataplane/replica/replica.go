@@ -141,6 +141,7 @@ func (r *replica) adopt(c *partition.Configuration) {
 		return // where the map is behind the disk, the operator is waited for
 	}
 	old := r.conf
+	c = c.Clone() // it outlives the map by far
 	r.conf = c
 	r.dropVerdicts()
 	r.follower = follower{}
