@@ -64,6 +64,11 @@ type problem struct {
 	Detail string `json:"detail"`
 }
 
+// startOf is the start with that counter, zero for none.
+func startOf(incarnation uint64) partition.Start {
+	return partition.Start{Incarnation: incarnation, ID: partition.StartID(incarnation)}
+}
+
 func join(t *testing.T, g *trio.Group, n int, store partition.StoreID, incarnation uint64, copies ...client.Copy) *client.Client {
 	t.Helper()
 	id := fmt.Sprintf("n%d", n)
@@ -71,7 +76,7 @@ func join(t *testing.T, g *trio.Group, n int, store partition.StoreID, incarnati
 	defer cancel()
 	c, err := client.Join(ctx, client.Config{
 		NodeID: partition.NodeID(id), Coordinators: g.Addrs(), PeerAddr: id + ":1", HTTPAddr: id + ":2",
-		Store: store, Incarnation: incarnation, Copies: copies, ProposesItself: true, Network: g.Network.Host(id),
+		Store: store, Start: startOf(incarnation), Accepted: startOf(incarnation - 1), Copies: copies, ProposesItself: true, Network: g.Network.Host(id),
 	})
 	if err != nil {
 		t.Fatal(err)

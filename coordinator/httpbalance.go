@@ -33,7 +33,7 @@ func (c *Coordinator) learned(id partition.ID, node partition.NodeID) mapjson.Pr
 	}
 	c.liveness.Lock()
 	defer c.liveness.Unlock()
-	report, _ := c.liveness.detector.Report(node, n.Incarnation)
+	report, _ := c.liveness.detector.Report(liveness.ProcessOf(n))
 	for _, l := range report.Learners {
 		if l.Partition == id {
 			return mapjson.Progress{Have: l.Have, Want: l.Want, Bytes: l.Bytes, AllBytes: l.AllBytes}

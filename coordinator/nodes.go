@@ -1,8 +1,10 @@
 package coordinator
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/holdfast-io/holdfast/coordinator/liveness"
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/partition"
@@ -14,7 +16,28 @@ func (c *Coordinator) heartbeat(from protocol.Hello, r protocol.Report) {
 	c.metrics.heartbeats.Inc()
 	c.liveness.Lock()
 	defer c.liveness.Unlock()
-	c.liveness.detector.Heartbeat(c.now(), partition.NodeID(from.Name), from.Incarnation, r)
+	c.liveness.detector.Heartbeat(c.now(), liveness.Process{Node: partition.NodeID(from.Name), Store: from.Store, Start: from.Start}, r)
+}
+
+// contest finds out whether a start may have the place of the one that the map
+// has of its store; the reply is nil where it may. Silent is the start in the map
+// that was found silent at another address.
+func (c *Coordinator) contest(newcomer *partition.Node) (silent partition.Start, r *protocol.Reply) {
+	m := c.fsm.Map()
+	c.liveness.Lock()
+	verdict, silent := c.liveness.detector.Contest(c.now(), m, newcomer)
+	c.liveness.Unlock()
+	known, _ := m.Node(newcomer.ID)
+	switch verdict {
+	case liveness.Undecided:
+		return silent, &protocol.Reply{Code: protocol.Retry, Text: fmt.Sprintf(
+			"register node %s: its start %v may still run at %s; it is waited for", newcomer.ID, known.Start(), known.PeerAddr)}
+	case liveness.Taken:
+		return silent, &protocol.Reply{Code: protocol.Refused, Text: fmt.Sprintf(
+			"register node %s: its start %v runs at %s, or a twin of it on a copy of the data directory: stop one of them", newcomer.ID, known.Start(), known.PeerAddr)}
+	case liveness.Free:
+	}
+	return silent, nil
 }
 
 // live are the nodes that this coordinator takes to be alive.

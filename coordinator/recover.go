@@ -177,7 +177,7 @@ func (c *Coordinator) progress(id partition.ID, node partition.NodeID) (have, wa
 	}
 	c.liveness.Lock()
 	defer c.liveness.Unlock()
-	report, _ := c.liveness.detector.Report(node, n.Incarnation)
+	report, _ := c.liveness.detector.Report(liveness.ProcessOf(n))
 	for _, l := range report.Learners {
 		if l.Partition == id {
 			return l.Have, l.Want

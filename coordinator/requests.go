@@ -21,7 +21,14 @@ func (c *Coordinator) register(m protocol.Register) protocol.Reply {
 		return protocol.Reply{Code: protocol.Refused, Text: fmt.Sprintf(
 			"%s: its disk belongs to cluster %s, this is cluster %s", operation, m.ClusterID, current.ClusterID)}
 	}
-	command := state.Register{Node: m.Node, Copies: make([]state.Copy, len(m.Copies)), Live: c.settled(&m.Node)}
+	silent, r := c.contest(&m.Node)
+	if r != nil {
+		return *r
+	}
+	command := state.Register{
+		Node: m.Node, Copies: make([]state.Copy, len(m.Copies)), Live: c.settled(&m.Node),
+		Accepted: m.Accepted, Since: m.Since, Silent: silent,
+	}
 	for i, v := range m.Copies {
 		command.Copies[i] = state.Copy(v)
 	}
@@ -30,14 +37,16 @@ func (c *Coordinator) register(m protocol.Register) protocol.Reply {
 		return protocol.Reply{Code: protocol.Retry, Text: fmt.Sprintf("%s: %v", operation, err)}
 	}
 	if err != nil {
-		return failed(operation, err)
+		r := failed(operation, err)
+		r.Above = result.Above
+		return r
 	}
 	for _, v := range result.Verdicts {
 		if v.Err != nil {
 			c.log.Warn("copy reported by a registration does not count", "node", m.Node.ID, "partition", v.Partition, "err", v.Err)
 		}
 	}
-	c.log.Info("node registered", "node", m.Node.ID, "store", m.Node.Store.String(), "incarnation", m.Node.Incarnation,
+	c.log.Info("node registered", "node", m.Node.ID, "store", m.Node.Store.String(), "start", m.Node.Start().String(),
 		"addr", m.Node.PeerAddr)
 	return protocol.Reply{Code: protocol.OK, Version: c.fsm.Map().Version}
 }

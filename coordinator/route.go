@@ -106,7 +106,7 @@ func (c *Coordinator) notLeading() protocol.Reply {
 func failed(operation string, err error) protocol.Reply {
 	code := protocol.Refused
 	switch {
-	case errors.Is(err, errUncommitted):
+	case errors.Is(err, errUncommitted), errors.Is(err, state.ErrMayRun):
 		code = protocol.Retry
 	case errors.Is(err, state.ErrRemoved):
 		code = protocol.Removed

@@ -64,8 +64,8 @@ func (n *Node) openStorage(context.Context) error {
 	}
 	n.storage, n.recovered = engine, engine.Recovered()
 	identity := engine.Identity()
-	n.self = replica.Peer{Node: n.cfg.NodeID, Store: identity.StoreID, Incarnation: identity.Incarnation}
-	n.requests = newRequests(identity.StoreID, identity.Incarnation)
+	n.self = replica.Peer{Node: n.cfg.NodeID, Store: identity.StoreID, Start: identity.Start}
+	n.requests = newRequests(identity.StoreID, identity.Start)
 	for _, lost := range engine.Lost() {
 		n.cfg.Logger.Error("a copy is lost", slog.String("partition", lost.Partition.String()), slog.Any("err", lost.Reason))
 	}
@@ -126,7 +126,8 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 	c, err := join(ctx, client.Config{
 		NodeID: n.cfg.NodeID, Coordinators: n.cfg.Coordinators, Application: n.cfg.Application, Zone: n.cfg.Zone,
 		HTTPAddr: httpAddr, PeerAddr: peerAddr,
-		Store: identity.StoreID, Incarnation: identity.Incarnation, ClusterID: identity.ClusterID,
+		Store: identity.StoreID, Start: identity.Start, Accepted: identity.Accepted, Since: identity.Since,
+		OnAccepted: n.storage.AcceptStart, ClusterID: identity.ClusterID,
 		Copies: found, CurrentCopies: func() []client.Copy { return n.currentCopies(found) },
 		Report: n.report, OnMap: n.joined.onMap, OnRefused: n.refused, ProposesItself: true,
 		TLS: n.cfg.TLS, Network: n.cfg.Network, Logger: n.cfg.Logger,
@@ -143,6 +144,11 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 
 // refused ends a node that was taken out of the cluster for good.
 func (n *Node) refused(reason *client.RefusedError) {
+	if reason.Above > 0 {
+		if err := n.storage.StartAbove(reason.Above); err != nil {
+			n.cfg.Logger.Error("counter of the next start not raised", slog.Any("err", err))
+		}
+	}
 	if reason.Removed {
 		n.fail(reason)
 	}

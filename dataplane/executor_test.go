@@ -90,7 +90,7 @@ func alone(t testing.TB, limit int64, d *disk) (e *executor, stop func()) {
 	self := peerOf("n1", 11, 1)
 	m := &partition.Map{
 		Version: 1, Settings: partition.Settings{Partitions: 16, ReplicationFactor: 1, MinInSync: 1},
-		Nodes: []partition.Node{{ID: self.Node, Store: self.Store, Incarnation: self.Incarnation}},
+		Nodes: []partition.Node{{ID: self.Node, Store: self.Store, Incarnation: self.Start.Incarnation, StartID: self.Start.ID}},
 	}
 	for id := range partition.ID(16) {
 		m.Partitions = append(m.Partitions, partition.Configuration{

@@ -36,7 +36,7 @@ func newTrio(m *partition.Map) *trio {
 func (t *trio) join(_ context.Context, c client.Config) (coordinators, error) {
 	m := &member{trio: t, config: c}
 	t.change(func(next *partition.Map) {
-		n := partition.Node{ID: c.NodeID, Store: c.Store, Incarnation: c.Incarnation, HTTPAddr: c.HTTPAddr, PeerAddr: c.PeerAddr}
+		n := partition.Node{ID: c.NodeID, Store: c.Store, Incarnation: c.Start.Incarnation, StartID: c.Start.ID, HTTPAddr: c.HTTPAddr, PeerAddr: c.PeerAddr}
 		for i := range next.Nodes {
 			if next.Nodes[i].ID == c.NodeID {
 				next.Nodes[i] = n

@@ -52,7 +52,7 @@ type hello struct {
 
 // helloVersion is that of the layout below. Behind it go the version of the
 // wire format and the number of lanes, which both sides must share.
-const helloVersion = 1
+const helloVersion = 2
 
 var (
 	errHello    = errors.New("malformed hello")
@@ -60,7 +60,7 @@ var (
 	errCluster  = errors.New("of another cluster")
 	errNotYet   = errors.New("has not joined its cluster yet")
 	errStranger = errors.New("not in the map")
-	errOldBoot  = errors.New("an earlier boot of its node")
+	errOldBoot  = errors.New("not the start of its node that counts")
 	errMistaken = errors.New("means to reach another node")
 )
 
@@ -69,7 +69,8 @@ func (h *hello) append(b []byte) []byte {
 	b = appendString(b, h.Cluster)
 	b = appendString(b, string(h.Self.Node))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Self.Store))
-	b = binary.BigEndian.AppendUint64(b, h.Self.Incarnation)
+	b = binary.BigEndian.AppendUint64(b, h.Self.Start.Incarnation)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Self.Start.ID))
 	b = appendString(b, string(h.Target))
 	return binary.BigEndian.AppendUint64(b, uint64(h.TargetStore))
 }
@@ -87,7 +88,7 @@ func decodeHello(b []byte) (h hello, err error) {
 	h.Cluster = d.string()
 	h.Self.Node = partition.NodeID(d.string())
 	h.Self.Store = partition.StoreID(d.uint64())
-	h.Self.Incarnation = d.uint64()
+	h.Self.Start = partition.Start{Incarnation: d.uint64(), ID: partition.StartID(d.uint64())}
 	h.Target = partition.NodeID(d.string())
 	h.TargetStore = partition.StoreID(d.uint64())
 	if d.failed || len(d.rest) > 0 || h.Self.Node == "" || h.Class > lastClass {
@@ -162,8 +163,8 @@ func known(h hello, cluster string, m *partition.Map) error {
 	if !ok || n.Store != h.Self.Store {
 		return fmt.Errorf("%s with store %v is %w", h.Self.Node, h.Self.Store, errStranger)
 	}
-	if h.Self.Incarnation < n.Incarnation {
-		return fmt.Errorf("%s, incarnation %d, is %w: the map has %d", h.Self.Node, h.Self.Incarnation, errOldBoot, n.Incarnation)
+	if h.Self.Start.SupersededBy(n.Start()) {
+		return fmt.Errorf("%s, start %v, is %w: the map has %v", h.Self.Node, h.Self.Start, errOldBoot, n.Start())
 	}
 	return nil
 }

@@ -10,12 +10,12 @@ import (
 )
 
 func peerOf(node partition.NodeID, store partition.StoreID, incarnation uint64) replica.Peer {
-	return replica.Peer{Node: node, Store: store, Incarnation: incarnation}
+	return replica.Peer{Node: node, Store: store, Start: partition.Start{Incarnation: incarnation, ID: partition.StartID(incarnation)}}
 }
 
 var twoNodes = &partition.Map{ClusterID: "c", Nodes: []partition.Node{
-	{ID: "n1", Store: 11, Incarnation: 4, PeerAddr: "n1:1"},
-	{ID: "n2", Store: 22, Incarnation: 7, PeerAddr: "n2:1"},
+	{ID: "n1", Store: 11, Incarnation: 4, StartID: 4, PeerAddr: "n1:1"},
+	{ID: "n2", Store: 22, Incarnation: 7, StartID: 7, PeerAddr: "n2:1"},
 }}
 
 func TestHelloSurvivesItsEncoding(t *testing.T) {
@@ -38,8 +38,9 @@ func TestWelcome(t *testing.T) {
 		want    error
 	}{
 		{"as the map says", func(*hello) {}, "c", nil},
-		{"a newer boot, whose registration is on its way", func(h *hello) { h.Self.Incarnation = 8 }, "c", nil},
-		{"an earlier boot", func(h *hello) { h.Self.Incarnation = 6 }, "c", errOldBoot},
+		{"a newer boot, whose registration is on its way", func(h *hello) { h.Self.Start.Incarnation = 8 }, "c", nil},
+		{"an earlier boot", func(h *hello) { h.Self.Start.Incarnation = 6 }, "c", errOldBoot},
+		{"another start with the same counter", func(h *hello) { h.Self.Start.ID = 6 }, "c", errOldBoot},
 		{"another disk", func(h *hello) { h.Self.Store = 23 }, "c", errStranger},
 		{"unknown node", func(h *hello) { h.Self.Node = "n9" }, "c", errStranger},
 		{"another cluster", func(h *hello) { h.Cluster = "d" }, "c", errCluster},
@@ -66,8 +67,8 @@ func TestReached(t *testing.T) {
 		want   error
 	}{
 		{"the node meant", func(*hello) {}, nil},
-		{"restarted, before the map says so", func(h *hello) { h.Self.Incarnation = 9 }, nil},
-		{"its earlier boot", func(h *hello) { h.Self.Incarnation = 2 }, errOldBoot},
+		{"restarted, before the map says so", func(h *hello) { h.Self.Start.Incarnation = 9 }, nil},
+		{"its earlier boot", func(h *hello) { h.Self.Start.Incarnation = 2 }, errOldBoot},
 		{"another node at its address", func(h *hello) { h.Self.Node = "n1" }, errMistaken},
 		{"another disk", func(h *hello) { h.Self.Store = 5 }, errMistaken},
 		{"has not joined", func(h *hello) { h.Cluster = "" }, errNotYet},

@@ -35,7 +35,7 @@ type peers struct {
 type peer struct {
 	node  partition.Node
 	links [lastClass + 1]transport.Link
-	boot  uint64 // the latest incarnation that the map told of; guarded by mu of peers
+	boot  partition.Start // the latest that the map told of; guarded by mu of peers
 }
 
 func (p *peers) link(node partition.NodeID, c class) transport.Link {
@@ -68,8 +68,8 @@ func (p *peers) setMap(m *partition.Map) {
 			continue
 		}
 		if had := old[n.ID]; had != nil && had.node.Store == n.Store && had.node.PeerAddr == n.PeerAddr {
-			if n.Incarnation > had.boot { // it has started again: no use in waiting
-				had.boot = n.Incarnation
+			if had.boot.SupersededBy(n.Start()) { // it has started again: no use in waiting
+				had.boot = n.Start()
 				for _, link := range had.links {
 					if link != nil {
 						link.Retry()
@@ -90,7 +90,7 @@ func (p *peers) setMap(m *partition.Map) {
 }
 
 func (p *peers) dial(n partition.Node) *peer {
-	made := &peer{node: n, boot: n.Incarnation}
+	made := &peer{node: n, boot: n.Start()}
 	for c := classData; c <= lastClass; c++ {
 		options := transport.Options{
 			TLS: p.tls, Logger: p.logger, MaxFrame: maxFrame, SendBuffer: sendBuffer,

@@ -110,7 +110,7 @@ func TestReadsAtASecondary(t *testing.T) {
 	var view *replica.View
 	at := replica.Time(time.Hour)
 	group := replica.NewGroup(replica.Config{
-		Self: replica.Peer{Node: "n1", Store: 1, Incarnation: 1}, MinInSync: 2, ReplicationFactor: 2, Booted: at,
+		Self: replica.Peer{Node: "n1", Store: 1, Start: partition.Start{Incarnation: 1}}, MinInSync: 2, ReplicationFactor: 2, Booted: at,
 		Open:    func(id partition.ID, lineage uint32) replica.State { return engine.OpenPartition(id, lineage) },
 		Publish: func(_ partition.ID, v *replica.View) { view = v },
 	})
@@ -120,7 +120,7 @@ func TestReadsAtASecondary(t *testing.T) {
 		Nodes:      []partition.Node{{ID: "n1", Store: 1, Incarnation: 1}, {ID: "n2", Store: 2, Incarnation: 1}},
 		Partitions: []partition.Configuration{conf},
 	})
-	primary := replica.Peer{Node: "n2", Store: 2, Incarnation: 1}
+	primary := replica.Peer{Node: "n2", Store: 2, Start: partition.Start{Incarnation: 1}}
 	beacon := func(id, answers uint64) {
 		group.Message(at, primary, &replica.Message{Kind: replica.BeaconMessage, Beacon: &replica.Beacon{
 			ID: id, Lease: time.Second, Answers: answers, Claims: []replica.Claim{{Epoch: 3, Grant: 500 * time.Millisecond}},

@@ -14,7 +14,7 @@ import (
 // newest, so one slow request costs a bit for each that passes it.
 type requests struct {
 	origin partition.StoreID
-	boot   uint64
+	start  partition.Start
 
 	mu     sync.Mutex
 	newest uint64   // the last number given out
@@ -25,8 +25,8 @@ type requests struct {
 // ringWords is the ring's first size, 64 numbers a word.
 const ringWords = 64
 
-func newRequests(origin partition.StoreID, boot uint64) *requests {
-	return &requests{origin: origin, boot: boot, lowest: 1, done: make([]uint64, ringWords)}
+func newRequests(origin partition.StoreID, start partition.Start) *requests {
+	return &requests{origin: origin, start: start, lowest: 1, done: make([]uint64, ringWords)}
 }
 
 // begin opens a request, and returns its ID and the lowest open counter.
@@ -36,7 +36,7 @@ func (r *requests) begin() (id entry.RequestID, lowestOpen uint64) {
 	if r.newest/64-r.lowest/64 >= uint64(len(r.done)) {
 		r.grow()
 	}
-	id = entry.RequestID{Origin: r.origin, Boot: r.boot, Counter: r.newest}
+	id = entry.RequestID{Origin: r.origin, Boot: r.start.Incarnation, Start: r.start.ID, Counter: r.newest}
 	lowestOpen = r.lowest
 	r.mu.Unlock()
 	return id, lowestOpen

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // TestRequestsAgainstModel opens and closes requests at random, and compares
@@ -12,7 +14,7 @@ func TestRequestsAgainstModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		r := newRequests(7, 3)
+		r := newRequests(7, partition.Start{Incarnation: 3, ID: 33})
 		var open []uint64
 		most := 1 << random.IntN(15) // past several doublings of the ring
 		for range 40_000 {
@@ -22,7 +24,7 @@ func TestRequestsAgainstModel(t *testing.T) {
 					want = lowestOf(open)
 				}
 				id, lowest := r.begin()
-				if lowest != want || id.Origin != 7 || id.Boot != 3 || id.Counter != r.newest {
+				if lowest != want || id.Origin != 7 || id.Boot != 3 || id.Start != 33 || id.Counter != r.newest {
 					t.Fatalf("seed %d: begin gave %+v with lowest %d, want %d", seed, id, lowest, want)
 				}
 				open = append(open, id.Counter)
@@ -43,7 +45,7 @@ func lowestOf(open []uint64) uint64 { return open[0] }
 
 func TestRequestsFromManyGoroutines(t *testing.T) {
 	t.Parallel()
-	r := newRequests(1, 1)
+	r := newRequests(1, partition.Start{Incarnation: 1, ID: 1})
 	slow, _ := r.begin()
 	var group sync.WaitGroup
 	for range 8 {
@@ -65,7 +67,7 @@ func TestRequestsFromManyGoroutines(t *testing.T) {
 }
 
 func BenchmarkRequests(b *testing.B) {
-	r := newRequests(1, 1)
+	r := newRequests(1, partition.Start{Incarnation: 1, ID: 1})
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			id, _ := r.begin()

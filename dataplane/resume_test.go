@@ -164,7 +164,7 @@ func newStreamed(t *testing.T) *streamed {
 	table.Apply(entries)
 
 	s := &streamed{t: t, source: source, dir: dir, ended: make(chan error, 1), received: make(chan struct{}), breakAt: -1}
-	s.session = &session{peer: replica.Peer{Node: "n1", Store: 1, Incarnation: 1}}
+	s.session = &session{peer: replica.Peer{Node: "n1", Store: 1, Start: partition.Start{Incarnation: 1}}}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.sending = &sending{
 		stands: func(replica.SnapshotOrder) bool { return true },
@@ -331,7 +331,7 @@ func TestOnlyWhoBeganASnapshotGoesOn(t *testing.T) {
 	}
 	s.receiving.gone(s.session)
 	reborn := s.session.peer
-	reborn.Incarnation++
+	reborn.Start.Incarnation++
 	if err := ask(&session{peer: reborn}, o.of(partResume)); err == nil {
 		t.Error("a later boot goes on")
 	}

@@ -167,7 +167,7 @@ func TestALateOrderEndsNoLaterStream(t *testing.T) {
 	if err := decodePartAnswer(s.request(s.session, present.of(partBegin))); err != nil {
 		t.Fatal(err)
 	}
-	earlier := &session{peer: replica.Peer{Node: "n3", Store: 3, Incarnation: 1}}
+	earlier := &session{peer: replica.Peer{Node: "n3", Store: 3, Start: partition.Start{Incarnation: 1}}}
 	if err := decodePartAnswer(s.request(earlier, orderOf(3, 5, 2).of(partBegin))); err == nil {
 		t.Error("an order of an earlier epoch begins")
 	}

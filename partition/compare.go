@@ -82,6 +82,6 @@ func (c *Configuration) Equal(d *Configuration) bool {
 
 // Equal reports whether two nodes are the same in everything.
 func (n *Node) Equal(o *Node) bool {
-	return n == o || n.ID == o.ID && n.Store == o.Store && n.Incarnation == o.Incarnation && n.Zone == o.Zone &&
+	return n == o || n.ID == o.ID && n.Store == o.Store && n.Start() == o.Start() && n.Zone == o.Zone &&
 		n.HTTPAddr == o.HTTPAddr && n.PeerAddr == o.PeerAddr && n.Weight == o.Weight && n.Duty == o.Duty && maps.Equal(n.Services, o.Services)
 }

@@ -118,6 +118,7 @@ type Node struct {
 	ID          NodeID  `json:"id"`
 	Store       StoreID `json:"store_id"`
 	Incarnation uint64  `json:"incarnation"` // counts the starts of the node's process on this store
+	StartID     StartID `json:"start_id"`    // of the start with that incarnation
 	Zone        string  `json:"zone"`
 	HTTPAddr    string  `json:"http_addr"`
 	PeerAddr    string  `json:"peer_addr"`

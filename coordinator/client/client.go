@@ -48,6 +48,11 @@ func Join(ctx context.Context, config Config) (*Client, error) {
 	}
 	c := start(config.withDefaults(), protocol.RoleNode)
 	err := c.await(ctx, func(m *partition.Map) bool { return c.named(m) })
+	if err == nil && c.config.OnAccepted != nil {
+		if err = c.config.OnAccepted(); err != nil {
+			err = fmt.Errorf("note that the start is accepted: %w", err)
+		}
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("join the cluster as node %s: %w", config.NodeID, err), c.Close())
 	}

@@ -22,7 +22,7 @@ func config(g *trio.Group, n int) client.Config {
 	id := fmt.Sprintf("n%d", n)
 	return client.Config{
 		NodeID: partition.NodeID(id), Coordinators: g.Addrs(), HTTPAddr: id + ":7070", PeerAddr: id + ":7071",
-		Store: partition.StoreID(100 + n), Incarnation: 1, Network: g.Network.Host(id), Logger: trio.Logger(g.T()),
+		Store: partition.StoreID(100 + n), Start: partition.Start{Incarnation: 1, ID: 1}, Network: g.Network.Host(id), Logger: trio.Logger(g.T()),
 	}
 }
 
@@ -148,7 +148,7 @@ func TestAFailedNodeIsTakenOutInOneStepAndComesBackAsLearner(t *testing.T) {
 
 	// It comes back with its disk: the hooks run, and then it is in sync.
 	back := config(g, 3)
-	back.Incarnation = 2
+	back.Accepted, back.Start = back.Start, partition.Start{Incarnation: 2, ID: 2}
 	for i := range m.Partitions {
 		c := &m.Partitions[i]
 		back.Copies = append(back.Copies, client.Copy{Partition: c.ID, Epoch: c.Epoch - 1, Lineage: c.Lineage})
@@ -174,7 +174,7 @@ func TestAHookThatFailsOrPanicsIsCalledAgain(t *testing.T) {
 	trio.Eventually(t, "n3 to be taken out", func() bool { return len(nodes[0].GetPartitionsForNode("n3")) == 0 })
 
 	wiped := config(g, 3)
-	wiped.Store, wiped.Incarnation = 999, 1 // an empty disk
+	wiped.Store = 999 // an empty disk
 	c := join(t, wiped)
 	var mu sync.Mutex
 	calls, running := map[partition.ID]int{}, map[partition.ID]bool{}

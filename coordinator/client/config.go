@@ -38,9 +38,19 @@ type Config struct {
 	// Store is the identity of the disk's contents. Zero: a random one for this
 	// process, for programs that start empty each time.
 	Store partition.StoreID
-	// Incarnation counts the starts on that store, raised durably before Join.
-	// With Store zero it is 1.
-	Incarnation uint64
+	// Start identifies this start on that store: a counter that the store keeps,
+	// raised durably before Join, and a random number drawn anew each time. With
+	// Store zero it is drawn here.
+	Start partition.Start
+	// Accepted is the last start on the store that the coordinators accepted, zero
+	// for none, and Since are those between it and this one, oldest first. By them
+	// the coordinators tell a store from an earlier copy of it.
+	Accepted partition.Start
+	Since    []partition.Start
+	// OnAccepted, if set, is called once the coordinators have accepted this
+	// start, before Join returns: it must make Start durable as Accepted, or Join
+	// fails with its error.
+	OnAccepted func() error
 	// ClusterID that the disk belongs to; "" if it is not known yet.
 	ClusterID string
 	// Copies on this disk at start. CurrentCopies, if set, tells them for a
@@ -87,6 +97,9 @@ const DefaultApplication = "holdfast"
 type RefusedError struct {
 	Node   partition.NodeID // "" for a follower
 	Reason string
+	// Above is a counter that the node's next start must exceed, for another
+	// history of its store has used it; 0: none.
+	Above uint64
 	// Removed: the node was taken out of the cluster for good, with its disk.
 	Removed bool
 }
@@ -105,8 +118,11 @@ func (c Config) Validate() error {
 	if c.NodeID == "" {
 		errs = append(errs, errors.New("the node ID is missing"))
 	}
-	if c.Store != 0 && c.Incarnation == 0 {
-		errs = append(errs, errors.New("the incarnation is missing: it counts the starts on a store, from 1"))
+	if c.Store != 0 && (c.Start.Incarnation == 0 || c.Start.ID == 0) {
+		errs = append(errs, errors.New("the start is missing: a store counts its starts from 1, and each draws a random number that is not zero"))
+	}
+	if c.Store == 0 && !c.Accepted.IsZero() {
+		errs = append(errs, errors.New("a start without a store has none accepted before it"))
 	}
 	return errors.Join(append(errs, checkCoordinators(c.Coordinators))...)
 }
@@ -129,7 +145,7 @@ func (c Config) withDefaults() Config {
 		c.Application = DefaultApplication
 	}
 	if c.Store == 0 {
-		c.Store, c.Incarnation = randomStore(), 1
+		c.Store, c.Start = randomStore(), partition.Start{Incarnation: 1, ID: partition.StartID(randomStore())}
 	}
 	if c.Network == nil {
 		c.Network = transport.TCP()

@@ -11,7 +11,7 @@ import (
 // small is a map with two nodes and two partitions.
 func small() *partition.Map {
 	m := &partition.Map{Version: 1, ClusterID: "c", Application: "a", Nodes: []partition.Node{
-		{ID: "n1", Store: 1, Incarnation: 1, Services: map[string]string{"kv": "here:1"}}, {ID: "n2", Store: 2, Incarnation: 1},
+		{ID: "n1", Store: 1, Incarnation: 1, StartID: 1, Services: map[string]string{"kv": "here:1"}}, {ID: "n2", Store: 2, Incarnation: 1},
 	}}
 	for i := range 2 {
 		m.Partitions = append(m.Partitions, partition.Configuration{
@@ -25,7 +25,7 @@ func small() *partition.Map {
 // which may be for months: it must not keep that map's partitions and nodes.
 func TestAPartitionKeepsNoMapInMemory(t *testing.T) {
 	t.Parallel()
-	c := &Client{config: Config{NodeID: "n1", Store: 1, Incarnation: 1}}
+	c := &Client{config: Config{NodeID: "n1", Store: 1, Start: partition.Start{Incarnation: 1, ID: 1}}}
 	var gone atomic.Int32
 	p := func() *Partition {
 		m := small()
@@ -58,7 +58,7 @@ func TestAPartitionKeepsNoMapInMemory(t *testing.T) {
 // same; without any change the look-up returns the same value.
 func TestALookUpSeesNodesThatChanged(t *testing.T) {
 	t.Parallel()
-	c := &Client{config: Config{NodeID: "n1", Store: 1, Incarnation: 1}}
+	c := &Client{config: Config{NodeID: "n1", Store: 1, Start: partition.Start{Incarnation: 1, ID: 1}}}
 	c.current.Store(&view{m: small()})
 	look := func() *Partition {
 		p, err := c.GetPartitionByID(1)

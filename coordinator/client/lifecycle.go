@@ -98,7 +98,7 @@ func (c *Client) OnNodeEvent(hook func(ctx context.Context, e NodeEvent) error) 
 				e.Kind = NodeJoined
 			case d.New == nil:
 				e.Kind, e.Node = NodeLeft, e.Before
-			case d.Old.Store != d.New.Store || d.Old.Incarnation != d.New.Incarnation:
+			case d.Old.Store != d.New.Store || d.Old.Start() != d.New.Start():
 				e.Kind = NodeRejoined
 			default:
 				continue // another weight or duty

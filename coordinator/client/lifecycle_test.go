@@ -98,7 +98,7 @@ func TestLifecycleHooks(t *testing.T) {
 
 	again := config(g, 2)
 	_ = nodes[1].Close()
-	again.Incarnation = 2
+	again.Accepted, again.Start = again.Start, partition.Start{Incarnation: 2, ID: 2}
 	join(t, again)
 	wait("n2 rejoined")
 	if seen.has("n1 rejoined") || seen.has("n3 left") {

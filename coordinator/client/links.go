@@ -36,7 +36,7 @@ func (c *Client) connect() {
 func (c *Client) hello() []byte {
 	return protocol.Hello{
 		Role: c.role, Name: string(c.config.NodeID), ClusterID: c.ClusterID(), Application: c.config.Application,
-		Store: c.config.Store, Incarnation: c.config.Incarnation,
+		Store: c.config.Store, Start: c.config.Start,
 	}.Encode()
 }
 

@@ -103,10 +103,10 @@ func (c *Client) NodeID() partition.NodeID { return c.config.NodeID }
 
 // isSelf reports whether a node of the map is this start of this node.
 func (c *Client) isSelf(n *Node) bool {
-	return n != nil && n.ID == c.config.NodeID && n.Store == c.config.Store && n.Incarnation == c.config.Incarnation
+	return n != nil && n.ID == c.config.NodeID && n.Store == c.config.Store && n.Start() == c.config.Start
 }
 
 // sameStart reports whether two nodes of maps are one start of one node.
 func sameStart(a, b *Node) bool {
-	return a.ID == b.ID && a.Store == b.Store && a.Incarnation == b.Incarnation
+	return a.ID == b.ID && a.Store == b.Store && a.Start() == b.Start()
 }

@@ -72,7 +72,7 @@ func TestAStartThatTheMapDoesNotNameIsNeitherPrimaryNorReplica(t *testing.T) {
 	g, nodes := cluster(t)
 	earlier := nodes[0]
 	again := config(g, 1)
-	again.Incarnation = 2
+	again.Accepted, again.Start = again.Start, partition.Start{Incarnation: 2, ID: 2}
 	for i := range earlier.Map().Partitions {
 		p := &earlier.Map().Partitions[i]
 		again.Copies = append(again.Copies, client.Copy{Partition: p.ID, Epoch: p.Epoch, Lineage: p.Lineage})

@@ -66,10 +66,11 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 	}
 	m := protocol.Register{
 		Node: partition.Node{
-			ID: c.config.NodeID, Store: c.config.Store, Incarnation: c.config.Incarnation, Zone: c.config.Zone,
+			ID: c.config.NodeID, Store: c.config.Store, Incarnation: c.config.Start.Incarnation, StartID: c.config.Start.ID, Zone: c.config.Zone,
 			HTTPAddr: c.config.HTTPAddr, PeerAddr: c.config.PeerAddr, Services: c.config.Services, Weight: c.config.Weight,
 		},
 		ClusterID: c.config.ClusterID, Application: c.config.Application, Copies: copies,
+		Accepted: c.config.Accepted, Since: c.config.Since,
 	}
 	reply, err := c.call(l, m, requestTimeout)
 	switch {
@@ -80,7 +81,7 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 	case reply.Code == protocol.Retry:
 		return reply, errors.New(reply.Text)
 	}
-	return reply, &RefusedError{Node: c.config.NodeID, Reason: reply.Text, Removed: reply.Code == protocol.Removed}
+	return reply, &RefusedError{Node: c.config.NodeID, Reason: reply.Text, Above: reply.Above, Removed: reply.Code == protocol.Removed}
 }
 
 // refuse notes that the coordinators do not want this program; whoever waits to

@@ -18,7 +18,7 @@ const maxAsked = 3
 func (d *Detector) confirm(now time.Duration, m *partition.Map, health map[partition.NodeID]Health) []state.Command {
 	var ready []partition.Replica
 	for i := range m.Nodes {
-		n, b := d.nodes[m.Nodes[i].ID], d.boots[bootID{m.Nodes[i].ID, m.Nodes[i].Incarnation}]
+		n, b := d.nodes[m.Nodes[i].ID], d.boots[ProcessOf(&m.Nodes[i])]
 		if b == nil || !b.acts || health[m.Nodes[i].ID].State != Live || n.asked == maxAsked {
 			continue
 		}
@@ -44,7 +44,7 @@ func (d *Detector) confirm(now time.Duration, m *partition.Map, health map[parti
 func (d *Detector) waiting(m *partition.Map, health map[partition.NodeID]Health) map[partition.NodeID]bool {
 	unserved := map[partition.ID]bool{}
 	for i := range m.Nodes {
-		if b := d.boots[bootID{m.Nodes[i].ID, m.Nodes[i].Incarnation}]; b != nil {
+		if b := d.boots[ProcessOf(&m.Nodes[i])]; b != nil {
 			for _, s := range b.report.NotServing {
 				unserved[s.Partition] = true
 			}

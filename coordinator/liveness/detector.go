@@ -16,19 +16,26 @@ type Detector struct {
 	anew    time.Duration // what was heard before does not count
 	ticked  time.Duration // last Tick
 
-	boots    map[bootID]*boot
+	boots    map[Process]*boot
 	nodes    map[partition.NodeID]*node
 	versions []seenVersion
 	placed   uint64 // a map version at which partitions were placed; zero if not yet
 	unserved map[partition.ID]complaint
+	contests map[Process]*contest
 
 	idle idleMark
 }
 
-type bootID struct {
-	node        partition.NodeID
-	incarnation uint64
+// Process is one start of a node, on one store. Two starts that share a counter,
+// as copies of one directory do, are two processes.
+type Process struct {
+	Node  partition.NodeID
+	Store partition.StoreID
+	Start partition.Start
 }
+
+// ProcessOf returns the process that the map has for a node.
+func ProcessOf(n *partition.Node) Process { return Process{n.ID, n.Store, n.Start()} }
 
 // boot is one boot of a node, of which at least one heartbeat came.
 type boot struct {
@@ -40,11 +47,11 @@ type boot struct {
 
 // node is a node of the map, as this detector came to know it.
 type node struct {
-	incarnation uint64
-	since       time.Duration // when that boot was first seen in the map; zero where it was there at the start
-	ever        bool          // heard from, in any boot, since start
-	asked       int           // how often its copies were proposed to be confirmed
-	askAgain    time.Duration
+	process  Process
+	since    time.Duration // when that boot was first seen in the map; zero where it was there at the start
+	ever     bool          // heard from, in any boot, since start
+	asked    int           // how often its copies were proposed to be confirmed
+	askAgain time.Duration
 }
 
 // seenVersion is when a version of the map was first seen.
@@ -67,7 +74,8 @@ const keepBoots = 30 * time.Second
 // the first call.
 func New(c Config) *Detector {
 	return &Detector{
-		config: c.withDefaults(), boots: map[bootID]*boot{}, nodes: map[partition.NodeID]*node{}, unserved: map[partition.ID]complaint{},
+		config: c.withDefaults(), boots: map[Process]*boot{}, nodes: map[partition.NodeID]*node{}, unserved: map[partition.ID]complaint{},
+		contests: map[Process]*contest{},
 	}
 }
 
@@ -95,10 +103,9 @@ func (d *Detector) restart(now time.Duration) {
 	d.idle = idleMark{}
 }
 
-// Heartbeat notes what a boot of a node says of itself.
-func (d *Detector) Heartbeat(now time.Duration, id partition.NodeID, incarnation uint64, r Report) {
+// Heartbeat notes what a process says of itself.
+func (d *Detector) Heartbeat(now time.Duration, key Process, r Report) {
 	d.begin(now)
-	key := bootID{id, incarnation}
 	b := d.boots[key]
 	if b == nil {
 		b = &boot{}
@@ -108,14 +115,14 @@ func (d *Detector) Heartbeat(now time.Duration, id partition.NodeID, incarnation
 	if acts := d.placed != 0 && r.MapVersion >= d.placed; acts != b.acts {
 		b.acts, b.acted = acts, now
 	}
-	if n := d.nodes[id]; n != nil {
+	if n := d.nodes[key.Node]; n != nil {
 		n.ever = true
 	}
 }
 
-// Report returns what the node's boot said last; false if it was not heard.
-func (d *Detector) Report(id partition.NodeID, incarnation uint64) (Report, bool) {
-	if b := d.boots[bootID{id, incarnation}]; b != nil {
+// Report returns what the process said last; false if it was not heard.
+func (d *Detector) Report(of Process) (Report, bool) {
+	if b := d.boots[of]; b != nil {
 		return b.report, true
 	}
 	return Report{}, false
@@ -141,15 +148,15 @@ func (d *Detector) observeNode(now time.Duration, in *partition.Node) {
 	n := d.nodes[in.ID]
 	switch {
 	case n == nil:
-		n = &node{incarnation: in.Incarnation, since: now}
+		n = &node{process: ProcessOf(in), since: now}
 		d.nodes[in.ID] = n
-	case n.incarnation != in.Incarnation:
-		n.incarnation, n.since = in.Incarnation, now
+	case n.process != ProcessOf(in):
+		n.process, n.since = ProcessOf(in), now
 	default:
 		return
 	}
 	for key := range d.boots {
-		if key.node == in.ID {
+		if key.Node == in.ID {
 			n.ever = true
 		}
 	}

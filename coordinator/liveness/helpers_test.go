@@ -107,7 +107,7 @@ func (w *watch) beats() {
 			if r.MapVersion == 0 {
 				r.MapVersion = m.Version
 			}
-			w.d.Heartbeat(w.now, n.ID, n.Incarnation, r)
+			w.d.Heartbeat(w.now, ProcessOf(&n), r)
 		}
 	}
 }
@@ -175,4 +175,11 @@ func changes(list []partition.Change) string {
 		out = append(out, fmt.Sprint(uint32(c.Partition), " ", c.Primary, " ", partition.Nodes(c.Replicas)))
 	}
 	return strings.Join(out, ", ")
+}
+
+// process is a start of the node with the store that it has at first.
+func process(id partition.NodeID, incarnation uint64) Process {
+	var i int
+	_, _ = fmt.Sscanf(string(id), "n%d", &i)
+	return Process{Node: id, Store: partition.StoreID(99 + i), Start: partition.Start{Incarnation: incarnation}}
 }

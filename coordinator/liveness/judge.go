@@ -59,7 +59,7 @@ func (d *Detector) accused(now time.Duration, m *partition.Map, health map[parti
 	if !known || health[id].State != Live {
 		return health[id].State
 	}
-	if b := d.boots[bootID{id, n.Incarnation}]; now-b.last >= d.config.Fresh {
+	if b := d.boots[ProcessOf(n)]; now-b.last >= d.config.Fresh {
 		return Unclear
 	}
 	return Live

@@ -50,7 +50,7 @@ func TestJudge(t *testing.T) {
 		},
 		{
 			name: "not one whose log is behind", minInSync: 2, prepare: func(w *watch) {
-				w.d.Heartbeat(w.now, "n2", 1, Report{MapVersion: 1 << 40, LogQueue: time.Second + ms})
+				w.d.Heartbeat(w.now, process("n2", 1), Report{MapVersion: 1 << 40, LogQueue: time.Second + ms})
 			},
 			ask: ask("n1", "n1"), want: "n3 [n2 n3]",
 		},
@@ -68,7 +68,7 @@ func TestJudge(t *testing.T) {
 				w.now += 50 * ms
 				for _, n := range w.m.Map().Nodes {
 					if elapsed <= 3*time.Second-test.silent[n.ID] {
-						w.d.Heartbeat(w.now, n.ID, 1, Report{MapVersion: 1 << 40})
+						w.d.Heartbeat(w.now, process(n.ID, 1), Report{MapVersion: 1 << 40})
 					}
 				}
 				w.tick()

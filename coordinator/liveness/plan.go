@@ -194,8 +194,13 @@ func (p *planner) fewestPrimaries(replicas []partition.Replica) partition.NodeID
 // forgetBoots drops boots that the map does not have and that fell silent.
 func (d *Detector) forgetBoots(now time.Duration, m *partition.Map) {
 	for key, b := range d.boots {
-		if n, known := m.Node(key.node); now-b.last > keepBoots && (!known || n.Incarnation != key.incarnation) {
+		if n, known := m.Node(key.Node); now-b.last > keepBoots && (!known || ProcessOf(n) != key) {
 			delete(d.boots, key)
+		}
+	}
+	for key, c := range d.contests {
+		if now-c.latest > keepBoots {
+			delete(d.contests, key)
 		}
 	}
 	for id := range d.nodes {

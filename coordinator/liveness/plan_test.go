@@ -142,7 +142,7 @@ func TestANewBootLeadsLast(t *testing.T) {
 	n, _ := w.m.Map().Node("n2")
 	again := *n
 	again.Incarnation++
-	w.apply(state.Register{Node: again})
+	w.apply(state.Register{Node: again, Accepted: n.Start()})
 	w.run(500 * ms)
 	w.report["n1"] = Report{Leaving: true}
 	w.wants(300*ms, "fail n1: 0 n3 [n2 n3]")

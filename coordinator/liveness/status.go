@@ -78,7 +78,7 @@ func (d *Detector) settled(now time.Duration, id partition.NodeID) bool {
 // that has just booted (rule L5), nor one whose log is behind, where the new epoch
 // and the marker would have to wait.
 func (d *Detector) prompt(now time.Duration, id partition.NodeID) bool {
-	said, _ := d.Report(id, d.nodes[id].incarnation)
+	said, _ := d.Report(d.nodes[id].process)
 	return d.settled(now, id) && said.LogQueue <= d.config.Suspicion
 }
 
@@ -100,7 +100,7 @@ func (d *Detector) survey(now time.Duration, m *partition.Map) map[partition.Nod
 // hears judges a node by its heartbeats alone.
 func (d *Detector) hears(now time.Duration, in *partition.Node) Health {
 	n := d.nodes[in.ID]
-	b := d.boots[bootID{in.ID, in.Incarnation}]
+	b := d.boots[ProcessOf(in)]
 	if b == nil || b.last < d.anew {
 		return d.unheard(now, n)
 	}
@@ -146,7 +146,7 @@ func (d *Detector) complaints(now time.Duration, m *partition.Map, health map[pa
 		if health[n.ID].State != Live {
 			continue
 		}
-		for _, s := range d.boots[bootID{n.ID, n.Incarnation}].report.NotServing {
+		for _, s := range d.boots[ProcessOf(n)].report.NotServing {
 			c, placed := m.Partition(s.Partition)
 			if !placed || c.Epoch != s.Epoch || c.Primary != n.ID || !couldServe(c, m.Settings.MinInSync, health) {
 				continue

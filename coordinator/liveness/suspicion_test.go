@@ -70,7 +70,7 @@ func TestUseless(t *testing.T) {
 // nextBoot is a node's next boot, with all its copies.
 func nextBoot(w *watch, id partition.NodeID) state.Register {
 	known, _ := w.m.Map().Node(id)
-	r := state.Register{Node: *known, Live: w.d.Live(w.now, w.m.Map())}
+	r := state.Register{Node: *known, Live: w.d.Live(w.now, w.m.Map()), Accepted: known.Start()}
 	r.Node.Incarnation++
 	for _, c := range w.m.Map().Partitions {
 		r.Copies = append(r.Copies, state.Copy{Partition: c.ID, Epoch: c.Epoch, Lineage: c.Lineage})
@@ -159,10 +159,10 @@ func TestBoots(t *testing.T) {
 		w.apply(nextBoot(w, "n2"))
 		w.silent["n2"] = true
 		for range 10 {
-			w.d.Heartbeat(w.now, "n2", 1, Report{MapVersion: 100}) // late messages
+			w.d.Heartbeat(w.now, process("n2", 1), Report{MapVersion: 100}) // late messages
 			w.quiet(100 * ms)
 		}
-		w.d.Heartbeat(w.now, "n2", 1, Report{MapVersion: 100})
+		w.d.Heartbeat(w.now, process("n2", 1), Report{MapVersion: 100})
 		w.wants(200*ms, "fail n2: 0 n1 [n1 n3]")
 	})
 	t.Run("a later one, not registered", func(t *testing.T) {
@@ -171,10 +171,10 @@ func TestBoots(t *testing.T) {
 		w.quiet(time.Second)
 		w.silent["n2"] = true
 		for range 10 {
-			w.d.Heartbeat(w.now, "n2", 2, Report{})
+			w.d.Heartbeat(w.now, process("n2", 2), Report{})
 			w.quiet(100 * ms)
 		}
-		w.d.Heartbeat(w.now, "n2", 2, Report{})
+		w.d.Heartbeat(w.now, process("n2", 2), Report{})
 		w.wants(200*ms, "fail n2: 0 n1 [n1 n3]")
 		w.apply(nextBoot(w, "n2"))
 		if got := w.live(); got != "[n1 n2 n3]" {
@@ -185,8 +185,8 @@ func TestBoots(t *testing.T) {
 		t.Parallel()
 		w := newWatch(t, 3, 2, "n1 n2 n3")
 		for i := range uint64(100) {
-			w.d.Heartbeat(w.now, "n2", 10+i, Report{})
-			w.d.Heartbeat(w.now, "gone", i, Report{})
+			w.d.Heartbeat(w.now, process("n2", 10+i), Report{})
+			w.d.Heartbeat(w.now, process("gone", i), Report{})
 		}
 		w.quiet(2 * keepBoots)
 		if n := len(w.d.boots); n != 3 {
@@ -255,10 +255,10 @@ func TestHealthAndReport(t *testing.T) {
 	if h := w.d.Health(w.now, w.m.Map(), "n2"); h.State != Unclear || h.Reason == "" {
 		t.Errorf("n2 is %+v", h)
 	}
-	if r, ok := w.d.Report("n1", 1); !ok || r.Load.Operations != 5 {
+	if r, ok := w.d.Report(process("n1", 1)); !ok || r.Load.Operations != 5 {
 		t.Errorf("report %+v, %v", r, ok)
 	}
-	if _, ok := w.d.Report("n2", 1); ok {
+	if _, ok := w.d.Report(process("n2", 1)); ok {
 		t.Error("a report of a node that was not heard")
 	}
 }

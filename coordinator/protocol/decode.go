@@ -38,7 +38,8 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindRegister:
 		return Register{
 			Node: decodeNode(d), ClusterID: d.string(), Application: d.string(),
-			Copies: decodeList(d, 4, decodeCopy),
+			Copies:   decodeList(d, 4, decodeCopy),
+			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart),
 		}
 	case kindPropose:
 		return Propose{Changes: decodeList(d, 6, decodeChange)}
@@ -53,7 +54,7 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindOrder:
 		return decodeOrder(d)
 	case kindReply:
-		r := Reply{Code: Code(d.byte()), Text: d.string(), Version: d.uint(), Body: d.rest()}
+		r := Reply{Code: Code(d.byte()), Text: d.string(), Version: d.uint(), Above: d.uint(), Body: d.rest()}
 		if d.err == nil && (r.Code < OK || r.Code > Removed) {
 			d.fail(fmt.Sprintf("reply code %d", r.Code))
 		}

@@ -28,9 +28,9 @@ type Hello struct {
 	ClusterID   string // "" while it is not known
 	Application string // "" while it is not known
 	Store       partition.StoreID
-	Incarnation uint64 // nodes only
-	HTTPAddr    string // advertised, coordinators only
-	PeerAddr    string // as HTTPAddr
+	Start       partition.Start // nodes only
+	HTTPAddr    string          // advertised, coordinators only
+	PeerAddr    string          // as HTTPAddr
 }
 
 // Encode returns the bytes for the connection's hello.
@@ -42,7 +42,7 @@ func (h Hello) Encode() []byte {
 	e.string(h.ClusterID)
 	e.string(h.Application)
 	e.store(h.Store)
-	e.uint(h.Incarnation)
+	encodeStart(&e, h.Start)
 	e.string(h.HTTPAddr)
 	e.string(h.PeerAddr)
 	return e.b
@@ -56,7 +56,7 @@ func DecodeHello(b []byte) (Hello, error) {
 	}
 	h := Hello{
 		Role: Role(d.byte()), Name: d.string(), ClusterID: d.string(), Application: d.string(),
-		Store: d.store(), Incarnation: d.uint(), HTTPAddr: d.string(), PeerAddr: d.string(),
+		Store: d.store(), Start: decodeStart(&d), HTTPAddr: d.string(), PeerAddr: d.string(),
 	}
 	if d.err == nil && (h.Role < RoleNode || h.Role > RoleCoordinator) {
 		d.fail(fmt.Sprintf("role %d", h.Role))

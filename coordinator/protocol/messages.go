@@ -67,6 +67,11 @@ type Register struct {
 	ClusterID   string // that its disk belongs to, "" for a new one
 	Application string
 	Copies      []Copy
+	// Accepted is the start of the store that the coordinators accepted last, as
+	// its directory knows; zero: none. Since are the starts that followed it, but
+	// for this one, oldest first.
+	Accepted partition.Start
+	Since    []partition.Start
 }
 
 // Propose asks for changes. They are judged one by one.
@@ -131,7 +136,10 @@ type Reply struct {
 	Code    Code
 	Text    string // for people, where it is not OK
 	Version uint64
-	Body    []byte // JSON for the operator
+	// Above, of a refused registration, is a counter that the node's next start
+	// must exceed.
+	Above uint64
+	Body  []byte // JSON for the operator
 }
 
 func (m Heartbeat) encode(e *encoder) { encodeReport(e, &m.Report) }
@@ -151,6 +159,8 @@ func (m Register) encode(e *encoder) {
 	e.string(m.ClusterID)
 	e.string(m.Application)
 	encodeList(e, m.Copies, encodeCopy)
+	encodeStart(e, m.Accepted)
+	encodeList(e, m.Since, func(e *encoder, s *partition.Start) { encodeStart(e, *s) })
 }
 
 func (m Propose) encode(e *encoder) { encodeList(e, m.Changes, encodeChange) }
@@ -179,6 +189,7 @@ func (m Reply) encode(e *encoder) {
 	e.byte(byte(m.Code))
 	e.string(m.Text)
 	e.uint(m.Version)
+	e.uint(m.Above)
 	e.b = append(e.b, m.Body...)
 }
 

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ var (
 		Learners: replicas[1:], Eligible: replicas[1:], Unavailable: replicas[:1],
 	}
 	node = partition.Node{
-		ID: "n1", Store: 0xabc, Incarnation: 3, Zone: "z", HTTPAddr: "h:1", PeerAddr: "h:2", Weight: 1,
+		ID: "n1", Store: 0xabc, StartID: 77, Incarnation: 3, Zone: "z", HTTPAddr: "h:1", PeerAddr: "h:2", Weight: 1,
 		Services: map[string]string{"kv": ":10080", "b": ""},
 	}
 	settings = partition.Settings{Partitions: 256, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: 10}
@@ -92,7 +93,7 @@ func TestCutShortIsAnErrorAndNeverAPanic(t *testing.T) {
 func TestHello(t *testing.T) {
 	t.Parallel()
 	h := Hello{
-		Role: RoleNode, Name: "n1", ClusterID: "c", Application: "a", Store: 5, Incarnation: 6, HTTPAddr: "h", PeerAddr: "p",
+		Role: RoleNode, Name: "n1", ClusterID: "c", Application: "a", Store: 5, Start: partition.Start{Incarnation: 6, ID: 7}, HTTPAddr: "h", PeerAddr: "p",
 	}
 	got, err := DecodeHello(h.Encode())
 	if err != nil || got != h {
@@ -159,7 +160,7 @@ func TestOtherVersionIsNamed(t *testing.T) {
 	t.Parallel()
 	raw := Hello{Role: RoleCoordinator, Name: "c1"}.Encode()
 	raw[0]++
-	if _, err := DecodeHello(raw); err == nil || !strings.Contains(err.Error(), "version 6 is not understood here, only 5: run the same version") {
+	if _, err := DecodeHello(raw); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("version %d is not understood here, only %d: run the same version", Version+1, Version)) {
 		t.Errorf("%v", err)
 	}
 }

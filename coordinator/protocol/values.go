@@ -36,10 +36,16 @@ func decodeConfiguration(d *decoder) partition.Configuration {
 	}
 }
 
+func encodeStart(e *encoder, s partition.Start) { e.uint(s.Incarnation); e.fixed(uint64(s.ID)) }
+
+func decodeStart(d *decoder) partition.Start {
+	return partition.Start{Incarnation: d.uint(), ID: partition.StartID(d.fixed())}
+}
+
 func encodeNode(e *encoder, n *partition.Node) {
 	e.node(n.ID)
 	e.store(n.Store)
-	e.uint(n.Incarnation)
+	encodeStart(e, n.Start())
 	e.string(n.Zone)
 	e.string(n.HTTPAddr)
 	e.string(n.PeerAddr)
@@ -54,8 +60,9 @@ func encodeNode(e *encoder, n *partition.Node) {
 }
 
 func decodeNode(d *decoder) partition.Node {
+	id, store, start := d.node(), d.store(), decodeStart(d)
 	n := partition.Node{
-		ID: d.node(), Store: d.store(), Incarnation: d.uint(), Zone: d.string(),
+		ID: id, Store: store, Incarnation: start.Incarnation, StartID: start.ID, Zone: d.string(),
 		HTTPAddr: d.string(), PeerAddr: d.string(), Weight: d.uint32(), Duty: decodeDuty(d),
 	}
 	type service struct{ name, addr string }
@@ -130,7 +137,7 @@ func encodeMap(e *encoder, m *partition.Map) {
 func decodeMap(d *decoder) *partition.Map {
 	return &partition.Map{
 		Version: d.uint(), ClusterID: d.string(), Application: d.string(), Settings: decodeSettings(d),
-		Nodes: decodeList(d, 15, decodeNode), Partitions: decodeList(d, 8, decodeConfiguration),
+		Nodes: decodeList(d, 23, decodeNode), Partitions: decodeList(d, 8, decodeConfiguration),
 		Rebalance: decodeRebalance(d), Moves: decodeList(d, 6, decodeMove),
 	}
 }
@@ -195,7 +202,7 @@ func decodeDelta(d *decoder) partition.Delta {
 	if d.bool() {
 		v.Cluster = &partition.Cluster{ClusterID: d.string(), Application: d.string(), Settings: decodeSettings(d)}
 	}
-	v.Nodes = decodeList(d, 15, decodeNode)
+	v.Nodes = decodeList(d, 23, decodeNode)
 	v.Left = decodeList(d, 1, (*decoder).node)
 	v.Partitions = decodeList(d, 8, decodeConfiguration)
 	if d.bool() {

@@ -287,7 +287,7 @@ func (w *world) comeBack(id partition.NodeID) {
 	if !known {
 		return
 	}
-	boot := state.Register{Node: *n}
+	boot := state.Register{Node: *n, Accepted: n.Start()}
 	boot.Node.Incarnation++
 	for i := range m.Partitions {
 		if c := &m.Partitions[i]; c.Lists(id) {

@@ -39,6 +39,8 @@ func (m *Machine) Apply(index uint64, c Command) Result {
 		r.Verdicts = t.end(c.Moves)
 	case Seat:
 		r.Err = t.memory.seat(c)
+	case AcceptStart:
+		r.Err = t.acceptStart(c)
 	case SetRebalance:
 		r.Err = t.setRebalance(c)
 	default:

@@ -62,7 +62,7 @@ func TestLargeCluster(t *testing.T) {
 	t.Parallel()
 	c, fail := large(t, 4096)
 	c.ok(fail)
-	c.ok(Register{Node: partition.Node{ID: "n1", Store: 100, Incarnation: 2, PeerAddr: "host1:7071", Weight: 1}})
+	c.ok(Register{Node: partition.Node{ID: "n1", Store: 100, Incarnation: 2, PeerAddr: "host1:7071", Weight: 1}, Accepted: partition.Start{Incarnation: 1, ID: 1000}})
 	m, err := Restore(c.m.Snapshot())
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,9 @@ func Encode(c Command) ([]byte, error) {
 		w.node(c.Node)
 		writeList(w, c.Copies, w.held)
 		writeList(w, c.Live, func(id partition.NodeID) { w.text(string(id)) })
+		w.start(c.Accepted)
+		writeList(w, c.Since, w.start)
+		w.start(c.Silent)
 	case Place:
 		writeList(w, c.Configurations, w.configuration)
 	case Changes:
@@ -82,6 +85,9 @@ func Encode(c Command) ([]byte, error) {
 		w.voter(Voter{c.Coordinator, c.Store})
 		w.fixed(uint64(c.Was))
 		w.bool(c.Founding)
+	case AcceptStart:
+		w.replica(partition.Replica{Node: c.Node, Store: c.Store})
+		w.start(c.Accepted)
 	default:
 		return nil, fmt.Errorf("encode %T: %w", c, ErrUnknown)
 	}
@@ -105,7 +111,10 @@ func Decode(b []byte) (Command, error) {
 	case kindCreate:
 		c = Create{ClusterID: r.text(), Application: r.text(), Settings: r.settings()}
 	case kindRegister:
-		c = Register{Node: r.node(), Copies: readList(r, 4, r.held), Live: readList(r, 1, r.nodeID)}
+		c = Register{
+			Node: r.node(), Copies: readList(r, 4, r.held), Live: readList(r, 1, r.nodeID),
+			Accepted: r.start(), Since: readList(r, 9, r.start), Silent: r.start(),
+		}
 	case kindPlace:
 		c = Place{Configurations: readList(r, 8, r.configuration)}
 	case kindChanges:
@@ -136,6 +145,9 @@ func Decode(b []byte) (Command, error) {
 		c = Seat{Coordinator: v.Coordinator, Store: v.Store, Was: partition.StoreID(r.fixed()), Founding: r.bool()}
 	case kindWeigh:
 		c = Weigh{Node: r.nodeID(), Weight: r.uint32()}
+	case kindAcceptStart:
+		of := r.replica()
+		c = AcceptStart{Node: of.Node, Store: of.Store, Accepted: r.start()}
 	default:
 		return nil, fmt.Errorf("decode command: %w: kind %d", ErrUnknown, k)
 	}

@@ -20,6 +20,10 @@ func samples() []Command {
 		Register{Node: full, Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 2, Epoch: 5, Lineage: 4, Configuration: &partition.Configuration{
 			ID: 2, Epoch: 5, Lineage: 4, Primary: "n1", Replicas: replicas(1), Learners: replicas(2), Eligible: replicas(2),
 		}}}, Live: []partition.NodeID{"n1", "n2"}},
+		Register{
+			Node: full, Accepted: partition.Start{Incarnation: 7, ID: 1 << 63}, Silent: partition.Start{Incarnation: 1, ID: 2},
+			Since: []partition.Start{{Incarnation: 8, ID: 3}, {Incarnation: 9, ID: 4}},
+		},
 		Place{Configurations: []partition.Configuration{{
 			ID: 1, Epoch: 2, Lineage: 3, Primary: "n1", Replicas: replicas(1), Learners: replicas(2), Eligible: replicas(2), Unavailable: replicas(3),
 		}}},
@@ -32,6 +36,7 @@ func samples() []Command {
 		Weigh{Node: "n1", Weight: 7},
 		Remove{Node: "n1", Store: 1 << 60, Incarnation: 3, Duty: partition.Removing, Lost: true, Live: []partition.NodeID{"n2"}},
 		Begin{Version: 9, Moves: []partition.Move{{Partition: 3, From: "n1", To: "n4", Reason: "uneven"}, {Partition: 4, Primary: "n2", Since: 9}}},
+		AcceptStart{Node: "n1", Store: 3, Accepted: partition.Start{Incarnation: 4, ID: 5}},
 		End{Moves: []EndMove{{Partition: 3, Since: 1 << 40}, {Partition: 4, Since: 2, Cancel: true, Reason: "n4 is dead"}}},
 		Seat{Coordinator: "c3", Store: 1 << 60, Was: 1 << 50, Founding: true},
 		SetRebalance{Change: partition.Rebalance{Paused: true, AtOnce: 5, AtOnceEach: 2, Throttle: 1 << 40}.Change()},

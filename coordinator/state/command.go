@@ -25,6 +25,7 @@ const (
 	kindRebalance
 	kindSeat
 	kindWeigh
+	kindAcceptStart
 )
 
 // Create makes the cluster. The same again is a no-op; anything else, once
@@ -46,6 +47,23 @@ type Register struct {
 	// become primary of what the node was primary of. The node itself does not
 	// count.
 	Live []partition.NodeID
+	// Accepted is the last start of the store that the directory knows to be
+	// accepted, zero for none; Since are those after it and before this one.
+	Accepted partition.Start
+	Since    []partition.Start
+	// Silent is the start in the map that the proposing leader found silent
+	// although it runs at another address; zero: none. Without it, a start at
+	// another address waits.
+	Silent partition.Start
+}
+
+// AcceptStart chooses a directory whose start the coordinators could not judge:
+// the operator says that it is the right one. It counts only while the directory
+// names that start as the last one accepted.
+type AcceptStart struct {
+	Node     partition.NodeID
+	Store    partition.StoreID
+	Accepted partition.Start
 }
 
 // Copy is a copy of a partition that a node found on its disk. One that is
@@ -195,3 +213,4 @@ func (End) kind() kind           { return kindEnd }
 func (SetRebalance) kind() kind  { return kindRebalance }
 func (Seat) kind() kind          { return kindSeat }
 func (Weigh) kind() kind         { return kindWeigh }
+func (AcceptStart) kind() kind   { return kindAcceptStart }

@@ -110,6 +110,7 @@ func (t *txn) remove(c Remove) error {
 	}
 	t.dropNode(n.ID)
 	t.memory.retire(n)
+	t.memory.settle(n.ID, 0)
 	t.memory.removed = append(slices.Clip(t.memory.removed), partition.Replica{Node: n.ID, Store: n.Store})
 	t.memory.note(Event{Index: t.index, Kind: "removed", Node: n.ID, Partitions: held, Reason: "by the operator"})
 	return nil

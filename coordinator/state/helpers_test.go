@@ -41,7 +41,7 @@ func three(t testing.TB, nodes int) *cluster {
 
 func node(i int) partition.Node {
 	return partition.Node{
-		ID: partition.NodeID(fmt.Sprint("n", i)), Store: partition.StoreID(99 + i), Incarnation: 1,
+		ID: partition.NodeID(fmt.Sprint("n", i)), Store: partition.StoreID(99 + i), Incarnation: 1, StartID: partition.StartID(1000 * i),
 		PeerAddr: fmt.Sprint("host", i, ":7071"), HTTPAddr: fmt.Sprint("host", i, ":7070"), Weight: 1,
 	}
 }
@@ -130,7 +130,8 @@ func (c *cluster) boot(i int, live ...partition.NodeID) Register {
 	known, _ := c.m.Map().Node(node(i).ID)
 	n := *known
 	n.Incarnation++
-	r := Register{Node: n, Live: live}
+	n.StartID++
+	r := Register{Node: n, Live: live, Accepted: known.Start()}
 	if cur, placed := c.m.Map().Partition(0); placed {
 		r.Copies = []Copy{{Partition: 0, Epoch: cur.Epoch, Lineage: cur.Lineage}}
 	}

@@ -78,6 +78,10 @@ type Ahead struct {
 // node: an immutable value.
 func (m *Machine) Ahead() []Ahead { return m.memory.ahead }
 
+// Unsettled returns the starts that wait for the operator, sorted by node and
+// store: an immutable value.
+func (m *Machine) Unsettled() []UnsettledStart { return m.memory.unsettled }
+
 // Event is something that happened to a node, for people.
 type Event struct {
 	Index      uint64           `json:"index"` // of the Raft entry

@@ -29,6 +29,8 @@ type memory struct {
 	events    []Event   // oldest first
 	// removed are the nodes that were taken out for good, oldest first.
 	removed []partition.Replica
+	// unsettled are the starts that wait for the operator, sorted by node and store.
+	unsettled []UnsettledStart
 	// seats are the coordinators' places that were given anew, in that order.
 	seats []Voter
 	// steered is the index of the last command that changed a node or the
@@ -51,9 +53,9 @@ func (m *memory) seat(s Seat) error {
 
 // retired is a store that was replaced by another under the same node ID.
 type retired struct {
-	node        partition.NodeID
-	store       partition.StoreID
-	incarnation uint64 // the last one known
+	node  partition.NodeID
+	store partition.StoreID
+	start partition.Start // the last one known
 }
 
 // placed begins the time in which a missing copy may be one not made yet.
@@ -136,7 +138,7 @@ func (m *memory) unfreeze(id partition.ID) {
 // retire remembers the boot of a store that is replaced.
 func (m *memory) retire(n *partition.Node) {
 	m.retired = slices.DeleteFunc(m.retired, func(r retired) bool { return r.node == n.ID && r.store == n.Store })
-	m.retired = append(m.retired, retired{node: n.ID, store: n.Store, incarnation: n.Incarnation})
+	m.retired = append(m.retired, retired{node: n.ID, store: n.Store, start: n.Start()})
 	count := 0
 	for _, r := range m.retired {
 		if r.node == n.ID {
@@ -147,14 +149,6 @@ func (m *memory) retire(n *partition.Node) {
 		m.retired = slices.Delete(m.retired, oldest, oldest+1)
 	}
 	m.unconfirmed = slices.DeleteFunc(m.unconfirmed, func(u partition.Replica) bool { return u.Node == n.ID })
-}
-
-// rolledBack reports whether the boot is one of a store that was replaced, and
-// no later than the last one known of it: a message that comes too late.
-func (m *memory) rolledBack(n *partition.Node) bool {
-	return slices.ContainsFunc(m.retired, func(r retired) bool {
-		return r.node == n.ID && r.store == n.Store && n.Incarnation <= r.incarnation
-	})
 }
 
 // note remembers an event, and forgets the oldest.

@@ -190,7 +190,7 @@ func TestRemovedNodeDoesNotComeBackWithItsDisk(t *testing.T) {
 	c.refused(boot, ErrRemoved)
 	boot.Node.ID = "n7"
 	c.refused(boot, ErrRemoved)
-	boot.Node.ID, boot.Node.Store = "n3", 777
+	boot.Node.ID, boot.Node.Store, boot.Accepted = "n3", 777, partition.Start{}
 	c.ok(boot)
 }
 

@@ -82,6 +82,13 @@ func drawRegister(t *rapid.T, m *partition.Map) Register {
 	if n, known := m.Node(r.Node.ID); known {
 		r.Node = *n
 		r.Node.Incarnation += rapid.Uint64Range(0, 2).Draw(t, "boots") - 1
+		r.Node.StartID = partition.StartID(rapid.IntRange(1, 3).Draw(t, "start"))
+		if rapid.IntRange(0, 5).Draw(t, "history") > 0 {
+			r.Accepted = n.Start()
+		}
+		if rapid.Bool().Draw(t, "silent") {
+			r.Silent = n.Start()
+		}
 	}
 	if rapid.IntRange(0, 3).Draw(t, "disk") == 0 {
 		r.Node.Store = partition.StoreID(rapid.IntRange(100, 120).Draw(t, "store"))

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,9 +19,10 @@ func (t *txn) register(c Register) Result {
 		return Result{Err: fmt.Errorf("register node %q: %w: store %v and incarnation %d must be set", n.ID, ErrInvalid, n.Store, n.Incarnation)}
 	}
 	known, again := t.old.Node(n.ID)
-	if again && known.Store == n.Store && known.Incarnation == n.Incarnation {
+	if again && known.Store == n.Store && known.Start() == n.Start() {
 		// Said twice, or said again because the coordinators were restored.
 		b := &boot{txn: t, node: n}
+		t.memory.settle(n.ID, n.Store)
 		b.noteAhead(c.Copies)
 		return Result{Verdicts: b.verdicts}
 	}
@@ -36,10 +38,14 @@ func (t *txn) register(c Register) Result {
 			n.Weight = known.Weight
 		}
 	}
-	if err := t.mayRegister(&n, known, c.Live); err != nil {
-		return Result{Err: fmt.Errorf("register node %q: %w", n.ID, err)}
+	if err := t.mayRegister(&n, known, &c); err != nil {
+		r := Result{Err: fmt.Errorf("register node %q: %w", n.ID, err)}
+		if disputed := errors.Is(err, ErrTwoHistories); disputed || errors.Is(err, ErrMapBehind) {
+			r.Above = t.unsettled(&c, disputed)
+		}
+		return r
 	}
-	b := &boot{txn: t, node: n, live: c.Live, copies: make(map[partition.ID]Copy, len(c.Copies))}
+	b := &boot{txn: t, node: n, live: c.Live, copies: make(map[partition.ID]Copy, len(c.Copies)), moved: again && !n.SameAddress(known)}
 	for _, have := range c.Copies {
 		b.copies[have.Partition] = have
 	}
@@ -47,6 +53,7 @@ func (t *txn) register(c Register) Result {
 	if lostDisk && t.memory.frozenFor(n.ID, t.old) {
 		return Result{Err: fmt.Errorf("register node %q with another store: %w: holdfast unsafe-recover chooses a copy of each, and comes first", n.ID, ErrMapBehind)}
 	}
+	t.memory.settle(n.ID, 0)
 	t.setNode(n)
 	if lostDisk {
 		t.memory.retire(known)
@@ -64,7 +71,7 @@ func (t *txn) register(c Register) Result {
 
 // mayRegister decides whether the boot may become the node's. Known is nil for
 // a node that is new.
-func (t *txn) mayRegister(n, known *partition.Node, live []partition.NodeID) error {
+func (t *txn) mayRegister(n, known *partition.Node, c *Register) error {
 	for i := range t.old.Nodes {
 		o := &t.old.Nodes[i]
 		if o.ID == n.ID {
@@ -73,36 +80,33 @@ func (t *txn) mayRegister(n, known *partition.Node, live []partition.NodeID) err
 		if o.Store == n.Store {
 			return fmt.Errorf("%w: %v is %q's", ErrStoreTaken, n.Store, o.ID)
 		}
-		if o.PeerAddr != "" && o.PeerAddr == n.PeerAddr && slices.Contains(live, o.ID) {
+		if o.PeerAddr != "" && o.PeerAddr == n.PeerAddr && slices.Contains(c.Live, o.ID) {
 			return fmt.Errorf("%w: %s is %q's", ErrAddressTaken, n.PeerAddr, o.ID)
 		}
 	}
+	if err := t.judgeStart(c); err != nil {
+		return err
+	}
 	switch {
-	case t.memory.rolledBack(n), known != nil && known.Store == n.Store && n.Incarnation < known.Incarnation:
-		return fmt.Errorf("%w: this one is %d: a late message, or a disk that was rolled back; such a disk counts as lost: start with an empty data directory",
-			ErrOldIncarnation, n.Incarnation)
-	case known != nil && known.Store != n.Store && !sameAddress(n, known):
+	case known == nil || n.SameAddress(known):
+		return nil
+	case known.Store != n.Store:
 		return fmt.Errorf("%w: store %v at %s, not %v at %s: start it at its known address, which shows that the other process is gone, or give it another node ID",
 			ErrElsewhere, known.Store, known.PeerAddr, n.Store, n.PeerAddr)
+	case c.Silent != known.Start():
+		return fmt.Errorf("%w: start %v at %s", ErrMayRun, known.Start(), known.PeerAddr)
 	}
 	return nil
-}
-
-// sameAddress reports whether two boots cannot run at the same time, for they
-// listen at the same address.
-func sameAddress(a, b *partition.Node) bool {
-	if a.PeerAddr != "" || b.PeerAddr != "" {
-		return a.PeerAddr == b.PeerAddr
-	}
-	return a.HTTPAddr == b.HTTPAddr && maps.Equal(a.Services, b.Services)
 }
 
 // boot is a registration that has been let in.
 type boot struct {
 	*txn
-	node     partition.Node
-	copies   map[partition.ID]Copy
-	live     []partition.NodeID
+	node   partition.Node
+	copies map[partition.ID]Copy
+	live   []partition.NodeID
+	// moved: the earlier start ran at another address, and may run there still.
+	moved    bool
 	changed  int
 	verdicts []Verdict
 }
@@ -174,12 +178,35 @@ func (b *boot) restarted(cur *partition.Configuration) partition.Configuration {
 			"register %v of node %q: %w that the map counts on: it starts again", cur.ID, b.node.ID, ErrNoCopy)})
 		return b.withPrimary(lose(cur, b.node.ID, b.node.Store))
 	}
+	if b.moved && vouched {
+		return b.withPrimary(b.doubtful(cur))
+	}
 	next := *cur
 	next.Epoch++
 	if next.Primary == b.node.ID {
 		if to := b.fewestPrimaries(next.Replicas, b.others); to != "" {
 			next.Primary = to
 		}
+	}
+	return next
+}
+
+// doubtful returns what follows where the node's earlier start ran at another
+// address: it may be alive, and its directory may be a copy that was made while
+// it ran. Where others are in sync the node learns from them. Where none is, the
+// partition waits for the operator's word that the earlier process is gone.
+func (b *boot) doubtful(cur *partition.Configuration) partition.Configuration {
+	self := []partition.Replica{{Node: b.node.ID, Store: b.node.Store}}
+	next := *cur
+	next.Epoch++
+	next.Replicas = without(cur.Replicas, self)
+	next.Eligible = without(cur.Eligible, self)
+	next.Learners = union(without(cur.Learners, self), self)
+	if len(next.Replicas) == 0 {
+		next.Eligible = union(next.Eligible, self)
+	}
+	if next.Primary == b.node.ID {
+		next.Primary = ""
 	}
 	return next
 }

@@ -16,6 +16,7 @@ func TestRegisterRaisesEpochs(t *testing.T) {
 	before := c.m.Map()
 	again := c.boot(2)
 	again.Node.Incarnation--
+	again.Node.StartID--
 	c.ok(again) // the same boot said twice
 	if c.m.Map() != before {
 		t.Error("the same incarnation again is no no-op")
@@ -58,8 +59,10 @@ func TestRegisterRefusals(t *testing.T) {
 		spoil func(r *Register)
 		want  error
 	}{
-		{"an earlier boot", func(r *Register) { r.Node.Incarnation = 1 }, ErrOldIncarnation},
-		{"another store elsewhere", func(r *Register) { r.Node.Store, r.Node.PeerAddr = 55, "other:7071" }, ErrElsewhere},
+		{"an earlier boot", func(r *Register) { r.Node.Incarnation = 1 }, ErrOldStart},
+		{"another store elsewhere", func(r *Register) {
+			r.Node.Store, r.Node.PeerAddr, r.Accepted = 55, "other:7071", partition.Start{}
+		}, ErrElsewhere},
 		{"the address of a live node", func(r *Register) { r.Node.PeerAddr, r.Live = node(3).PeerAddr, []partition.NodeID{"n3"} }, ErrAddressTaken},
 		{"a new node at a live node's address", func(r *Register) {
 			r.Node, r.Live = node(9), []partition.NodeID{"n3"}
@@ -84,6 +87,7 @@ func TestRegisterRefusals(t *testing.T) {
 		c := three(t, 3)
 		r := c.boot(2)
 		r.Node.PeerAddr, r.Live = node(3).PeerAddr, []partition.NodeID{"n1"} // n3 is not alive there any more
+		r.Silent = r.Accepted
 		c.ok(r)
 	})
 }
@@ -92,6 +96,7 @@ func wiped(c *cluster, i int, live ...partition.NodeID) Register {
 	r := c.boot(i, live...)
 	r.Node.Store += 1000
 	r.Node.Incarnation = 1
+	r.Accepted = partition.Start{}
 	r.Copies = nil
 	return r
 }
@@ -108,8 +113,9 @@ func TestLostDisk(t *testing.T) {
 	}
 	late := old
 	late.Node.Incarnation--
-	c.refused(late, ErrOldIncarnation) // a late message of the old disk's last boot
-	c.ok(old)                          // the old disk in fact: its copies count for nothing
+	late.Node.StartID--
+	c.refused(late, ErrOldStart) // a late message of the old disk's last boot
+	c.ok(old)                    // the old disk in fact: its copies count for nothing
 	c.is("3 n2 [n2 n3] [n1] [] []")
 	c.ok(wiped(c, 2))
 	c.is("4  [n3] [n1 n2] [] []") // n3 is not known to be alive: the partition waits

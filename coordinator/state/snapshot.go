@@ -52,7 +52,7 @@ func (w *writer) memory(m *memory) {
 	})
 	writeList(w, m.retired, func(r retired) {
 		w.replica(partition.Replica{Node: r.node, Store: r.store})
-		w.uint(r.incarnation)
+		w.start(r.start)
 	})
 	writeList(w, m.events, func(e Event) {
 		w.uint(e.Index)
@@ -64,6 +64,7 @@ func (w *writer) memory(m *memory) {
 	writeList(w, m.removed, w.replica)
 	writeList(w, m.seats, w.voter)
 	w.uint(m.steered)
+	writeList(w, m.unsettled, w.unsettled)
 }
 
 func (r *reader) memory() memory {
@@ -79,16 +80,16 @@ func (r *reader) memory() memory {
 				Epoch: partition.Epoch(r.uint()), Lineage: r.uint32(), Before: r.configuration(),
 			}
 		}),
-		retired: readList(r, 10, func() retired {
+		retired: readList(r, 18, func() retired {
 			replaced := r.replica()
-			return retired{node: replaced.Node, store: replaced.Store, incarnation: r.uint()}
+			return retired{node: replaced.Node, store: replaced.Store, start: r.start()}
 		}),
 		events: readList(r, 5, func() Event {
 			return Event{Index: r.uint(), Kind: r.text(), Node: r.nodeID(), Partitions: r.int(), Reason: r.text()}
 		}),
 		removed: r.replicas(),
 		seats:   readList(r, 9, r.voter),
-		steered: r.uint(),
+		steered: r.uint(), unsettled: readList(r, 31, r.unsettled),
 	}
 }
 
@@ -104,7 +105,7 @@ func Restore(b []byte) (*Machine, error) {
 	r := newReader(b[len(snapshotMagic)+1:])
 	c := &partition.Map{
 		Version: r.uint(), ClusterID: r.text(), Application: r.text(), Settings: r.settings(),
-		Nodes: readList(r, 16, r.node), Partitions: readList(r, 8, r.configuration),
+		Nodes: readList(r, 24, r.node), Partitions: readList(r, 8, r.configuration),
 		Rebalance: r.rebalance(), Moves: readList(r, 6, r.move),
 	}
 	m := &Machine{memory: r.memory()}

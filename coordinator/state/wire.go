@@ -34,6 +34,11 @@ func (w *writer) replica(r partition.Replica) {
 	w.fixed(uint64(r.Store))
 }
 
+func (w *writer) start(s partition.Start) {
+	w.uint(s.Incarnation)
+	w.fixed(uint64(s.ID))
+}
+
 func (w *writer) configuration(c partition.Configuration) {
 	w.uint(uint64(c.ID))
 	w.uint(uint64(c.Epoch))
@@ -56,7 +61,7 @@ func (w *writer) change(c partition.Change) {
 func (w *writer) node(n partition.Node) {
 	w.text(string(n.ID))
 	w.fixed(uint64(n.Store))
-	w.uint(n.Incarnation)
+	w.start(n.Start())
 	w.text(n.Zone)
 	w.text(n.HTTPAddr)
 	w.text(n.PeerAddr)
@@ -205,9 +210,14 @@ func (r *reader) change() partition.Change {
 	}
 }
 
+func (r *reader) start() partition.Start {
+	return partition.Start{Incarnation: r.uint(), ID: partition.StartID(r.fixed())}
+}
+
 func (r *reader) node() partition.Node {
+	id, store, start := r.nodeID(), partition.StoreID(r.fixed()), r.start()
 	n := partition.Node{
-		ID: r.nodeID(), Store: partition.StoreID(r.fixed()), Incarnation: r.uint(),
+		ID: id, Store: store, Incarnation: start.Incarnation, StartID: start.ID,
 		Zone: r.text(), HTTPAddr: r.text(), PeerAddr: r.text(), Weight: r.uint32(), Duty: r.duty(),
 	}
 	services := readList(r, 2, func() [2]string { return [2]string{r.text(), r.text()} })

@@ -64,6 +64,7 @@ func (e *Entry) AppendTo(dst []byte) []byte {
 	if hasRequest {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(e.Request.Origin))
 		dst = binary.AppendUvarint(dst, e.Request.Boot)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(e.Request.Start))
 		dst = binary.AppendUvarint(dst, e.Request.Counter)
 		dst = binary.AppendUvarint(dst, e.LowestOpen)
 	}
@@ -101,6 +102,7 @@ func DecodeEntry(b []byte) (e Entry, rest []byte, err error) {
 	if head&flagRequest != 0 {
 		e.Request.Origin = partition.StoreID(d.uint64("origin"))
 		e.Request.Boot = d.uvarint("boot")
+		e.Request.Start = partition.StartID(d.uint64("start"))
 		e.Request.Counter = d.uvarint("counter")
 		e.LowestOpen = d.uvarint("lowest open")
 		if e.Request.IsZero() && e.LowestOpen == 0 {

@@ -31,11 +31,14 @@ const (
 	Delete
 )
 
-// RequestID names a client request for good: the boot of the node that received
-// it, and a counter of that boot (RIFL, Lee et al. 2015). The zero value is "none".
+// RequestID names a client request for good: the start of the node that received
+// it, and a counter of that start (RIFL, Lee et al. 2015). The start's number is
+// part of it, for a copy of a data directory repeats incarnations. The zero value
+// is "none".
 type RequestID struct {
 	Origin  partition.StoreID // the receiving node's store
 	Boot    uint64            // its incarnation
+	Start   partition.StartID // the number of that start
 	Counter uint64            // from 1
 }
 

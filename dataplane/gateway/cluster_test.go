@@ -15,7 +15,7 @@ func TestClusterPaths(t *testing.T) {
 		"/v1/partitions":             `{"version":1,"partitions":[{"id":0,`,
 		"/v1/partitions/3":           three,
 		"/v1/partitions/partition-3": three,
-		"/v1/nodes":                  `{"version":1,"nodes":[{"id":"n1","store_id":"0000000000000001","incarnation":1,"zone":"","http_addr":"h:n1","peer_addr":"","state":"live","duty":"full","weight":0}`,
+		"/v1/nodes":                  `{"version":1,"nodes":[{"id":"n1","store_id":"0000000000000001","incarnation":1,"start_id":"0000000000000000","zone":"","http_addr":"h:n1","peer_addr":"","state":"live","duty":"full","weight":0}`,
 		"/v1/cluster":                `{"id":"c","application":"holdfast","version":1,"leader":"c1","coordinators":[{"id":"c1"`,
 		"/v1/locate/%7Ba%7D/b":       `{"key":"{a}/b","partition":`,
 		"/v1/locate/%FF%FE":          `{"key_base64":"//4=","partition":`,

@@ -196,7 +196,7 @@ func TestALearnerThatRejectsIsNotGivenUp(t *testing.T) {
 		g.Backlog()
 		g.Allow(c.now, 1-g.allowance.bytes) // one entry
 		c.settle()
-		g.Message(c.now, Peer{Node: "n3", Store: m.store, Incarnation: m.session}, &Message{
+		g.Message(c.now, Peer{Node: "n3", Store: m.store, Start: m.session}, &Message{
 			Kind: Reject, Epoch: r.conf.Epoch, Previous: entry.Position{Sequence: sent}, Last: entry.Position{Sequence: sent - 1, Epoch: 1},
 		})
 		if m.from == sent {

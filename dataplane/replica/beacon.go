@@ -58,8 +58,8 @@ const sentKept = 8
 
 func newBeacons(self Peer) beacons {
 	return beacons{
-		// An answer to an earlier boot's beacon must not be taken for one to ours.
-		id: self.Incarnation << 32, sent: map[partition.NodeID][]sentBeacon{},
+		// An answer to an earlier start's beacon must not be taken for one to ours.
+		id: uint64(self.Start.ID >> 1), sent: map[partition.NodeID][]sentBeacon{},
 		answered: map[partition.NodeID]answered{}, heard: map[partition.NodeID]*heard{},
 	}
 }
@@ -125,7 +125,7 @@ func (g *Group) onBeacon(from Peer, b *Beacon) {
 			reply.Refused = append(reply.Refused, refusal)
 			continue
 		}
-		r.promise(from.Node, length)
+		r.promise(from, length)
 		if newest && !g.leaving {
 			r.granted(from, c, since, known)
 		}
@@ -214,7 +214,7 @@ func (g *Group) onBeaconReply(from Peer, a *Answering) {
 		g.beacons.answered[from.Node] = answered{from: from, id: sent.id, shortage: a.Shortage, leaving: a.Leaving || last.from == from && last.leaving}
 	}
 	if a.Leaving {
-		g.declined(from.Node)
+		g.declined(from)
 	}
 	refused := map[partition.ID]bool{}
 	for _, refusal := range a.Refused {
@@ -229,7 +229,7 @@ func (g *Group) onBeaconReply(from Peer, a *Answering) {
 			continue
 		}
 		if c.Grant == 0 {
-			r.handedBack(from.Node, sent.id)
+			r.handedBack(from, sent.id)
 		}
 		if !r.isPrimary() || sent.at < r.term {
 			continue

@@ -15,7 +15,7 @@ import (
 func BenchmarkWrite(b *testing.B) {
 	state := newTestState()
 	g := NewGroup(Config{
-		Self: Peer{Node: "n1", Store: 1, Incarnation: 1}, MinInSync: 2, ReplicationFactor: 3,
+		Self: Peer{Node: "n1", Store: 1, Start: partition.Start{Incarnation: 1}}, MinInSync: 2, ReplicationFactor: 3,
 		Open: func(partition.ID, uint32) State { return state },
 	})
 	m := &partition.Map{Version: 1, Settings: partition.Settings{Partitions: 1}}
@@ -26,7 +26,7 @@ func BenchmarkWrite(b *testing.B) {
 		conf.Replicas = append(conf.Replicas, partition.Replica{Node: id, Store: partition.StoreID(i + 1)})
 	}
 	m.Partitions = []partition.Configuration{conf}
-	peers := []Peer{{"n2", 2, 1}, {"n3", 3, 1}}
+	peers := []Peer{{"n2", 2, partition.Start{Incarnation: 1}}, {"n3", 3, partition.Start{Incarnation: 1}}}
 	now := Time(time.Second)
 	g.SetMap(now, m)
 	var out Output

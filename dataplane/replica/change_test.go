@@ -203,7 +203,7 @@ func TestNoOrderOfASnapshotHasTheIDOfAnother(t *testing.T) { // K1
 	m := r.member("n3")
 	r.orderSnapshot(m)
 	first := SnapshotOrder{Partition: 0, To: "n3", Epoch: r.conf.Epoch, ID: m.snapshots}
-	m.session = c.nodes["n1"].g.sessions["n3"].Incarnation
+	m.session = c.nodes["n1"].g.sessions["n3"].Start
 	c.restart("n3")
 	again := r.member("n3")
 	if again == m {
@@ -262,9 +262,9 @@ func TestIncarnationsOfANewStoreStartAgain(t *testing.T) {
 	}
 	c.kill("n3")
 	n3 := c.nodes["n3"]
-	n3.disk, n3.self.Store, n3.self.Incarnation = nil, 999, 0
+	n3.disk, n3.self.Store, n3.self.Start = nil, 999, partition.Start{Incarnation: 0, ID: 999}
 	c.m.Nodes = slices.Clone(c.m.Nodes)
-	c.m.Nodes[2].Store, c.m.Nodes[2].Incarnation = 999, 0
+	c.m.Nodes[2].Store, c.m.Nodes[2].Incarnation, c.m.Nodes[2].StartID = 999, 0, 999
 	c.configure(func(conf *partition.Configuration) { conf.Replicas = conf.Replicas[:2] })
 	conf := &c.m.Partitions[0]
 	conf.Learners = []partition.Replica{{Node: "n3", Store: 999}}

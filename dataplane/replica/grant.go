@@ -11,6 +11,7 @@ import (
 // before they have run out or come back.
 type given struct {
 	epoch  partition.Epoch // of the last one
+	to     partition.Start // that holds them; the latest, where several do
 	beacon uint64          // that carried the last one
 	until  Time            // when all of them have run out, by this node's clock
 }
@@ -44,16 +45,20 @@ func (r *replica) grant(m *member, beacon uint64) time.Duration {
 	if r.grants == nil {
 		r.grants = map[partition.NodeID]given{}
 	}
-	r.grants[m.node] = given{epoch: r.conf.Epoch, beacon: beacon, until: max(out, r.grants[m.node].until)}
+	r.grants[m.node] = given{epoch: r.conf.Epoch, to: m.session, beacon: beacon, until: max(out, r.grants[m.node].until)}
 	return d
 }
 
 func (r *replica) mayGrant(m *member) bool {
 	// What it lacks would look clean there, so it must have everything committed,
 	// in the boot that the grant goes to.
-	whole := m.phase == following && m.match >= max(r.marker, r.committed) && m.session == r.g.sessions[m.node].Incarnation
+	whole := m.phase == following && m.match >= max(r.marker, r.committed) && m.session == r.g.sessions[m.node].Start
 	leaves := r.g.leaving || r.g.beacons.answered[m.node].leaving
 	if r.role != Serving || !m.inSync || !whole || leaves || r.recalls || r.heir != "" || r.leaver == m.node || !r.g.connections[m.node].up {
+		return false
+	}
+	// Those of the node's earlier start, at another address, run out by themselves.
+	if g, ok := r.grants[m.node]; ok && g.to != m.session && r.g.now < g.until {
 		return false
 	}
 	if r.change == nil {
@@ -77,20 +82,32 @@ func (r *replica) granted(from Peer, c *Claim, since Time, known bool) {
 	r.publish()
 }
 
-// voided forgets the grants of a node that has adopted a higher epoch than that
-// of the last one: they are void there.
-func (r *replica) voided(node partition.NodeID) {
-	if g, ok := r.grants[node]; ok && g.epoch < r.conf.Epoch {
-		delete(r.grants, node)
+// voided forgets the grants of a process that has adopted a higher epoch than
+// that of the last one: they are void there. Another start of its node answers
+// only for itself.
+func (r *replica) voided(from Peer) {
+	if g, ok := r.grants[from.Node]; ok && g.epoch < r.conf.Epoch && g.to == from.Start {
+		delete(r.grants, from.Node)
 		r.bar()
 	}
 }
 
-// handedBack forgets the grants of a node that has answered a claim without
+// outlived forgets the grants of processes that ended: a node whose start changed
+// and that is in sync in both configurations started again at its address.
+func (r *replica) outlived(old *partition.Configuration) {
+	for node, g := range r.grants {
+		m := r.member(node)
+		if m != nil && m.session == g.to && g.to != r.g.sessions[node].Start && old.InSync(node) && r.conf.InSync(node) {
+			delete(r.grants, node)
+		}
+	}
+}
+
+// handedBack forgets the grants of a process that has answered a claim without
 // one: what came in earlier beacons it has given up.
-func (r *replica) handedBack(node partition.NodeID, beacon uint64) {
-	if g, ok := r.grants[node]; ok && g.beacon < beacon {
-		delete(r.grants, node)
+func (r *replica) handedBack(from Peer, beacon uint64) {
+	if g, ok := r.grants[from.Node]; ok && g.beacon < beacon && g.to == from.Start {
+		delete(r.grants, from.Node)
 		r.bar()
 	}
 }
@@ -103,7 +120,7 @@ func (r *replica) grantsEnd() (end Time) {
 	return end
 }
 
-// bar finds out until when nothing may be committed: while a node whose
+// bar finds out until when nothing may be committed: while a process whose
 // acknowledgement is not waited for may hold a read grant, of this primary or of
 // one that it cannot know of (C3, L6).
 func (r *replica) bar() {
@@ -112,7 +129,7 @@ func (r *replica) bar() {
 	}
 	r.barred = 0
 	for node, g := range r.grants {
-		if m := r.member(node); m == nil || !r.counts(m) {
+		if m := r.member(node); m == nil || !r.counts(m) || g.to != r.g.sessions[node].Start {
 			r.barred = max(r.barred, g.until)
 		}
 	}

@@ -91,13 +91,13 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 	g.current = m
 	for i := range m.Nodes {
 		n := &m.Nodes[i]
-		if s := g.sessions[n.ID]; s.Store != n.Store || s.Incarnation < n.Incarnation {
-			g.sessions[n.ID] = Peer{Node: n.ID, Store: n.Store, Incarnation: n.Incarnation}
+		if s := g.sessions[n.ID]; s.Store != n.Store || s.Start.SupersededBy(n.Start()) {
+			g.sessions[n.ID] = Peer{Node: n.ID, Store: n.Store, Start: n.Start()}
 		}
 		if n.ID == g.cfg.Self.Node {
 			// Who was named is not made nobody by a map from before.
 			g.named = n.Store == g.cfg.Self.Store &&
-				(n.Incarnation == g.cfg.Self.Incarnation || g.named && n.Incarnation < g.cfg.Self.Incarnation)
+				(n.Start() == g.cfg.Self.Start || g.named && n.Incarnation < g.cfg.Self.Start.Incarnation)
 		}
 	}
 	if !g.named {
@@ -121,14 +121,14 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 	}
 }
 
-// Message handles what another node's replica sent. A message of a boot older
-// than the newest seen of its node is dropped, and so is one from a store that
-// the map does not name: incarnations count the boots of one store, and start
-// again with the next.
+// Message handles what another node's replica sent. A message of a start older
+// than the newest seen of its node is dropped, and so is one of another start
+// with the same counter, or from a store that the map does not name: incarnations
+// count the starts on one store, and begin again with the next.
 func (g *Group) Message(now Time, from Peer, m *Message) {
 	g.advanceClock(now)
 	known := g.sessions[from.Node]
-	if !g.named || from.Node == g.cfg.Self.Node || from.Store != known.Store || from.Incarnation < known.Incarnation {
+	if !g.named || from.Node == g.cfg.Self.Node || from.Store != known.Store || from.Start.SupersededBy(known.Start) {
 		return
 	}
 	g.sessions[from.Node] = from

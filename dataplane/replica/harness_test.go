@@ -148,8 +148,8 @@ func newCluster(t *testing.T, n int) *cluster {
 	for i := 1; i <= n; i++ {
 		id := partition.NodeID(fmt.Sprintf("n%d", i))
 		store := partition.StoreID(100 + i)
-		m.Nodes = append(m.Nodes, partition.Node{ID: id, Store: store, Incarnation: 1})
-		c.nodes[id] = &testNode{c: c, self: Peer{Node: id, Store: store, Incarnation: 1}}
+		m.Nodes = append(m.Nodes, partition.Node{ID: id, Store: store, Incarnation: 1, StartID: startOf(id)})
+		c.nodes[id] = &testNode{c: c, self: Peer{Node: id, Store: store, Start: partition.Start{Incarnation: 1, ID: startOf(id)}}}
 		if i <= 3 {
 			conf.Replicas = append(conf.Replicas, partition.Replica{Node: id, Store: store})
 		}
@@ -327,19 +327,34 @@ func (c *cluster) kill(id partition.NodeID) {
 // restart boots a killed node again: what was not synced is gone, and its
 // registration raises the epoch.
 func (c *cluster) restart(id partition.NodeID) {
+	c.restartAs(id, func(*partition.Configuration) {})
+}
+
+// restartElsewhere boots a node at another address: its registration makes it a
+// learner, for its earlier start may be alive.
+func (c *cluster) restartElsewhere(id partition.NodeID) {
+	c.restartAs(id, func(conf *partition.Configuration) {
+		r, _ := partition.Find(conf.Replicas, id)
+		conf.Replicas = slices.DeleteFunc(slices.Clone(conf.Replicas), func(r partition.Replica) bool { return r.Node == id })
+		conf.Learners = append(slices.Clone(conf.Learners), r)
+	})
+}
+
+func (c *cluster) restartAs(id partition.NodeID, edit func(*partition.Configuration)) {
 	n := c.nodes[id]
-	n.self.Incarnation++
+	n.self.Start.Incarnation++
+	n.self.Start.ID += 1 << 40
 	m := *c.m
 	m.Nodes = slices.Clone(m.Nodes)
 	for i := range m.Nodes {
 		if m.Nodes[i].ID == id {
-			m.Nodes[i].Incarnation = n.self.Incarnation
+			m.Nodes[i].Incarnation, m.Nodes[i].StartID = n.self.Start.Incarnation, n.self.Start.ID
 		}
 	}
 	c.m = &m
 	n.boot(1250 * time.Millisecond)
 	n.g.current = nil
-	c.configure(func(*partition.Configuration) {})
+	c.configure(edit)
 	for _, o := range c.nodes {
 		if !o.down {
 			o.g.Connection(c.now, id, true)
@@ -399,4 +414,9 @@ func (c *cluster) serve(id partition.NodeID) {
 		c.pass(25 * time.Millisecond)
 	}
 	c.t.Fatalf("%s does not serve: %+v", id, c.status(id))
+}
+
+// startOf is the number of a node's first start.
+func startOf(id partition.NodeID) partition.StartID {
+	return partition.StartID(1<<32 + uint64(id[len(id)-1]))
 }

@@ -1,7 +1,5 @@
 package replica
 
-import "github.com/holdfast-io/holdfast/partition"
-
 // SetLeaving says that the node is about to end in good order (L4). From now on
 // its primaries grant no reads, and take back what they granted; its secondaries
 // give up their grants, and say so with every answer to a beacon; copies that are
@@ -19,11 +17,11 @@ func (g *Group) SetLeaving(now Time) {
 	}
 }
 
-// declined forgets all grants of a node that has given them up for good.
-func (g *Group) declined(node partition.NodeID) {
+// declined forgets all grants of a process that has given them up for good.
+func (g *Group) declined(from Peer) {
 	for _, r := range g.order {
-		if _, ok := r.grants[node]; ok {
-			delete(r.grants, node)
+		if had, ok := r.grants[from.Node]; ok && had.to == from.Start {
+			delete(r.grants, from.Node)
 			r.bar()
 		}
 	}

@@ -13,7 +13,7 @@ type member struct {
 	node    partition.NodeID
 	store   partition.StoreID
 	inSync  bool
-	session uint64 // incarnation that the progress below is about; zero: not heard in this office
+	session partition.Start // that the progress below is about; zero: not heard in this office
 	phase   phase
 	match   uint64 // acknowledged: on its disk, compared, in this office
 	next    uint64 // the first entry not sent yet
@@ -72,10 +72,13 @@ func (r *replica) setMembers() {
 				continue
 			}
 			m := r.member(c.Node)
-			if m == nil || m.store != c.Store || m.session != 0 && m.session < r.g.sessions[c.Node].Incarnation {
+			if m == nil || m.store != c.Store || !m.session.IsZero() && m.session != r.g.sessions[c.Node].Start {
 				fresh := &member{node: c.Node, store: c.Store}
 				if m != nil && m.store == c.Store {
-					fresh.lease, fresh.unpromised = m.lease, m.unpromised // a promise outlives a restart (L5)
+					fresh.unpromised = m.unpromised
+					if inSync { // a promise outlives a restart (L5); whoever started elsewhere is not in sync
+						fresh.lease = m.lease
+					}
 				}
 				m = fresh
 			}
@@ -95,17 +98,17 @@ func (r *replica) setMembers() {
 // reports whether the answer counts.
 func (r *replica) heardFrom(from Peer) *member {
 	m := r.member(from.Node)
-	if m == nil || !r.isPrimary() || m.store != from.Store || from.Incarnation < m.session {
+	if m == nil || !r.isPrimary() || m.store != from.Store || from.Start.SupersededBy(m.session) {
 		return nil
 	}
-	if m.session != 0 && from.Incarnation > m.session {
-		// Another boot: what it held unsynced is gone; it is compared anew.
+	if !m.session.IsZero() && from.Start != m.session {
+		// Another start: what it held unsynced is gone; it is compared anew.
 		m.phase, m.match, m.hasLast = unknown, 0, false
 	}
-	m.session = from.Incarnation
+	m.session = from.Start
 	if !m.told {
 		m.told = true
-		r.voided(m.node)
+		r.voided(from)
 	}
 	return m
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// Peer is one boot of a node: what a connection's hello vouches for.
+// Peer is one start of a node: what a connection's hello vouches for.
 type Peer struct {
-	Node        partition.NodeID
-	Store       partition.StoreID
-	Incarnation uint64
+	Node  partition.NodeID
+	Store partition.StoreID
+	Start partition.Start
 }
 
 // MessageKind says which fields of a Message are set.

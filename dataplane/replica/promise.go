@@ -1,9 +1,8 @@
 package replica
 
 import (
+	"slices"
 	"time"
-
-	"github.com/holdfast-io/holdfast/partition"
 )
 
 // release is the duty of a superseded primary: to void the promises that keep
@@ -19,16 +18,17 @@ const (
 	releaseTimes = 20
 )
 
-// promise gives the node this partition's promise, from now on (L2).
-func (r *replica) promise(node partition.NodeID, length time.Duration) {
+// promise gives the process this partition's promise, from now on (L2).
+func (r *replica) promise(to Peer, length time.Duration) {
 	until := r.g.now.Add(length)
 	for i := range r.promises {
-		if r.promises[i].node == node {
+		if r.promises[i].to == to {
 			r.promises[i].until = max(r.promises[i].until, until)
 			return
 		}
 	}
-	r.promises = append(r.promises, promise{node: node, until: until})
+	r.promises = slices.DeleteFunc(r.promises, func(p promise) bool { return p.until <= r.g.now })
+	r.promises = append(r.promises, promise{to: to, until: until})
 }
 
 // promisesHold reports whether a promise to some other primary still runs.
@@ -72,7 +72,7 @@ func (r *replica) onRelease(from Peer) {
 		return
 	}
 	for i := range r.promises {
-		if r.promises[i].node == from.Node {
+		if r.promises[i].to == from {
 			r.promises[i].until = 0
 		}
 	}

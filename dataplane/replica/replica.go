@@ -114,10 +114,10 @@ type primary struct {
 	queue     []Operation // wait for the primary to be ready
 }
 
-// promise is given to a primary's node: not to take the partition over from
+// promise is given to a primary's process: not to take the partition over from
 // anybody before it has run out (L2).
 type promise struct {
-	node  partition.NodeID
+	to    Peer
 	until Time
 }
 

@@ -131,12 +131,12 @@ func TestAnOlderAnswerHandsNothingBack(t *testing.T) { // L6
 	if was.until <= c.now {
 		t.Fatal("no grant is out")
 	}
-	r.handedBack("n2", was.beacon-1) // of a beacon before that which carried the grant
-	r.handedBack("n2", was.beacon)   // of that one itself
+	r.handedBack(c.nodes["n2"].self, was.beacon-1) // of a beacon before that which carried the grant
+	r.handedBack(c.nodes["n2"].self, was.beacon)   // of that one itself
 	if r.grants["n2"] != was {
 		t.Fatal("the grant that is out is forgotten")
 	}
-	r.handedBack("n2", was.beacon+1)
+	r.handedBack(c.nodes["n2"].self, was.beacon+1)
 	if _, out := r.grants["n2"]; out {
 		t.Fatal("the grant that came back still counts")
 	}

@@ -41,7 +41,7 @@ func TestReleaseVoidsOnlyItsSendersPromise(t *testing.T) { // L4
 	c := newCluster(t, 3)
 	c.serve("n1")
 	r := c.nodes["n3"].g.replicas[0]
-	r.promise("n2", time.Second)
+	r.promise(c.nodes["n2"].self, time.Second)
 	c.configure(func(conf *partition.Configuration) { conf.Primary = "n3" })
 	c.settle()
 	if role := c.status("n3").Role; role != Waiting {

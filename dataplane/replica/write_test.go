@@ -68,7 +68,7 @@ func TestNoEpochBeforeTheMapNamesThisBoot(t *testing.T) { // W4
 	t.Parallel()
 	c := newCluster(t, 3)
 	n := c.nodes["n2"]
-	n.self.Incarnation = 2
+	n.self.Start.Incarnation = 2
 	n.boot(0)
 	if _, ok := n.g.Status(0); ok {
 		t.Fatal("acts on a map that names an earlier boot")

@@ -11,11 +11,11 @@ import (
 // disk is a model of a data directory: store.json, the shared log with group
 // commit, and a file for each partition. What it holds is what a crash leaves.
 type disk struct {
-	w           *world
-	store       partition.StoreID
-	incarnation uint64
-	held        time.Duration // the longest promise given, as store.json has it
-	copies      []diskCopy    // by partition
+	w      *world
+	store  partition.StoreID
+	starts starts
+	held   time.Duration // the longest promise given, as store.json has it
+	copies []diskCopy    // by partition
 
 	pending []written // and not synced, in order
 	ticket  uint64    // of the last of them

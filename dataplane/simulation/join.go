@@ -34,13 +34,18 @@ func (p *process) register() {
 		return
 	}
 	r := state.Register{Node: partition.Node{
-		ID: p.n.id, Store: p.self.Store, Incarnation: p.self.Incarnation,
+		ID: p.n.id, Store: p.self.Store, Incarnation: p.self.Start.Incarnation, StartID: p.self.Start.ID,
 		HTTPAddr: string(p.n.id) + ":7070", PeerAddr: string(p.n.id) + ":7071", Weight: 1,
-	}}
+	}, Accepted: p.accepted, Since: p.since}
 	for _, c := range p.copies {
 		r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage})
 	}
 	p.toLeader(func(c *coordinator) {
+		verdict, silent := c.detector.Contest(c.now(), c.w.raft.machine.Map(), &r.Node)
+		if verdict != liveness.Free {
+			return
+		}
+		r.Silent = silent
 		r.Live = c.detector.Live(c.now(), c.w.raft.machine.Map())
 		c.w.raft.propose(r)
 	})
@@ -53,7 +58,7 @@ func (p *process) named() bool {
 		return false
 	}
 	n, ok := p.m.Node(p.n.id)
-	return ok && n.Store == p.self.Store && n.Incarnation == p.self.Incarnation
+	return ok && n.Store == p.self.Store && n.Start() == p.self.Start
 }
 
 // attach opens a map stream to any coordinator.
@@ -88,6 +93,9 @@ func (p *process) setMap(m *partition.Map) {
 	}
 	p.m = m
 	p.n.w.logf("%s has map %d", p.n.id, m.Version)
+	if p.named() {
+		p.n.disk.starts.accept() // synced before the map is acted on
+	}
 	p.input(func(g *replica.Group, now replica.Time) { g.SetMap(now, m) })
 	switch {
 	case p.named():
@@ -125,7 +133,7 @@ func (p *process) heartbeat() {
 	for _, c := range w.coordinators {
 		w.net.send(p.n.index, c.index, func() {
 			if c.up {
-				c.detector.Heartbeat(c.now(), p.n.id, p.self.Incarnation, report)
+				c.detector.Heartbeat(c.now(), liveness.Process(p.self), report)
 			}
 		})
 	}

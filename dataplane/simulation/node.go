@@ -42,6 +42,8 @@ type process struct {
 	wasNamed bool    // by the map, at some time
 	streamed instant // when the last map sent arrives
 	copies   []owned // what it reports when it registers
+	accepted partition.Start
+	since    []partition.Start
 	outgoing []*outgoing
 	incoming []*incoming
 	requests []*request
@@ -76,11 +78,12 @@ func (n *node) start() {
 	w := n.w
 	n.up, n.paused, n.deferred = true, false, nil
 	n.boot++
-	n.disk.incarnation++
+	n.disk.starts.next(w.random.Uint64())
 	p := &process{
-		n: n, self: replica.Peer{Node: n.id, Store: n.disk.store, Incarnation: n.disk.incarnation},
+		n: n, self: replica.Peer{Node: n.id, Store: n.disk.store, Start: n.disk.starts.now},
 		tables: make([]*table, w.settings.Partitions), views: make([]*replica.View, w.settings.Partitions),
 		links: make([]link, len(w.nodes)), newest: make([]uint64, len(w.nodes)), stream: -1,
+		accepted: n.disk.starts.accepted, since: slices.Clone(n.disk.starts.since),
 	}
 	n.process = p
 	held := n.disk.held
@@ -101,7 +104,7 @@ func (n *node) start() {
 		}
 	}
 	n.revive()
-	w.logf("%s starts, store %s, incarnation %d", n.id, p.self.Store, p.self.Incarnation)
+	w.logf("%s starts, store %s, start %v", n.id, p.self.Store, p.self.Start)
 	p.group.SetShortage(p.now(), n.short)
 	p.drain()
 	for to := range w.nodes {

@@ -37,7 +37,7 @@ func (p *process) receive(c *call) {
 	}}
 	if c.action != replica.Get {
 		p.counter++
-		q.op.Request = entry.RequestID{Origin: p.self.Store, Boot: p.self.Incarnation, Counter: p.counter}
+		q.op.Request = entry.RequestID{Origin: p.self.Store, Boot: p.self.Start.Incarnation, Start: p.self.Start.ID, Counter: p.counter}
 		c.request = q.op.Request
 		p.n.w.byRequest[c.request] = c
 	}

@@ -46,6 +46,7 @@ const remember entry.LoggedTime = 6000
 type origin struct {
 	store   partition.StoreID
 	boot    uint64
+	start   partition.StartID
 	lowest  uint64
 	results []remembered
 }
@@ -147,14 +148,14 @@ func (t *table) Request(id entry.RequestID) (result entry.Result, applied, forgo
 
 func (t *table) origin(id entry.RequestID, create bool) *origin {
 	for i := range t.origins {
-		if t.origins[i].store == id.Origin && t.origins[i].boot == id.Boot {
+		if t.origins[i].store == id.Origin && t.origins[i].boot == id.Boot && t.origins[i].start == id.Start {
 			return &t.origins[i]
 		}
 	}
 	if !create {
 		return nil
 	}
-	t.origins = append(t.origins, origin{store: id.Origin, boot: id.Boot})
+	t.origins = append(t.origins, origin{store: id.Origin, boot: id.Boot, start: id.Start})
 	return &t.origins[len(t.origins)-1]
 }
 

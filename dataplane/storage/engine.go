@@ -8,6 +8,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,7 +70,28 @@ type slot struct {
 // Identity tells what the directory knows of itself.
 func (e *Engine) Identity() Identity {
 	s := e.identity.get()
-	return Identity{ClusterID: s.ClusterID, NodeID: s.NodeID, StoreID: s.StoreID, Incarnation: s.Incarnation, HeldPromise: s.HeldPromise}
+	return Identity{
+		ClusterID: s.ClusterID, NodeID: s.NodeID, StoreID: s.StoreID, Start: s.Start, HeldPromise: s.HeldPromise,
+		Accepted: s.Accepted, Since: slices.Clone(s.Since),
+	}
+}
+
+// AcceptStart notes durably that the coordinators have accepted this start. The
+// node acts on no map that names the start before that.
+func (e *Engine) AcceptStart() error {
+	return e.identity.update(func(s *storeState) error {
+		s.Accepted, s.Since, s.Above = s.Start, nil, 0
+		return nil
+	})
+}
+
+// StartAbove makes the next start take a counter above that one, durably: the
+// coordinators know of it from another history of this store.
+func (e *Engine) StartAbove(counter uint64) error {
+	return e.identity.update(func(s *storeState) error {
+		s.Above = max(s.Above, counter)
+		return nil
+	})
 }
 
 // BindCluster makes the directory the cluster's, durably, the first time. Later

@@ -18,7 +18,7 @@ func TestReopen(t *testing.T) {
 	o := small(t.TempDir())
 	f := open(t, o)
 	first := f.Identity()
-	if first.Incarnation != 1 || first.StoreID == 0 || first.ClusterID != "" {
+	if first.Start.Incarnation != 1 || first.StoreID == 0 || first.ClusterID != "" {
 		t.Fatalf("new directory: %+v", first)
 	}
 	table := f.OpenPartition(5, lineage)
@@ -38,7 +38,7 @@ func TestReopen(t *testing.T) {
 
 	f = open(t, o)
 	again := f.Identity()
-	if again.Incarnation != 2 || again.StoreID != first.StoreID || again.ClusterID != "c" {
+	if again.Start.Incarnation != 2 || again.StoreID != first.StoreID || again.ClusterID != "c" {
 		t.Fatalf("same directory: %+v, before %+v", again, first)
 	}
 	r := f.recovered(5)
@@ -116,7 +116,7 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("other node: %v", err)
 	}
 	f = open(t, o)
-	if id := f.Identity(); id.HeldPromise != 3*time.Second || id.ClusterID != "one" || id.Incarnation != 2 {
+	if id := f.Identity(); id.HeldPromise != 3*time.Second || id.ClusterID != "one" || id.Start.Incarnation != 2 {
 		t.Errorf("%+v", id)
 	}
 }

@@ -82,7 +82,7 @@ func FuzzReplay(f *testing.F) {
 }
 
 func FuzzDecodeStore(f *testing.F) {
-	whole, err := storeState{FormatVersion: formatVersion, NodeID: "n1", StoreID: 255, Incarnation: 3, HeldPromise: 1250e6, LogEnd: 7}.encode()
+	whole, err := storeState{FormatVersion: formatVersion, NodeID: "n1", StoreID: 255, Start: partition.Start{Incarnation: 3, ID: 4}, Since: []partition.Start{{Incarnation: 2, ID: 9}}, HeldPromise: 1250e6, LogEnd: 7}.encode()
 	if err != nil {
 		f.Fatal(err)
 	}

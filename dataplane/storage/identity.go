@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,9 +38,19 @@ type Identity struct {
 	ClusterID   string // "" until BindCluster
 	NodeID      partition.NodeID
 	StoreID     partition.StoreID
-	Incarnation uint64        // of this boot: raised, and synced, by Open
-	HeldPromise time.Duration // the longest promise an earlier boot may have given
+	Start       partition.Start // of this process: drawn, and synced, by Open
+	HeldPromise time.Duration   // the longest promise an earlier start may have given
+	// Accepted is the last start on this store that the coordinators accepted, as
+	// AcceptStart noted it; zero: none. Since are the starts between it and this
+	// one, oldest first, at most 1,000.
+	Accepted partition.Start
+	Since    []partition.Start
 }
+
+// maxStarts bounds the starts that are remembered beside the accepted one. The
+// oldest is dropped: that can make the coordinators refuse this directory
+// wrongly, but never accept it wrongly.
+const maxStarts = 1000
 
 // storeState is the content of store.json.
 type storeState struct {
@@ -46,14 +58,34 @@ type storeState struct {
 	ClusterID     string            `json:"cluster_id"`
 	NodeID        partition.NodeID  `json:"node_id"`
 	StoreID       partition.StoreID `json:"store_id"`
-	Incarnation   uint64            `json:"incarnation"`
-	HeldPromise   time.Duration     `json:"held_promise_ns"`
+	Start         partition.Start   `json:"start"`
+	Accepted      partition.Start   `json:"accepted"`
+	Since         []partition.Start `json:"since,omitempty"`
+	// Above is a counter that the next start must exceed, beside its own.
+	Above       uint64        `json:"above,omitempty"`
+	HeldPromise time.Duration `json:"held_promise_ns"`
 	// LogEnd is an index that the log is known to have reached: a log that ends
 	// before it has lost records.
 	LogEnd uint64 `json:"log_end"`
 	// Checksum is of all the other fields, as encode writes them with zero here:
 	// a promise or an incarnation that is a little wrong would pass unnoticed.
 	Checksum uint32 `json:"checksum"`
+}
+
+// equal reports whether two states say the same.
+func (s *storeState) equal(o *storeState) bool {
+	a, b := *s, *o
+	a.Since, b.Since = nil, nil
+	return reflect.DeepEqual(a, b) && slices.Equal(s.Since, o.Since)
+}
+
+// nextStart begins a start of the node's process on the store.
+func (s *storeState) nextStart() {
+	if !s.Start.IsZero() && s.Start != s.Accepted {
+		s.Since = append(s.Since, s.Start)
+		s.Since = s.Since[max(0, len(s.Since)-maxStarts):]
+	}
+	s.Start = partition.Start{Incarnation: max(s.Start.Incarnation, s.Above) + 1, ID: partition.StartID(randomID())}
 }
 
 // encode gives the state its checksum.
@@ -85,7 +117,7 @@ func decodeStore(b []byte) (storeState, error) {
 	if err := d.Decode(&s); err != nil {
 		return s, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if s.FormatVersion < 1 || s.NodeID == "" || s.StoreID == 0 || s.Incarnation == 0 || s.HeldPromise < 0 {
+	if s.FormatVersion < 1 || s.NodeID == "" || s.StoreID == 0 || s.Start.Incarnation == 0 || s.Start.ID == 0 || len(s.Since) > maxStarts || s.HeldPromise < 0 {
 		return s, fmt.Errorf("%w: a field is missing", ErrDamaged)
 	}
 	if again, err := s.encode(); err != nil || !bytes.Equal(again, b) {
@@ -147,10 +179,11 @@ func (f *identityFile) update(change func(*storeState) error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	next := f.now
+	next.Since = slices.Clone(f.now.Since)
 	if err := change(&next); err != nil {
 		return err
 	}
-	if next == f.now {
+	if next.equal(&f.now) {
 		return nil
 	}
 	b, err := next.encode()

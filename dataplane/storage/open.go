@@ -84,7 +84,7 @@ func (e *Engine) load() (err error) {
 	e.held.set(max(o.MemoryTable, o.LogRetention))
 	e.measureDisk()
 	if err := e.identity.update(func(s *storeState) error {
-		s.Incarnation++
+		s.nextStart()
 		s.LogEnd = e.log.next - 1
 		return nil
 	}); err != nil {

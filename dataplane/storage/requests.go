@@ -20,6 +20,7 @@ type requests struct {
 // earlier boots have nothing open any more.
 type session struct {
 	boot    uint64
+	start   partition.StartID
 	lowest  uint64       // every counter below it is forgotten
 	results []remembered // by counter
 }
@@ -41,15 +42,15 @@ func (r *requests) apply(e *entry.Entry) {
 	}
 	s := r.origins[e.Request.Origin]
 	if s == nil {
-		s = &session{boot: e.Request.Boot}
+		s = &session{boot: e.Request.Boot, start: e.Request.Start}
 		r.origins[e.Request.Origin] = s
 	}
 	if e.Request.Boot < s.boot {
 		return
 	}
 	r.dirty[e.Request.Origin] = struct{}{}
-	if e.Request.Boot > s.boot {
-		*s = session{boot: e.Request.Boot}
+	if e.Request.Boot > s.boot || e.Request.Start != s.start {
+		*s = session{boot: e.Request.Boot, start: e.Request.Start}
 	}
 	s.remember(e.Request.Counter, entry.Result{Sequence: e.Sequence, Existed: e.Existed})
 	s.forget(e.LowestOpen)
@@ -86,7 +87,9 @@ func (r *requests) lookup(id entry.RequestID) (result entry.Result, applied, for
 	if s == nil || id.Boot > s.boot {
 		return entry.Result{}, false, false
 	}
-	if id.Boot < s.boot || id.Counter < s.lowest {
+	// Another start with the same counter is of another history: what it asks was
+	// refused before it was logged, and whether it was is not known here.
+	if id.Boot < s.boot || id.Start != s.start || id.Counter < s.lowest {
 		return entry.Result{}, false, true
 	}
 	i, found := slices.BinarySearchFunc(s.results, id.Counter, func(r remembered, c uint64) int {
@@ -120,6 +123,7 @@ func (r *requests) takeDirty() map[partition.StoreID][]byte {
 func (s *session) encode(origin partition.StoreID) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(origin))
 	b = binary.AppendUvarint(b, s.boot)
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.start))
 	b = binary.AppendUvarint(b, s.lowest)
 	b = binary.AppendUvarint(b, uint64(len(s.results)))
 	previous := uint64(0)
@@ -153,7 +157,7 @@ func decodeSession(origin partition.StoreID, b []byte) (*session, error) {
 		return nil, err
 	}
 	r := reader{b: body[8:], what: what}
-	s := &session{boot: r.uvarint("boot"), lowest: r.uvarint("lowest open")}
+	s := &session{boot: r.uvarint("boot"), start: partition.StartID(r.uint64("start")), lowest: r.uvarint("lowest open")}
 	count := r.uvarint("count")
 	previous := uint64(0)
 	for i := uint64(0); i < count && r.err == nil; i++ {

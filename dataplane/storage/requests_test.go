@@ -61,11 +61,34 @@ func TestRequestsAreRememberedAndForgotten(t *testing.T) {
 	}
 	for origin, s := range r.origins {
 		again, err := decodeSession(origin, s.encode(origin))
-		if err != nil || again.boot != s.boot || again.lowest != s.lowest || !reflect.DeepEqual(again.results, s.results) {
+		if err != nil || again.boot != s.boot || again.start != s.start || again.lowest != s.lowest || !reflect.DeepEqual(again.results, s.results) {
 			t.Errorf("encoded %+v, decoded %+v, %v", s, again, err)
 		}
 		if _, err := decodeSession(origin+1, s.encode(origin)); err == nil {
 			t.Error("a session passes as another's")
+		}
+	}
+}
+
+// Two starts on copies of one directory repeat incarnation and counters: what one
+// asked is no answer to the other.
+func TestRequestsOfAnotherStartAreRefused(t *testing.T) {
+	t.Parallel()
+	r := newRequests()
+	e := request(1, 2, 5, 1)
+	e.Request.Start = 77
+	r.apply(e)
+	if _, applied, _ := r.lookup(e.Request); !applied {
+		t.Fatal("an applied request is not found")
+	}
+	twin := e.Request
+	twin.Start = 78
+	if _, applied, forgotten := r.lookup(twin); applied || !forgotten {
+		t.Errorf("the same counter of another start: applied %v, refused %v", applied, forgotten)
+	}
+	for origin, s := range r.origins {
+		if again, err := decodeSession(origin, s.encode(origin)); err != nil || again.start != 77 {
+			t.Errorf("encoded %+v, decoded %+v, %v", s, again, err)
 		}
 	}
 }

@@ -177,7 +177,7 @@ func (t *Table) Apply(entries []*entry.Entry) {
 
 // nextHash extends a partition's rolling hash by an entry.
 func nextHash(hash uint64, e *entry.Entry) uint64 {
-	var b [120]byte
+	var b [128]byte
 	binary.LittleEndian.PutUint64(b[0:], hash)
 	binary.LittleEndian.PutUint64(b[8:], e.Sequence)
 	binary.LittleEndian.PutUint64(b[16:], uint64(e.Epoch))
@@ -188,6 +188,7 @@ func nextHash(hash uint64, e *entry.Entry) uint64 {
 	binary.LittleEndian.PutUint64(b[56:], xxhash.Sum64(e.Key))
 	binary.LittleEndian.PutUint64(b[64:], xxhash.Sum64(e.Value))
 	b[72] = byte(e.Kind)
+	binary.LittleEndian.PutUint64(b[120:], uint64(e.Request.Start))
 	if e.Existed {
 		b[73] = 1
 	}

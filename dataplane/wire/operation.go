@@ -39,6 +39,7 @@ func AppendOperation(dst []byte, op *replica.Operation, remaining time.Duration)
 	if flags&hasRequest != 0 {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(op.Request.Origin))
 		dst = binary.AppendUvarint(dst, op.Request.Boot)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(op.Request.Start))
 		dst = binary.AppendUvarint(dst, op.Request.Counter)
 		dst = binary.AppendUvarint(dst, op.LowestOpen)
 	}
@@ -83,7 +84,7 @@ func DecodeOperation(b []byte, now replica.Time) (replica.Operation, error) {
 	op.Deadline = deadline(now, d.duration("deadline"))
 	if flags&hasRequest != 0 {
 		op.Request = entry.RequestID{
-			Origin: partition.StoreID(d.uint64("request")), Boot: d.uvarint("request"), Counter: d.uvarint("request"),
+			Origin: partition.StoreID(d.uint64("request")), Boot: d.uvarint("request"), Start: partition.StartID(d.uint64("request")), Counter: d.uvarint("request"),
 		}
 		op.LowestOpen = d.uvarint("request")
 		if op.Request.IsZero() && op.LowestOpen == 0 {

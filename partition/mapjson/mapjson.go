@@ -28,6 +28,7 @@ type Node struct {
 	ID          partition.NodeID  `json:"id"`
 	Store       partition.StoreID `json:"store_id"`
 	Incarnation uint64            `json:"incarnation"`
+	StartID     partition.StartID `json:"start_id"`
 	Zone        string            `json:"zone"`
 	HTTPAddr    string            `json:"http_addr"`
 	PeerAddr    string            `json:"peer_addr"`
@@ -91,7 +92,7 @@ func NodesOf(m *partition.Map, state func(partition.NodeID) string) Nodes {
 	out := Nodes{Version: m.Version, Nodes: make([]Node, len(m.Nodes))}
 	for i, n := range m.Nodes {
 		out.Nodes[i] = Node{
-			ID: n.ID, Store: n.Store, Incarnation: n.Incarnation, Zone: n.Zone,
+			ID: n.ID, Store: n.Store, Incarnation: n.Incarnation, StartID: n.StartID, Zone: n.Zone,
 			HTTPAddr: n.HTTPAddr, PeerAddr: n.PeerAddr, State: state(n.ID), Duty: n.Duty, Weight: n.Weight,
 		}
 	}

@@ -1,0 +1,197 @@
+package state
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// UnsettledStart is a start that the coordinators can neither accept nor take
+// for a lost disk: what its directory says of earlier starts and what the map
+// says cannot both be whole. AcceptStart settles it in the directory's favour.
+type UnsettledStart struct {
+	Node     partition.NodeID  `json:"node"`
+	Store    partition.StoreID `json:"store_id"`
+	PeerAddr string            `json:"peer_addr"`
+	Start    partition.Start   `json:"start"`    // the latest that asked
+	Accepted partition.Start   `json:"accepted"` // the last one accepted, as the directory says
+	// Highest is the highest counter that the map or any registration has named
+	// for the store.
+	Highest uint64 `json:"highest"`
+	// Disputed: the map and the directory name different starts with one counter.
+	// Otherwise the map is behind the directory.
+	Disputed bool `json:"disputed"`
+	// Chosen: the operator has chosen this directory. Its next start, with a
+	// counter above Highest, is accepted.
+	Chosen bool `json:"chosen"`
+}
+
+func compareUnsettled(x, y UnsettledStart) int {
+	return cmp.Or(cmp.Compare(x.Node, y.Node), cmp.Compare(x.Store, y.Store))
+}
+
+// maxUnsettled bounds the unsettled starts that are remembered; the first by
+// node is dropped, and comes back when it asks again.
+const maxUnsettled = 1024
+
+// lastStart returns the last start of a store that the map, or the memory of
+// replaced stores, has; zero where there is none.
+func (t *txn) lastStart(node partition.NodeID, store partition.StoreID) (last partition.Start, replaced bool) {
+	if known, ok := t.old.Node(node); ok && known.Store == store {
+		return known.Start(), false
+	}
+	for _, r := range t.memory.retired {
+		if r.node == node && r.store == store {
+			return r.start, true
+		}
+	}
+	return partition.Start{}, false
+}
+
+// storeOf returns the node's store, zero for a node that the map does not have.
+func (t *txn) storeOf(node partition.NodeID) partition.StoreID {
+	if known, ok := t.old.Node(node); ok {
+		return known.Store
+	}
+	return 0
+}
+
+// judgeStart decides by the starts that a registration names whether its
+// directory is the one that the map knows. A directory that went back to an
+// earlier copy repeats counters, but cannot name the starts made since.
+func (t *txn) judgeStart(c *Register) error {
+	n := &c.Node
+	last, replaced := t.lastStart(n.ID, n.Store)
+	switch {
+	case replaced && last == n.Start():
+		return fmt.Errorf("%w: on store %v; that start's was replaced by it", ErrOldStart, t.storeOf(n.ID))
+	case last.IsZero() && c.Accepted.IsZero(), last == n.Start():
+		return nil
+	case last.IsZero():
+		return fmt.Errorf("%w: it does not have store %v, of which start %v was accepted: holdfast recover-map accepts what the nodes have",
+			ErrMapBehind, n.Store, c.Accepted)
+	case (last == c.Accepted || slices.Contains(c.Since, last)) && last.Incarnation >= n.Incarnation:
+		return fmt.Errorf("%w: %v; a start's counter is above that of all before it, this one is %v", ErrOldStart, last, n.Start())
+	case last == c.Accepted, slices.Contains(c.Since, last):
+		return t.aboveDispute(n)
+	case last.Incarnation > c.Accepted.Incarnation:
+		return fmt.Errorf("%w: the map has start %v, the directory knows no later one than %v: it was restored from an earlier copy, or another copy of it was started since. "+
+			"Start the node with the newest directory, or with an empty one: then its disk counts as lost", ErrOldStart, last, c.Accepted)
+	case last.Incarnation < c.Accepted.Incarnation:
+		return fmt.Errorf("%w: it has start %v, the directory knows that %v was accepted: holdfast recover-map accepts what the nodes have",
+			ErrMapBehind, last, c.Accepted)
+	}
+	return fmt.Errorf("%w: the map has start %v, the directory knows that %v was accepted: holdfast accept-start %s --store %v chooses this directory; "+
+		"an empty one chooses the map, and its disk counts as lost", ErrTwoHistories, last, c.Accepted, n.ID, n.Store)
+}
+
+// aboveDispute refuses a start of a chosen directory whose counter the other
+// history may have used too.
+func (t *txn) aboveDispute(n *partition.Node) error {
+	u, ok := t.memory.unsettledStart(n.ID, n.Store)
+	if !ok || !u.Chosen || n.Incarnation > u.Highest {
+		return nil
+	}
+	return fmt.Errorf("%w: its directory was chosen; start it once more: its next start takes a counter above %d", ErrTwoHistories, u.Highest)
+}
+
+// unsettled remembers a start that could not be judged, and returns the counter
+// that the node's next start must exceed.
+func (t *txn) unsettled(c *Register, disputed bool) (above uint64) {
+	last, _ := t.lastStart(c.Node.ID, c.Node.Store)
+	u := UnsettledStart{
+		Node: c.Node.ID, Store: c.Node.Store, PeerAddr: c.Node.PeerAddr, Start: c.Node.Start(), Accepted: c.Accepted,
+		Highest: max(c.Node.Incarnation, c.Accepted.Incarnation, last.Incarnation), Disputed: disputed,
+	}
+	for _, s := range c.Since {
+		u.Highest = max(u.Highest, s.Incarnation)
+	}
+	if known, ok := t.memory.unsettledStart(u.Node, u.Store); ok {
+		u.Highest = max(u.Highest, known.Highest)
+		u.Chosen = known.Chosen && known.Accepted == u.Accepted
+		if u.Chosen { // what asks too early does not raise the bar
+			u.Highest = known.Highest
+		}
+	}
+	t.memory.setUnsettled(u)
+	return u.Highest
+}
+
+// acceptStart takes an operator's word that a directory is the right one.
+func (t *txn) acceptStart(c AcceptStart) error {
+	u, ok := t.memory.unsettledStart(c.Node, c.Store)
+	switch {
+	case !ok:
+		return fmt.Errorf("accept a start of node %q with store %v: %w: the coordinators refuse none", c.Node, c.Store, ErrStale)
+	case u.Accepted != c.Accepted:
+		return fmt.Errorf("accept a start of node %q with store %v: %w: its directory names start %v now, not %v", c.Node, c.Store, ErrStale, u.Accepted, c.Accepted)
+	case u.Chosen:
+		return nil // said twice
+	}
+	n := partition.Node{ID: u.Node, PeerAddr: u.PeerAddr, Weight: 1}
+	known, again := t.old.Node(u.Node)
+	if again {
+		n = *known
+	}
+	n.Store, n.Incarnation, n.StartID = u.Store, u.Accepted.Incarnation, u.Accepted.ID
+	if again && known.Store != u.Store {
+		t.memory.retire(known)
+		(&boot{txn: t, node: n}).loseDisk()
+	}
+	t.setNode(n)
+	if u.Disputed {
+		u.Chosen = true
+		t.memory.setUnsettled(u)
+	} else {
+		t.memory.settle(u.Node, u.Store)
+	}
+	t.memory.note(Event{Index: t.index, Kind: "start accepted", Node: u.Node, Reason: fmt.Sprintf("by the operator: store %v, start %v", u.Store, u.Accepted)})
+	return nil
+}
+
+func (m *memory) unsettledStart(node partition.NodeID, store partition.StoreID) (UnsettledStart, bool) {
+	i, ok := slices.BinarySearchFunc(m.unsettled, UnsettledStart{Node: node, Store: store}, compareUnsettled)
+	if !ok {
+		return UnsettledStart{}, false
+	}
+	return m.unsettled[i], true
+}
+
+func (m *memory) setUnsettled(u UnsettledStart) {
+	list := slices.Clone(m.unsettled)
+	i, known := slices.BinarySearchFunc(list, u, compareUnsettled)
+	if known {
+		list[i] = u
+	} else {
+		list = slices.Insert(list, i, u)
+	}
+	m.unsettled = list[max(0, len(list)-maxUnsettled):]
+}
+
+// settle forgets what was unsettled about a store; with store zero, about all
+// stores of the node.
+func (m *memory) settle(node partition.NodeID, store partition.StoreID) {
+	m.unsettled = slices.DeleteFunc(slices.Clone(m.unsettled), func(u UnsettledStart) bool {
+		return u.Node == node && (store == 0 || u.Store == store)
+	})
+}
+
+func (w *writer) unsettled(u UnsettledStart) {
+	w.replica(partition.Replica{Node: u.Node, Store: u.Store})
+	w.text(u.PeerAddr)
+	w.start(u.Start)
+	w.start(u.Accepted)
+	w.uint(u.Highest)
+	w.bool(u.Disputed)
+	w.bool(u.Chosen)
+}
+
+func (r *reader) unsettled() UnsettledStart {
+	of := r.replica()
+	return UnsettledStart{
+		Node: of.Node, Store: of.Store, PeerAddr: r.text(), Start: r.start(), Accepted: r.start(),
+		Highest: r.uint(), Disputed: r.bool(), Chosen: r.bool(),
+	}
+}

@@ -1,0 +1,219 @@
+package state
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// start is the next start on a directory, of which that one was accepted last
+// and these followed.
+func (c *cluster) start(i int, counter uint64, id partition.StartID, accepted partition.Start, since ...partition.Start) Register {
+	n := node(i)
+	n.Incarnation, n.StartID = counter, id
+	r := Register{Node: n, Accepted: accepted, Since: since}
+	if cur, placed := c.m.Map().Partition(0); placed {
+		r.Copies = []Copy{{Partition: 0, Epoch: cur.Epoch, Lineage: cur.Lineage}}
+	}
+	return r
+}
+
+// firstStart is the one that the cluster was made with.
+func firstStart(i int) partition.Start {
+	n := node(i)
+	return n.Start()
+}
+
+func s(counter uint64, id partition.StartID) partition.Start {
+	return partition.Start{Incarnation: counter, ID: id}
+}
+
+// The table of what a directory may say of its starts, and what follows.
+func TestStarts(t *testing.T) {
+	t.Parallel()
+	first := firstStart(3) // accepted when the cluster was made
+	for _, test := range []struct {
+		name     string
+		register func(c *cluster) Register
+		want     error
+	}{
+		{"the next start", func(c *cluster) Register { return c.start(3, 2, 22, first) }, nil},
+		{"the same start again", func(c *cluster) Register { return c.start(3, 1, first.ID, partition.Start{}) }, nil},
+		{"a start after one that did not learn of its acceptance", func(c *cluster) Register {
+			c.ok(c.start(3, 2, 22, first))
+			return c.start(3, 4, 44, first, s(2, 22), s(3, 33))
+		}, nil},
+		{"a directory from before the last start", func(c *cluster) Register {
+			c.ok(c.start(3, 2, 22, first))
+			return c.start(3, 2, 55, first)
+		}, ErrOldStart},
+		{"a directory from before the last start, started often", func(c *cluster) Register {
+			c.ok(c.start(3, 2, 22, first))
+			return c.start(3, 9, 99, first, s(2, 55), s(3, 66), s(4, 77))
+		}, ErrOldStart},
+		{"a start that forgot those in between", func(c *cluster) Register {
+			c.ok(c.start(3, 2, 22, first))
+			return c.start(3, 2000, 99, first, s(1999, 55))
+		}, ErrOldStart},
+		{"a late message of an earlier start", func(c *cluster) Register {
+			c.ok(c.start(3, 2, 22, first))
+			return c.start(3, 1, first.ID, partition.Start{})
+		}, ErrOldStart},
+		{"a counter that does not grow", func(c *cluster) Register { return c.start(3, 1, 55, first) }, ErrOldStart},
+		{"a directory that says nothing of its past", func(c *cluster) Register { return c.start(3, 2, 22, partition.Start{}) }, ErrOldStart},
+		{"coordinators from before the last start", func(c *cluster) Register { return c.start(3, 6, 66, s(5, 55)) }, ErrMapBehind},
+		{"coordinators from before the store", func(c *cluster) Register {
+			r := c.start(3, 6, 66, s(5, 55))
+			r.Node.Store = 777
+			return r
+		}, ErrMapBehind},
+		{"coordinators from before the node", func(c *cluster) Register { return c.start(9, 6, 66, s(5, 55)) }, ErrMapBehind},
+		{"two histories", func(c *cluster) Register { return c.start(3, 2, 22, s(1, 11)) }, ErrTwoHistories},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := three(t, 3)
+			r := test.register(c)
+			if test.want != nil {
+				c.refused(r, test.want)
+				return
+			}
+			c.ok(r)
+			if n, _ := c.m.Map().Node("n3"); n.Start() != r.Node.Start() {
+				t.Errorf("the map has start %v", n.Start())
+			}
+		})
+	}
+}
+
+// A directory that is behind is no lost disk, and neither is one that is ahead:
+// nothing changes, and the copies that count still count.
+func TestAFrozenStartIsNoLostDisk(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	r := c.start(3, 6, 66, s(5, 55))
+	r.Node.Store = 777 // the disk was replaced after the backup
+	c.refused(r, ErrMapBehind)
+	c.is("1 n1 [n1 n2 n3] [] [] []")
+	if u := c.m.Unsettled(); len(u) != 1 || u[0].Node != "n3" || u[0].Store != 777 || u[0].Disputed {
+		t.Fatalf("unsettled: %+v", u)
+	}
+	c.refused(AcceptStart{Node: "n3", Store: 777, Accepted: s(4, 44)}, ErrStale)
+	c.ok(AcceptStart{Node: "n3", Store: 777, Accepted: s(5, 55)})
+	c.is("2 n1 [n1 n2] [n3] [] []")
+	c.ok(r)
+	if u := c.m.Unsettled(); len(u) != 0 {
+		t.Errorf("unsettled: %+v", u)
+	}
+}
+
+func TestAcceptedStartOfANodeThatTheMapLacks(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	r := c.start(4, 6, 66, s(5, 55))
+	c.refused(r, ErrMapBehind)
+	c.ok(AcceptStart{Node: "n4", Store: r.Node.Store, Accepted: s(5, 55)})
+	c.ok(r)
+	if n, ok := c.m.Map().Node("n4"); !ok || n.Start() != s(6, 66) || n.HTTPAddr == "" {
+		t.Errorf("the map has %+v", n)
+	}
+}
+
+// Of two histories the operator chooses one; its next start has a counter that
+// the other cannot have used.
+func TestOfTwoHistoriesOneIsChosen(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	chosen := c.start(3, 2, 22, s(1, 11), s(4, 44)) // an early counter, and a report of a higher one
+	c.refused(chosen, ErrTwoHistories)
+	if r := c.apply(chosen); r.Above != 4 {
+		t.Errorf("the next start is to be above %d", r.Above)
+	}
+	c.ok(AcceptStart{Node: "n3", Store: node(3).Store, Accepted: s(1, 11)})
+	c.refused(c.start(3, 4, 45, s(1, 11), s(2, 22)), ErrTwoHistories)
+	c.refused(c.start(3, 2, 23, firstStart(3)), ErrTwoHistories) // the other one
+	c.ok(c.start(3, 5, 56, s(1, 11), s(2, 22)))
+	c.refused(c.start(3, 6, 67, firstStart(3)), ErrOldStart)
+}
+
+func TestAStartElsewhereWaitsForTheEarlierOne(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	r := c.boot(3)
+	r.Node.PeerAddr = "elsewhere:7071"
+	c.refused(r, ErrMayRun)
+	r.Silent = s(9, 99) // another start was judged
+	c.refused(r, ErrMayRun)
+	r.Silent = r.Accepted
+	c.ok(r)
+}
+
+// What runs at another address may be a copy of the directory, and the earlier
+// process may be alive: its replicas count only once they are brought up to date.
+func TestAStartElsewhereLearns(t *testing.T) {
+	t.Parallel()
+	elsewhere := func(c *cluster, i int, live ...partition.NodeID) Register {
+		r := c.boot(i, live...)
+		r.Node.PeerAddr = "elsewhere:7071"
+		r.Silent = r.Accepted
+		return r
+	}
+	t.Run("a secondary", func(t *testing.T) {
+		t.Parallel()
+		c := three(t, 3)
+		c.ok(elsewhere(c, 3, "n1", "n2"))
+		c.is("2 n1 [n1 n2] [n3] [] []")
+	})
+	t.Run("the primary", func(t *testing.T) {
+		t.Parallel()
+		c := three(t, 3)
+		c.ok(elsewhere(c, 1, "n3"))
+		c.is("2 n3 [n2 n3] [n1] [] []")
+	})
+	t.Run("the primary, and no other is alive", func(t *testing.T) {
+		t.Parallel()
+		c := three(t, 3)
+		c.ok(elsewhere(c, 1))
+		c.is("2  [n2 n3] [n1] [] []")
+	})
+	t.Run("one that falls below min-in-sync is not eligible", func(t *testing.T) {
+		t.Parallel()
+		c := three(t, 3)
+		c.ok(c.change("n1", 1, 2))
+		c.ok(elsewhere(c, 2, "n1"))
+		c.is("3 n1 [n1] [n2 n3] [] []")
+	})
+	t.Run("an eligible one is eligible no more", func(t *testing.T) {
+		t.Parallel()
+		c := three(t, 3)
+		c.ok(c.change("n1", 1))
+		c.is("2 n1 [n1] [n2 n3] [n2 n3] []")
+		c.ok(elsewhere(c, 2, "n1"))
+		c.is("3 n1 [n1] [n2 n3] [n3] []")
+	})
+	t.Run("the last in sync waits for the operator", func(t *testing.T) {
+		t.Parallel()
+		c := three(t, 3)
+		c.ok(wiped(c, 2))
+		c.ok(wiped(c, 3))
+		c.is("3 n1 [n1] [n2 n3] [] []")
+		c.ok(elsewhere(c, 1, "n2", "n3"))
+		c.is("4  [] [n1 n2 n3] [n1] []")
+		c.ok(Recover{Partition: 0, Node: "n1", Epoch: 4})
+		c.is("5 n1 [n1] [n2 n3] [] []")
+	})
+}
+
+func TestSettledStartsSurviveASnapshot(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	c.refused(c.start(3, 2, 22, s(1, 11)), ErrTwoHistories)
+	m, err := Restore(c.m.Snapshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := m.Apply(c.index+1, c.start(3, 2, 22, s(1, 11))); !errors.Is(r.Err, ErrTwoHistories) || len(m.Unsettled()) != 1 {
+		t.Errorf("%v; unsettled %+v", r.Err, m.Unsettled())
+	}
+}

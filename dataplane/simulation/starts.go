@@ -1,0 +1,25 @@
+package simulation
+
+import (
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// starts is what store.json keeps of the starts on a disk.
+type starts struct {
+	now      partition.Start // the latest
+	accepted partition.Start // the last that the coordinators accepted, as far as it was told
+	since    []partition.Start
+}
+
+// next begins a start, which draws a number.
+func (s *starts) next(number uint64) {
+	if !s.now.IsZero() && s.now != s.accepted {
+		s.since = append(slices.Clip(s.since), s.now)
+	}
+	s.now = partition.Start{Incarnation: s.now.Incarnation + 1, ID: partition.StartID(number | 1)}
+}
+
+// accept notes that the map names the latest start.
+func (s *starts) accept() { s.accepted, s.since = s.now, nil }
