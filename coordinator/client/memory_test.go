@@ -46,7 +46,7 @@ func alive(versions []version, wanted int) (partitions, nodes int) {
 // called with, and what waits for it, keeps no map in memory.
 func TestHooksKeepNoOldMapInMemory(t *testing.T) {
 	t.Parallel()
-	c := &Client{role: protocol.RoleNode, config: Config{NodeID: "n1", Store: 1, Incarnation: 1, ProposesItself: true}, log: slog.New(slog.DiscardHandler)}
+	c := &Client{role: protocol.RoleNode, config: Config{NodeID: "n1", Store: 1, Start: partition.Start{Incarnation: 1}, ProposesItself: true}, log: slog.New(slog.DiscardHandler)}
 	c.ctx, c.cancel = context.WithCancel(t.Context())
 	c.maps.init()
 	c.hooks.init(c)

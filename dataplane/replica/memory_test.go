@@ -30,7 +30,7 @@ func TestReplicasKeepNoOldMapInMemory(t *testing.T) {
 	const partitions = 128
 	m := manyPartitions(partitions)
 	g := NewGroup(Config{
-		Self: Peer{Node: "n1", Store: 101, Incarnation: 1}, MinInSync: 2, ReplicationFactor: 3,
+		Self: Peer{Node: "n1", Store: 101, Start: partition.Start{Incarnation: 1}}, MinInSync: 2, ReplicationFactor: 3,
 		Open: func(partition.ID, uint32) State { return newTestState() },
 	})
 	now := Time(time.Hour)
