@@ -5,6 +5,13 @@ import "fmt"
 // Apply applies the command of one Raft entry. A command that changes the map
 // gives it the entry's index as version; one that changes nothing leaves it.
 func (m *Machine) Apply(index uint64, c Command) Result {
+	if a, admin := c.(Admin); admin {
+		return m.admin(index, a)
+	}
+	return m.apply(index, c)
+}
+
+func (m *Machine) apply(index uint64, c Command) Result {
 	t := &txn{index: index, old: m.Map(), memory: &m.memory}
 	if _, creating := c.(Create); !creating && t.old.ClusterID == "" {
 		return Result{Err: fmt.Errorf("apply %T: %w", c, ErrNoCluster)}
@@ -38,7 +45,7 @@ func (m *Machine) Apply(index uint64, c Command) Result {
 	case End:
 		r.Verdicts = t.end(c.Moves)
 	case Seat:
-		r.Err = t.memory.seat(c)
+		r.Err = t.memory.seat(index, c)
 	case AcceptStart:
 		r.Err = t.acceptStart(c)
 	case SetRebalance:

@@ -82,9 +82,13 @@ func Encode(c Command) ([]byte, error) {
 	case SetRebalance:
 		w.rebalanceChange(c.Change)
 	case Seat:
-		w.voter(Voter{c.Coordinator, c.Store})
-		w.fixed(uint64(c.Was))
-		w.bool(c.Founding)
+		w.text(c.Coordinator)
+		w.fixed(uint64(c.Store))
+		w.uint(c.Since)
+	case Admin:
+		if err := w.admin(c); err != nil {
+			return nil, err
+		}
 	case AcceptStart:
 		w.replica(partition.Replica{Node: c.Node, Store: c.Store})
 		w.start(c.Accepted)
@@ -141,8 +145,9 @@ func Decode(b []byte) (Command, error) {
 	case kindRebalance:
 		c = SetRebalance{Change: r.rebalanceChange()}
 	case kindSeat:
-		v := r.voter()
-		c = Seat{Coordinator: v.Coordinator, Store: v.Store, Was: partition.StoreID(r.fixed()), Founding: r.bool()}
+		c = Seat{Coordinator: r.text(), Store: partition.StoreID(r.fixed()), Since: r.uint()}
+	case kindAdmin:
+		c = r.admin()
 	case kindWeigh:
 		c = Weigh{Node: r.nodeID(), Weight: r.uint32()}
 	case kindAcceptStart:

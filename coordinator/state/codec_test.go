@@ -38,7 +38,9 @@ func samples() []Command {
 		Begin{Version: 9, Moves: []partition.Move{{Partition: 3, From: "n1", To: "n4", Reason: "uneven"}, {Partition: 4, Primary: "n2", Since: 9}}},
 		AcceptStart{Node: "n1", Store: 3, Accepted: partition.Start{Incarnation: 4, ID: 5}},
 		End{Moves: []EndMove{{Partition: 3, Since: 1 << 40}, {Partition: 4, Since: 2, Cancel: true, Reason: "n4 is dead"}}},
-		Seat{Coordinator: "c3", Store: 1 << 60, Was: 1 << 50, Founding: true},
+		Seat{Coordinator: "c3", Store: 1 << 60, Since: 1 << 50},
+		Admin{ID: "a", Fingerprint: 1 << 60, Command: Weigh{Node: "n1", Weight: 2}, Open: true, Since: 9, Node: "n1", Partition: 7, Note: "note"},
+		Admin{ID: "b", Refused: "no"},
 		SetRebalance{Change: partition.Rebalance{Paused: true, AtOnce: 5, AtOnceEach: 2, Throttle: 1 << 40}.Change()},
 		SetRebalance{},
 	}
@@ -61,7 +63,7 @@ func TestCodecRoundTrip(t *testing.T) {
 		}
 		seen[c.kind()] = true
 	}
-	for k := kindCreate; k <= kindWeigh; k++ {
+	for k := kindCreate; k <= kindAdmin; k++ {
 		if !seen[k] {
 			t.Errorf("no sample of kind %d", k)
 		}

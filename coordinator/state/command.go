@@ -26,6 +26,7 @@ const (
 	kindSeat
 	kindWeigh
 	kindAcceptStart
+	kindAdmin
 )
 
 // Create makes the cluster. The same again is a no-op; anything else, once
@@ -191,11 +192,29 @@ type SetRebalance struct {
 type Seat struct {
 	Coordinator string
 	Store       partition.StoreID
-	// Was is the Store of the place when the command was judged; Founding says
-	// that the place still belonged to the directory it was founded with. If that
-	// has changed since, the command is refused.
-	Was      partition.StoreID
-	Founding bool
+	// Since is the index of the command that gave the place away last, when this
+	// one was judged; 0: the place belonged to the directory it was founded with.
+	// If that has changed, the command is refused.
+	Since uint64
+}
+
+// Admin is an operator's command. The machine applies the command of an ID once,
+// and remembers the result; the same ID again gets that result.
+type Admin struct {
+	ID string // 1 to MaxOperationID printable ASCII characters
+	// Fingerprint is a hash of what the operator asked for: another request with
+	// the same ID is refused.
+	Fingerprint uint64
+	// Command is applied if the ID is new. It is nil where the leader refused the
+	// request, or a step changes only what is remembered of the operation.
+	Command Command
+	Refused string // why the leader refused it
+	Open    bool   // more steps follow this one
+	Since   uint64 // of the first step, as in Seat
+	// Node and Partition are what the answer is about; Note is part of it.
+	Node      partition.NodeID
+	Partition partition.ID
+	Note      string
 }
 
 func (Create) kind() kind        { return kindCreate }
@@ -214,3 +233,4 @@ func (SetRebalance) kind() kind  { return kindRebalance }
 func (Seat) kind() kind          { return kindSeat }
 func (Weigh) kind() kind         { return kindWeigh }
 func (AcceptStart) kind() kind   { return kindAcceptStart }
+func (Admin) kind() kind         { return kindAdmin }

@@ -47,6 +47,7 @@ func (m *Machine) Removed() []partition.Replica { return m.memory.removed }
 type Voter struct {
 	Coordinator string
 	Store       partition.StoreID // 0 while the place is vacant
+	Since       uint64            // index of the command that gave the place away
 }
 
 // Seats returns the coordinators' places that do not belong to the directories
@@ -56,10 +57,10 @@ func (m *Machine) Seats() []Voter { return m.memory.seats }
 // SeatFor returns the command that gives a coordinator's place to a directory, or
 // to none where store is 0. It names who has the place now.
 func SeatFor(seats []Voter, coordinator string, store partition.StoreID) Seat {
-	s := Seat{Coordinator: coordinator, Store: store, Founding: true}
+	s := Seat{Coordinator: coordinator, Store: store}
 	for _, v := range seats {
 		if v.Coordinator == coordinator {
-			s.Was, s.Founding = v.Store, false
+			s.Since = v.Since
 		}
 	}
 	return s

@@ -36,14 +36,15 @@ type memory struct {
 	// steered is the index of the last command that changed a node or the
 	// rebalancing settings: a plan from an older map is void.
 	steered uint64
+	// operations are the admin commands with their results, oldest first.
+	operations []Operation
 }
 
 // seat gives a place to a directory, or to none, if it still belongs to the one
 // that the command names.
-func (m *memory) seat(s Seat) error {
-	next := Voter{Coordinator: s.Coordinator, Store: s.Store}
-	now := SeatFor(m.seats, s.Coordinator, s.Store)
-	if now != s {
+func (m *memory) seat(index uint64, s Seat) error {
+	next := Voter{Coordinator: s.Coordinator, Store: s.Store, Since: index}
+	if SeatFor(m.seats, s.Coordinator, s.Store) != s {
 		return fmt.Errorf("give the place of coordinator %q away: %w", s.Coordinator, ErrStale)
 	}
 	m.seats = slices.DeleteFunc(slices.Clone(m.seats), func(v Voter) bool { return v.Coordinator == s.Coordinator })

@@ -11,7 +11,7 @@ import (
 
 // drawCommand draws a command that often fits the map, and often does not.
 func drawCommand(t *rapid.T, m *partition.Map) Command {
-	switch rapid.IntRange(0, 18).Draw(t, "command") {
+	switch rapid.IntRange(0, 19).Draw(t, "command") {
 	case 0, 1, 2:
 		return drawRegister(t, m)
 	case 3:
@@ -40,6 +40,14 @@ func drawCommand(t *rapid.T, m *partition.Map) Command {
 			a.Store, a.Incarnation = n.Store, n.Incarnation+rapid.Uint64Range(0, 1).Draw(t, "boot")
 		}
 		return a
+	case 16:
+		a := Admin{ID: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "operation"), Open: rapid.Bool().Draw(t, "open"), Node: drawNode(t)}
+		if inner := drawCommand(t, m); rapid.Bool().Draw(t, "inside") {
+			if _, again := inner.(Admin); !again {
+				a.Command = inner
+			}
+		}
+		return a
 	case 14:
 		return Weigh{Node: drawNode(t), Weight: rapid.Uint32Range(0, 3).Draw(t, "weight")}
 	case 15:
@@ -52,7 +60,7 @@ func drawCommand(t *rapid.T, m *partition.Map) Command {
 		}
 		return r
 	case 13:
-		return Seat{Founding: rapid.Bool().Draw(t, "founding"), Was: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "was")), Coordinator: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "seat"), Store: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "dir"))}
+		return Seat{Since: rapid.Uint64Range(0, 9).Draw(t, "since"), Coordinator: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "seat"), Store: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "dir"))}
 	case 9, 10:
 		return Begin{Version: m.Version, Moves: drawMoves(t)}
 	case 11, 12:
@@ -187,6 +195,9 @@ func obeys(t *rapid.T, cmd Command, old, next *partition.Map, m *Machine) {
 	if err := next.Validate(); err != nil {
 		t.Fatalf("after %+v: %v", cmd, err)
 	}
+	if a, admin := cmd.(Admin); admin {
+		cmd = a.Command
+	}
 	_, unsafe := cmd.(UnsafeRecover)
 	_, recovers := cmd.(Recover)
 	_, registers := cmd.(Register)
@@ -277,6 +288,9 @@ func TestRandomCommands(t *testing.T) {
 				t.Fatalf("restore: %v", err)
 			}
 			r := apply(cmd)
+			if o := r.Operation; o != nil && o.Refused != "" && m.Map() != old {
+				t.Fatalf("%+v was refused (%v) and changed the map", cmd, o.Refused)
+			}
 			obeys(t, cmd, old, m.Map(), m)
 			if r.Err != nil && m.Map() != old {
 				t.Fatalf("%+v was refused (%v) and changed the map", cmd, r.Err)

@@ -11,34 +11,35 @@ import (
 // subject and what an operator can do about it. A refused command, or a refused
 // part of one, has changed nothing.
 var (
-	ErrNoCluster    = errors.New("the cluster is not created yet")
-	ErrExists       = errors.New("the cluster exists with other values")
-	ErrPlaced       = errors.New("the first placement has happened")
-	ErrNotPlaced    = errors.New("the partition is not placed")
-	ErrStale        = errors.New("the map has moved on")
-	ErrInvalid      = errors.New("the command is not well-formed")
-	ErrNotInSync    = errors.New("only an in-sync replica may become primary")
-	ErrUnknownStore = errors.New("the map does not know the node by that store")
-	ErrNotLearner   = errors.New("only a learner may be added")
-	ErrNotProposer  = errors.New("the proposer may not ask for that")
-	ErrNotEligible  = errors.New("the node holds no eligible copy")
-	ErrNoCopy       = errors.New("the node holds no copy")
-	ErrOldStart     = errors.New("the map knows a later start of the node")
-	ErrTwoHistories = errors.New("the map and the data directory name different starts with the same counter")
-	ErrMayRun       = errors.New("an earlier start of the node may still run at another address")
-	ErrElsewhere    = errors.New("the node's ID is known with another store at another address")
-	ErrAddressTaken = errors.New("the address belongs to another live node")
-	ErrStoreTaken   = errors.New("the store belongs to another node")
-	ErrUnknownNode  = errors.New("the map does not know the node")
-	ErrRemoved      = errors.New("the node was removed from the cluster with that disk")
-	ErrStillHolds   = errors.New("the node still holds replicas")
-	ErrMoving       = errors.New("the partition is moved already")
-	ErrNoMove       = errors.New("there is no such move")
-	ErrNotDone      = errors.New("the move is not done")
-	ErrTaken        = errors.New("the node has a replica already")
-	ErrNoDuty       = errors.New("the node is not there to hold replicas")
-	ErrTooFewNodes  = errors.New("too few other nodes of full duty would be left")
-	ErrMapBehind    = errors.New("the map is behind what a node has on disk")
+	ErrNoCluster       = errors.New("the cluster is not created yet")
+	ErrExists          = errors.New("the cluster exists with other values")
+	ErrPlaced          = errors.New("the first placement has happened")
+	ErrNotPlaced       = errors.New("the partition is not placed")
+	ErrStale           = errors.New("the map has moved on")
+	ErrInvalid         = errors.New("the command is not well-formed")
+	ErrNotInSync       = errors.New("only an in-sync replica may become primary")
+	ErrUnknownStore    = errors.New("the map does not know the node by that store")
+	ErrNotLearner      = errors.New("only a learner may be added")
+	ErrNotProposer     = errors.New("the proposer may not ask for that")
+	ErrNotEligible     = errors.New("the node holds no eligible copy")
+	ErrNoCopy          = errors.New("the node holds no copy")
+	ErrOldStart        = errors.New("the map knows a later start of the node")
+	ErrTwoHistories    = errors.New("the map and the data directory name different starts with the same counter")
+	ErrMayRun          = errors.New("an earlier start of the node may still run at another address")
+	ErrElsewhere       = errors.New("the node's ID is known with another store at another address")
+	ErrAddressTaken    = errors.New("the address belongs to another live node")
+	ErrStoreTaken      = errors.New("the store belongs to another node")
+	ErrUnknownNode     = errors.New("the map does not know the node")
+	ErrRemoved         = errors.New("the node was removed from the cluster with that disk")
+	ErrStillHolds      = errors.New("the node still holds replicas")
+	ErrMoving          = errors.New("the partition is moved already")
+	ErrNoMove          = errors.New("there is no such move")
+	ErrNotDone         = errors.New("the move is not done")
+	ErrTaken           = errors.New("the node has a replica already")
+	ErrNoDuty          = errors.New("the node is not there to hold replicas")
+	ErrTooFewNodes     = errors.New("too few other nodes of full duty would be left")
+	ErrOperationReused = errors.New("the ID belongs to another command; give this one an ID of its own")
+	ErrMapBehind       = errors.New("the map is behind what a node has on disk")
 )
 
 // StaleError is ErrStale with what the map says now.
@@ -67,6 +68,9 @@ type Result struct {
 	// Above, of a refused registration, is the counter that the next start of the
 	// node must exceed; 0: any will do.
 	Above uint64
+	// Operation is what is remembered of an Admin command, be it from now or from
+	// the first time; nil for other commands.
+	Operation *Operation
 }
 
 // Verdict tells what became of a command's part about one partition.

@@ -65,6 +65,7 @@ func (w *writer) memory(m *memory) {
 	writeList(w, m.seats, w.voter)
 	w.uint(m.steered)
 	writeList(w, m.unsettled, w.unsettled)
+	writeList(w, m.operations, w.operation)
 }
 
 func (r *reader) memory() memory {
@@ -88,8 +89,9 @@ func (r *reader) memory() memory {
 			return Event{Index: r.uint(), Kind: r.text(), Node: r.nodeID(), Partitions: r.int(), Reason: r.text()}
 		}),
 		removed: r.replicas(),
-		seats:   readList(r, 9, r.voter),
+		seats:   readList(r, 10, r.voter),
 		steered: r.uint(), unsettled: readList(r, 31, r.unsettled),
+		operations: readList(r, 22, r.operation),
 	}
 }
 

@@ -106,6 +106,7 @@ func writeOptional[T any](w *writer, v *T, one func(T)) {
 func (w *writer) voter(v Voter) {
 	w.text(v.Coordinator)
 	w.fixed(uint64(v.Store))
+	w.uint(v.Since)
 }
 
 func (w *writer) settings(s partition.Settings) {
@@ -258,7 +259,7 @@ func readOptional[T any](r *reader, one func() T) *T {
 }
 
 func (r *reader) voter() Voter {
-	return Voter{Coordinator: r.text(), Store: partition.StoreID(r.fixed())}
+	return Voter{Coordinator: r.text(), Store: partition.StoreID(r.fixed()), Since: r.uint()}
 }
 
 func (r *reader) settings() partition.Settings {
