@@ -37,7 +37,7 @@ func (c *Coordinator) balance() {
 		}
 		commands := c.rebalancer.Tick(c.now(), m, c.health(m))
 		for _, command := range commands {
-			result, err := c.commit(command)
+			result, err := c.commitOwn(command)
 			c.logBalance(m, command, result, err)
 		}
 	}

@@ -46,6 +46,7 @@ type Coordinator struct {
 	peers     map[string]*peer // the other members; fixed
 	memberIDs []string         // all members, sorted; fixed
 	serving   chan struct{}    // one element for each request being served
+	changing  chan struct{}    // has one element while a coordinator is added or removed
 	asked     *askers
 	resetting atomic.Bool // a barrier for a follower ahead of us is under way
 	listener  transport.Listener
@@ -85,7 +86,7 @@ func Start(config Config) (*Coordinator, error) {
 	c := &Coordinator{
 		config: config, log: config.Logger.With("coordinator", config.ID), started: time.Now(),
 		memberIDs: slices.Sorted(maps.Keys(config.InitialCluster)),
-		asked:     newAskers(), peers: make(map[string]*peer), serving: make(chan struct{}, maxServing), orders: make(chan []state.Command), done: make(chan struct{}),
+		asked:     newAskers(), peers: make(map[string]*peer), serving: make(chan struct{}, maxServing), changing: make(chan struct{}, 1), orders: make(chan []state.Command), done: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.fsm = newFSM(c.fail)

@@ -113,6 +113,13 @@ func (f *fsm) seats() []state.Voter {
 	return f.mu.machine.Seats()
 }
 
+// operation is what the machine remembers of an admin command.
+func (f *fsm) operation(id string) (state.Operation, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.machine.Operation(id)
+}
+
 // overrides are the operators' decisions that the machine remembers.
 func (f *fsm) overrides() []state.Override {
 	f.mu.Lock()

@@ -1,7 +1,9 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/transport"
@@ -85,22 +87,24 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 		}
 		reply(protocol.Encode(h.c.answerFor(m.Self)))
 	case protocol.Forwarded:
-		h.forwarded(m, reply)
+		h.inner(m.Timeout, m.Request, reply, h.c.lead)
+	case protocol.Timed:
+		h.inner(m.Timeout, m.Request, reply, h.c.route)
 	case protocol.Register, protocol.Propose, protocol.Recover, protocol.Order:
-		h.c.serve(reply, func() protocol.Reply { return h.c.route(m) })
+		h.c.serve(0, reply, func(ctx context.Context) protocol.Reply { return h.c.route(ctx, m) })
 	default:
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T is no request to a coordinator", m)}))
 	}
 }
 
-// forwarded answers what another coordinator took us to lead for.
-func (h handler) forwarded(f protocol.Forwarded, reply func([]byte)) {
-	m, err := protocol.Decode(f.Request)
+// inner answers a request that names how long its sender waits.
+func (h handler) inner(timeout time.Duration, request []byte, reply func([]byte), answer func(context.Context, protocol.Message) protocol.Reply) {
+	m, err := protocol.Decode(request)
 	if err != nil {
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: err.Error()}))
 		return
 	}
-	h.c.serve(reply, func() protocol.Reply { return h.c.lead(m) })
+	h.c.serve(max(timeout, time.Millisecond), reply, func(ctx context.Context) protocol.Reply { return answer(ctx, m) })
 }
 
 func (h handler) malformed(conn transport.Conn, err error) {
@@ -111,19 +115,23 @@ func (h handler) malformed(conn transport.Conn, err error) {
 // maxServing bounds the requests that wait for Raft at the same time.
 const maxServing = 1024
 
-// serve answers a request on a goroutine of its own.
-func (c *Coordinator) serve(reply func([]byte), work func() protocol.Reply) {
+// serve answers a request on a goroutine of its own, within a timeout as requestContext has
+// it.
+func (c *Coordinator) serve(timeout time.Duration, reply func([]byte), work func(context.Context) protocol.Reply) {
+	ctx, cancel := c.requestContext(c.ctx, timeout)
 	select {
 	case c.serving <- struct{}{}:
 	default:
+		cancel()
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Retry, Text: "coordinator " + c.config.ID + " is overloaded"}))
 		return
 	}
 	started := c.goroutine(func() {
-		defer func() { <-c.serving }()
-		reply(protocol.Encode(work()))
+		defer func() { cancel(); <-c.serving }()
+		reply(protocol.Encode(work(ctx)))
 	})
 	if !started {
+		cancel()
 		<-c.serving
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Retry, Text: "coordinator " + c.config.ID + " stops"}))
 	}

@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -58,9 +57,11 @@ func (c *Coordinator) postOrder(do protocol.Do) http.HandlerFunc {
 				return
 			}
 		}
-		c.ordered(w, protocol.Order{
-			Do: do, Node: partition.NodeID(chi.URLParam(r, "id")), Lost: body.Lost, Confirm: body.Confirm, Weight: body.Weight,
-			Incarnation: body.Incarnation,
+		c.adminCommand(w, r, func(operation string) protocol.Message {
+			return protocol.Order{
+				Operation: operation, Do: do, Node: partition.NodeID(chi.URLParam(r, "id")), Lost: body.Lost, Confirm: body.Confirm, Weight: body.Weight,
+				Incarnation: body.Incarnation,
+			}
 		})
 	}
 }
@@ -72,22 +73,7 @@ func (c *Coordinator) postRebalance(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "bad-request", err.Error())
 		return
 	}
-	c.ordered(w, protocol.Order{Do: protocol.Rebalance, Rebalance: change})
-}
-
-func (c *Coordinator) ordered(w http.ResponseWriter, o protocol.Order) {
-	tellOrdered(w, c.route(o))
-}
-
-// tellOrdered answers with what became of an operator's order.
-func tellOrdered(w http.ResponseWriter, reply protocol.Reply) {
-	switch reply.Code {
-	case protocol.OK:
-		answer(w, json.RawMessage(reply.Body))
-	case protocol.Retry:
-		w.Header().Set("Retry-After", "1")
-		problem(w, http.StatusServiceUnavailable, "unavailable", reply.Text)
-	case protocol.Refused, protocol.Invalid, protocol.Removed:
-		problem(w, http.StatusConflict, "refused", reply.Text)
-	}
+	c.adminCommand(w, r, func(operation string) protocol.Message {
+		return protocol.Order{Operation: operation, Do: protocol.Rebalance, Rebalance: change}
+	})
 }

@@ -139,8 +139,11 @@ func (c *Coordinator) postRecover(unsafe bool) http.HandlerFunc {
 			problem(w, http.StatusBadRequest, "bad-request", `the body must name a partition: {"partition": 5}`)
 			return
 		}
-		m := protocol.Recover{Partition: *order.Partition, Node: order.Node, Unsafe: unsafe, Confirm: order.Confirm, Epoch: order.Epoch}
-		tellOrdered(w, c.route(m))
+		c.adminCommand(w, r, func(operation string) protocol.Message {
+			return protocol.Recover{
+				Operation: operation, Partition: *order.Partition, Node: order.Node, Unsafe: unsafe, Confirm: order.Confirm, Epoch: order.Epoch,
+			}
+		})
 	}
 }
 

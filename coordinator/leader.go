@@ -46,7 +46,7 @@ func (c *Coordinator) found() error {
 // takeOffice begins to lead once everything committed before is applied here.
 func (c *Coordinator) takeOffice(g *raftGroup) {
 	for g.raft.State() == raft.Leader && c.ctx.Err() == nil {
-		if err := g.raft.Barrier(enqueueTimeout).Error(); err != nil {
+		if err := c.barrier(g); err != nil {
 			c.log.Warn("leader has not caught up", "err", err)
 			c.pause(retryLeader)
 			continue
@@ -76,7 +76,7 @@ func (c *Coordinator) createCluster() bool {
 	if command.Application == "" {
 		command.Application = DefaultApplication
 	}
-	if _, err := c.commit(command); err != nil {
+	if _, err := c.commitOwn(command); err != nil {
 		c.log.Warn("cluster not created", "err", err)
 		return false
 	}
@@ -130,7 +130,7 @@ func (c *Coordinator) lostFollower(since uint64) {
 	}
 	started := c.goroutine(func() {
 		defer c.resetting.Store(false)
-		if err := g.raft.Barrier(enqueueTimeout).Error(); err != nil {
+		if err := c.barrier(g); err != nil {
 			return
 		}
 		if version := c.fsm.Map().Version; version < since {

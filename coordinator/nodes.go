@@ -119,7 +119,7 @@ func (c *Coordinator) giveOrders() {
 }
 
 func (c *Coordinator) giveOrder(command state.Command) {
-	result, err := c.commit(command)
+	result, err := c.commitOwn(command)
 	switch v := command.(type) {
 	case state.Fail:
 		if err != nil {
@@ -189,7 +189,7 @@ func (c *Coordinator) commitChanges(changes []partition.Change) error {
 	if len(judged) == 0 {
 		return nil
 	}
-	result, err := c.commit(state.Changes{Changes: judged})
+	result, err := c.commitOwn(state.Changes{Changes: judged})
 	if err != nil {
 		return err
 	}

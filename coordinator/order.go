@@ -1,7 +1,7 @@
 package coordinator
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// Ordered is the answer to an operator's order about a node, or about how moves
-// are made.
+// Ordered is the answer to an operator's order about a node, a coordinator, or how
+// moves are made. The same operation always gets the answer to its first time.
 type Ordered struct {
 	Version   uint64              `json:"version"` // of the map after it
 	Node      partition.NodeID    `json:"node,omitempty"`
@@ -19,67 +19,65 @@ type Ordered struct {
 	Weight    uint32              `json:"weight,omitempty"`
 	Rebalance partition.Rebalance `json:"rebalance"`
 	Done      bool                `json:"done"` // false: only a preview, nothing has changed
+	Operation string              `json:"operation_id,omitempty"`
 	MayLose   string              `json:"may_lose,omitempty"`
 	// Incarnation is the start of the node that a preview was judged of.
 	Incarnation uint64 `json:"incarnation,omitempty"`
 }
 
 // order carries out an operator's order, as the leader.
-func (c *Coordinator) order(o protocol.Order) protocol.Reply {
-	operation := o.Do.String()
-	if o.Node != "" {
-		operation += " " + string(o.Node)
+func (c *Coordinator) order(ctx context.Context, o protocol.Order) protocol.Reply {
+	op := operationOf(&o)
+	answer := func(known state.Operation) any { return orderedOf(&op, known) }
+	known, found, err := c.recall(&op)
+	if err != nil || found && !known.Open {
+		return settled(&op, known, err, answer)
 	}
-	invalid := func(err error) protocol.Reply {
-		return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%s: %v", operation, err)}
+	if o.Do == protocol.AddCoordinator || o.Do == protocol.RemoveCoordinator {
+		known, err = c.changeVoters(ctx, &op, o.Do)
+		return settled(&op, known, err, answer)
 	}
 	m := c.fsm.Map()
 	if m.ClusterID == "" {
-		return protocol.Reply{Code: protocol.Retry, Text: fmt.Sprintf("%s: %v", operation, state.ErrNoCluster)}
+		return failed(op.what, state.ErrNoCluster)
 	}
-	answer := Ordered{Node: o.Node, Done: true}
-	var command state.Command
-	switch o.Do {
-	case protocol.Drain, protocol.Undrain, protocol.RemoveNode, protocol.Weigh:
-		n, known := m.Node(o.Node)
-		if !known {
-			return invalid(fmt.Errorf("%w; there are %v", state.ErrUnknownNode, nodeNames(m)))
-		}
-		var err error
-		if command, err = c.orderFor(m, n, &o, &answer); err != nil {
-			return invalid(err)
-		}
-	case protocol.Rebalance:
-		if err := checkRebalance(m, &o.Rebalance); err != nil {
-			return invalid(err)
-		}
-		command = state.SetRebalance{Change: o.Rebalance}
-	case protocol.AddCoordinator, protocol.RemoveCoordinator:
-		change := c.addCoordinator
-		if o.Do == protocol.RemoveCoordinator {
-			change = c.removeCoordinator
-		}
-		if err := change(string(o.Node)); err != nil {
-			return failed(operation, err)
-		}
-		c.log.Warn("order of the operator carried out", "order", operation)
+	preview := Ordered{Node: o.Node, Operation: o.Operation, Version: m.Version, Rebalance: m.Rebalance}
+	command, err := c.orderFor(m, &o, &preview)
+	switch onlyLooks := o.Do == protocol.RemoveNode && o.Lost && !o.Confirm; {
+	case onlyLooks && err != nil:
+		return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%s: %v", op.what, err)}
+	case onlyLooks:
+		return answerWith(m.Version, preview)
+	case err != nil:
+		known, err = c.refuse(ctx, &op, err)
+	default:
+		known, err = c.settle(ctx, &op, state.Admin{Command: command, Note: preview.MayLose})
 	}
-	if command != nil {
-		if _, err := c.commit(command); err != nil {
-			return failed(operation, err)
-		}
-		c.log.Info("order of the operator carried out", "order", operation)
+	if err == nil && known.Refused == "" {
+		c.log.Info("order of the operator carried out", "order", op.what, "operation", op.id)
 	}
-	after := c.fsm.Map()
-	answer.Version, answer.Rebalance = after.Version, after.Rebalance
-	if n, known := after.Node(o.Node); known {
-		answer.Duty, answer.Weight = n.Duty, n.Weight
+	return settled(&op, known, err, answer)
+}
+
+// operationOf names the order. A preview, and what it was judged from, is the same
+// order: who repeats it may look again first, and gets the result.
+func operationOf(o *protocol.Order) operation {
+	op := operation{what: o.Do.String(), id: o.Operation, node: o.Node}
+	if o.Node != "" {
+		op.what += " " + string(o.Node)
 	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return invalid(err)
+	same := *o
+	same.Operation, same.Confirm, same.Incarnation = "", false, 0
+	op.fingerprint = fingerprintOf(same)
+	return op
+}
+
+// orderedOf is the answer to an order that was applied.
+func orderedOf(op *operation, known state.Operation) Ordered {
+	return Ordered{
+		Version: known.Version, Node: op.node, Duty: known.Duty, Weight: known.Weight, Rebalance: known.Rebalance, Done: true,
+		MayLose: known.Note, Operation: known.ID,
 	}
-	return protocol.Reply{Code: protocol.OK, Version: after.Version, Body: body}
 }
 
 // leastThrottle is the lowest throttle that an operator may order, in bytes a second:
@@ -95,9 +93,16 @@ func checkRebalance(m *partition.Map, change *partition.RebalanceChange) error {
 	return change.Of(m.Rebalance).Validate()
 }
 
-// orderFor is the command that an order about a node comes to; nil where it was
-// only asked what would be lost.
-func (c *Coordinator) orderFor(m *partition.Map, n *partition.Node, o *protocol.Order, answer *Ordered) (state.Command, error) {
+// orderFor is the command that an order comes to, with what a preview would say.
+func (c *Coordinator) orderFor(m *partition.Map, o *protocol.Order, answer *Ordered) (state.Command, error) {
+	if o.Do == protocol.Rebalance {
+		return state.SetRebalance{Change: o.Rebalance}, checkRebalance(m, &o.Rebalance)
+	}
+	n, known := m.Node(o.Node)
+	if !known {
+		return nil, fmt.Errorf("%w; there are %v", state.ErrUnknownNode, nodeNames(m))
+	}
+	answer.Duty, answer.Weight = n.Duty, n.Weight
 	switch o.Do {
 	case protocol.Undrain:
 		return state.Assign{Node: n.ID, Duty: partition.Full}, nil
@@ -111,9 +116,6 @@ func (c *Coordinator) orderFor(m *partition.Map, n *partition.Node, o *protocol.
 			answer.MayLose, answer.Incarnation = mayLoseWith(m, n.ID), n.Incarnation
 			if c.health(m)[n.ID].State == liveness.Live {
 				answer.MayLose += "; but the node lives: without --lost it gives away what it holds first"
-			}
-			if answer.Done = o.Confirm; !o.Confirm {
-				return nil, nil
 			}
 			return state.Remove{
 				Node: n.ID, Store: n.Store, Incarnation: n.Incarnation, Duty: n.Duty, Lost: true, Live: c.live(),

@@ -81,7 +81,7 @@ func TestProposalsThatWaitGoTogetherAndTheSameOnce(t *testing.T) {
 			t.Errorf("a batch of %d changes of 4 partitions", len(b))
 		}
 	}
-	if err := p.commit(ctx, nil); !errors.Is(err, errUncommitted) {
+	if err := p.commit(ctx, nil); !errors.Is(err, errOutcomeUnknown) {
 		t.Errorf("after the end: %v", err)
 	}
 }

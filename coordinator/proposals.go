@@ -58,7 +58,7 @@ func (p *proposals) commit(ctx context.Context, changes []partition.Change) erro
 	case <-b.done:
 		return b.err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", errUncommitted, ctx.Err())
+		return fmt.Errorf("%w: %w", errOutcomeUnknown, ctx.Err())
 	}
 }
 

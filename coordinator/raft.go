@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -133,11 +134,17 @@ func openRaftFiles(dir string, conf *raft.Config) (*raftboltdb.BoltStore, raft.S
 	return store, snapshots, nil
 }
 
+// handOverTimeout bounds the wait for another leader: Raft itself gives up sooner,
+// unless its disk hangs.
+const handOverTimeout = 2 * time.Second
+
 // handOver gives leadership to another member, if it is here.
 func (g *raftGroup) handOver() {
 	if g.raft.State() == raft.Leader {
 		// Where it fails, the others elect one by themselves.
-		_ = g.raft.LeadershipTransfer().Error()
+		ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
+		defer cancel()
+		_ = await(ctx, g.raft.LeadershipTransfer())
 	}
 }
 

@@ -16,9 +16,6 @@ import (
 // raftStream is the first byte of Raft's connections on the peer port.
 const raftStream = 'R'
 
-// errNotRunning ends Raft connections that come before Raft runs.
-var errNotRunning = errors.New("raft does not run here yet")
-
 // streamLayer gives Raft the connections of the peer port that begin with
 // raftStream and the group's token. It implements raft.StreamLayer.
 type streamLayer struct {

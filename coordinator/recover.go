@@ -1,7 +1,7 @@
 package coordinator
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,6 +21,7 @@ type Recovery struct {
 	Epoch     partition.Epoch  `json:"epoch"` // after it; of a preview, before it
 	MayLose   string           `json:"may_lose"`
 	Next      string           `json:"next,omitempty"` // what to do about a preview
+	Operation string           `json:"operation_id,omitempty"`
 }
 
 // errNothingToRecover protects partitions that are well from the operator.
@@ -38,31 +39,67 @@ func join(list []partition.Replica) string {
 }
 
 // recover carries out an operator's order, as the leader.
-func (c *Coordinator) recover(m protocol.Recover) protocol.Reply {
-	operation := "recover " + m.Partition.String()
-	if m.Unsafe {
-		operation = "unsafe-" + operation
-	}
-	invalid := func(err error) protocol.Reply {
-		return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%s: %v", operation, err)}
+func (c *Coordinator) recover(ctx context.Context, m protocol.Recover) protocol.Reply {
+	op := recoverOperation(&m)
+	answer := func(known state.Operation) any { return recoveryOf(&op, known) }
+	known, found, err := c.recall(&op)
+	if err != nil || found {
+		return settled(&op, known, err, answer)
 	}
 	seen := c.fsm.Map()
+	command, preview, err := c.recoverFor(seen, &m)
+	preview.Operation = op.id
+	switch onlyLooks := m.Unsafe && !m.Confirm; {
+	case onlyLooks && err != nil:
+		return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%s: %v", op.what, err)}
+	case onlyLooks:
+		preview.Next = "send it again with confirm: true to do it"
+		return answerWith(seen.Version, preview)
+	case err != nil:
+		known, err = c.refuse(ctx, &op, err)
+	default:
+		known, err = c.settle(ctx, &op, state.Admin{Command: command, Node: preview.Node, Note: preview.MayLose})
+	}
+	if err == nil && known.Refused == "" {
+		c.log.Warn("partition recovered by the operator", "partition", m.Partition, "node", known.Node, "unsafe", m.Unsafe, "epoch", known.Epoch,
+			"operation", op.id)
+	}
+	return settled(&op, known, err, answer)
+}
+
+// recoverOperation names the order. What was looked at, and the node that was
+// chosen then, belong to the same order.
+func recoverOperation(m *protocol.Recover) operation {
+	op := operation{what: "recover " + m.Partition.String(), id: m.Operation, partition: m.Partition}
+	if m.Unsafe {
+		op.what = "unsafe-" + op.what
+	}
+	op.fingerprint = fingerprintOf(protocol.Recover{Partition: m.Partition, Unsafe: m.Unsafe})
+	return op
+}
+
+// recoveryOf is the answer to an order that was applied.
+func recoveryOf(op *operation, known state.Operation) Recovery {
+	return Recovery{Partition: op.partition, Node: known.Node, Done: true, Epoch: known.Epoch, MayLose: known.Note, Operation: known.ID}
+}
+
+// recoverFor is the command that the order comes to, with what a preview says.
+func (c *Coordinator) recoverFor(seen *partition.Map, m *protocol.Recover) (state.Command, Recovery, error) {
+	answer := Recovery{Partition: m.Partition, Node: m.Node, MayLose: "nothing"}
 	cur, ok := seen.Partition(m.Partition)
-	if !ok && seen.Placed() {
-		return invalid(fmt.Errorf("the cluster has %d partitions, from 0 on", len(seen.Partitions)))
+	switch {
+	case !ok && seen.Placed():
+		return nil, answer, fmt.Errorf("the cluster has %d partitions, from 0 on", len(seen.Partitions))
+	case !ok:
+		return nil, answer, state.ErrNotPlaced
+	case m.Epoch != 0 && m.Epoch != cur.Epoch:
+		return nil, answer, fmt.Errorf("%w: the partition is in epoch %d, and epoch %d was looked at", state.ErrStale, cur.Epoch, m.Epoch)
 	}
-	if !ok {
-		return invalid(state.ErrNotPlaced)
-	}
-	if m.Epoch != 0 && m.Epoch != cur.Epoch {
-		return invalid(fmt.Errorf("%w: the partition is in epoch %d, and epoch %d was looked at", state.ErrStale, cur.Epoch, m.Epoch))
-	}
+	answer.Epoch = cur.Epoch
 	health := c.health(seen)
 	if cur.Primary != "" && health[cur.Primary].State == liveness.Live && cur.Primary != m.Node {
-		return invalid(errNothingToRecover)
+		return nil, answer, errNothingToRecover
 	}
-	answer := Recovery{Partition: m.Partition, Node: m.Node, Epoch: cur.Epoch, MayLose: "nothing"}
-	var command state.Command
 	if m.Unsafe {
 		copies := c.copies(cur, health)
 		if answer.Node == "" && len(copies) > 0 {
@@ -70,45 +107,23 @@ func (c *Coordinator) recover(m protocol.Recover) protocol.Reply {
 		}
 		i := slices.IndexFunc(copies, func(v aCopy) bool { return v.node == answer.Node })
 		if i < 0 {
-			return invalid(fmt.Errorf("%w: copies are on %v", state.ErrNoCopy, copies))
+			return nil, answer, fmt.Errorf("%w: copies are on %v", state.ErrNoCopy, copies)
 		}
 		answer.MayLose = copies[i].mayLose()
-		if !m.Confirm {
-			answer.Next = "send it again with confirm: true to do it"
-			return recovered(answer, seen.Version)
-		}
-		command = state.UnsafeRecover{Partition: m.Partition, Node: answer.Node, Lineage: newLineage(cur.Lineage), Epoch: cur.Epoch}
-	} else {
-		if answer.Node == "" {
-			answer.Node = chooseEligible(cur, health)
-		}
-		if _, eligible := partition.Find(cur.Eligible, answer.Node); len(cur.Eligible) > 0 &&
-			(answer.Node == "" || eligible && health[answer.Node].State != liveness.Live) {
-			return invalid(fmt.Errorf("%w of the eligible %s: start one of them, then say it again", errNoneLive, join(cur.Eligible)))
-		}
-		if answer.Node == "" {
-			return invalid(fmt.Errorf("%w: no copy is eligible; unsafe-recover promotes what is left, and says first what may be lost",
-				state.ErrNotEligible))
-		}
-		command = state.Recover{Partition: m.Partition, Node: answer.Node, Epoch: cur.Epoch}
+		return state.UnsafeRecover{Partition: m.Partition, Node: answer.Node, Lineage: newLineage(cur.Lineage), Epoch: cur.Epoch}, answer, nil
 	}
-	if _, err := c.commit(command); err != nil {
-		return failed(operation, err)
+	if answer.Node == "" {
+		answer.Node = chooseEligible(cur, health)
 	}
-	answer.Done = true
-	if after, ok := c.fsm.Map().Partition(m.Partition); ok {
-		answer.Epoch = after.Epoch
+	if _, eligible := partition.Find(cur.Eligible, answer.Node); len(cur.Eligible) > 0 &&
+		(answer.Node == "" || eligible && health[answer.Node].State != liveness.Live) {
+		return nil, answer, fmt.Errorf("%w of the eligible %s: start one of them, then say it again", errNoneLive, join(cur.Eligible))
 	}
-	c.log.Warn("partition recovered by the operator", "partition", m.Partition, "node", answer.Node, "unsafe", m.Unsafe, "epoch", answer.Epoch)
-	return recovered(answer, c.fsm.Map().Version)
-}
-
-func recovered(answer Recovery, version uint64) protocol.Reply {
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return protocol.Reply{Code: protocol.Invalid, Text: err.Error()}
+	if answer.Node == "" {
+		return nil, answer, fmt.Errorf("%w: no copy is eligible; unsafe-recover promotes what is left, and says first what may be lost",
+			state.ErrNotEligible)
 	}
-	return protocol.Reply{Code: protocol.OK, Version: version, Body: body}
+	return state.Recover{Partition: m.Partition, Node: answer.Node, Epoch: cur.Epoch}, answer, nil
 }
 
 // health is what this coordinator makes of every node of the map.

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // register takes a boot of a node into the map.
-func (c *Coordinator) register(m protocol.Register) protocol.Reply {
+func (c *Coordinator) register(ctx context.Context, m protocol.Register) protocol.Reply {
 	operation := fmt.Sprintf("register node %s", m.Node.ID)
 	current := c.fsm.Map()
 	if m.Application != "" && m.Application != current.Application {
@@ -32,10 +33,7 @@ func (c *Coordinator) register(m protocol.Register) protocol.Reply {
 	for i, v := range m.Copies {
 		command.Copies[i] = state.Copy(v)
 	}
-	result, err := c.commit(command)
-	if errors.Is(err, state.ErrNoCluster) {
-		return protocol.Reply{Code: protocol.Retry, Text: fmt.Sprintf("%s: %v", operation, err)}
-	}
+	result, err := c.commit(ctx, command)
 	if err != nil {
 		r := failed(operation, err)
 		r.Above = result.Above
@@ -53,13 +51,13 @@ func (c *Coordinator) register(m protocol.Register) protocol.Reply {
 
 // propose has changes judged and committed, together with those of others that
 // wait at the same time. What is refused shows in the map.
-func (c *Coordinator) propose(m protocol.Propose) protocol.Reply {
+func (c *Coordinator) propose(ctx context.Context, m protocol.Propose) protocol.Reply {
 	for _, change := range m.Changes {
 		if change.Proposer == "" {
 			return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("change %v: it has no proposer", change.Partition)}
 		}
 	}
-	if err := c.proposals.commit(c.ctx, m.Changes); err != nil {
+	if err := c.proposals.commit(ctx, m.Changes); err != nil {
 		return failed("propose", err)
 	}
 	return protocol.Reply{Code: protocol.OK, Version: c.fsm.Map().Version}

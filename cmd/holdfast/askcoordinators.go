@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
-	"net/http"
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/client"
@@ -51,29 +47,13 @@ func (f serverFlags) askLeader(ctx context.Context, cluster *mapjson.Cluster) {
 	}
 }
 
-// askCoordinators sends a request to the coordinators. What they refuse is an
-// error with exit code 3.
-func (f serverFlags) askCoordinators(ctx context.Context, method, path string, body, into any) error {
+// askCoordinators asks the coordinators something, and changes nothing.
+func (f serverFlags) askCoordinators(ctx context.Context, path string, into any) error {
 	asked, err := f.coordinators(ctx)
 	if err != nil {
 		return err
 	}
-	var text []byte
-	if body != nil {
-		if text, err = json.Marshal(body); err != nil {
-			return err
-		}
-	}
-	err = asked.firstAnswer(ctx, func(ctx context.Context, server string) error {
-		var content io.Reader
-		if text != nil {
-			content = bytes.NewReader(text)
-		}
-		return exchange(ctx, method, server+path, content, into)
+	return asked.firstAnswer(ctx, func(ctx context.Context, server string) error {
+		return exchange(ctx, server+path, into)
 	})
-	var p *problem
-	if errors.As(err, &p) && p.Status == http.StatusConflict {
-		err = coded{err, exitPrecondition}
-	}
-	return err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"text/tabwriter"
 
@@ -41,13 +40,13 @@ func (c *coordinatorsListCommand) Run(ctx context.Context, t *terminal) error {
 
 // coordinatorFlags are those of orders about a coordinator.
 type coordinatorFlags struct {
-	serverFlags
+	adminFlags
 	Coordinator string `arg:"" help:"The coordinator: c1."`
 }
 
 func (f coordinatorFlags) do(ctx context.Context, t *terminal, order, what string) error {
 	var done coordinator.Ordered
-	if err := f.askCoordinators(ctx, http.MethodPost, "/v1/coordinators/"+url.PathEscape(f.Coordinator)+"/"+order, nil, &done); err != nil {
+	if err := f.command(ctx, "/v1/coordinators/"+url.PathEscape(f.Coordinator)+"/"+order, nil, &done); err != nil {
 		return err
 	}
 	if f.JSON {

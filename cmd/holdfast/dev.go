@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -144,11 +143,11 @@ func (d *devCluster) waitReady(ctx context.Context) error {
 
 // settled tells why a node cannot serve yet, or does not know who leads.
 func settled(ctx context.Context, server string) error {
-	if err := exchange(ctx, http.MethodGet, server+"/readyz", nil, nil); err != nil {
+	if err := exchange(ctx, server+"/readyz", nil); err != nil {
 		return err
 	}
 	var cluster mapjson.Cluster
-	if err := exchange(ctx, http.MethodGet, server+"/v1/cluster", nil, &cluster); err != nil {
+	if err := exchange(ctx, server+"/v1/cluster", &cluster); err != nil {
 		return err
 	}
 	if cluster.Leader == "" {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"text/tabwriter"
 
 	"github.com/holdfast-io/holdfast/coordinator"
@@ -17,7 +16,7 @@ type planCommand struct {
 // Run tells what would be moved.
 func (c *planCommand) Run(ctx context.Context, t *terminal) error {
 	var plan mapjson.Plan
-	if err := c.askCoordinators(ctx, http.MethodGet, "/v1/plan", nil, &plan); err != nil {
+	if err := c.askCoordinators(ctx, "/v1/plan", &plan); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -102,13 +101,13 @@ func rateText(throttle int64) string {
 }
 
 func (f serverFlags) moves(ctx context.Context) (moves mapjson.Moves, err error) {
-	return moves, f.askCoordinators(ctx, http.MethodGet, "/v1/moves", nil, &moves)
+	return moves, f.askCoordinators(ctx, "/v1/moves", &moves)
 }
 
 // rebalance changes how moves are made.
-func (f serverFlags) rebalance(ctx context.Context, t *terminal, change map[string]any, what string) error {
+func (f adminFlags) rebalance(ctx context.Context, t *terminal, change map[string]any, what string) error {
 	var done coordinator.Ordered
-	if err := f.askCoordinators(ctx, http.MethodPost, "/v1/rebalance", change, &done); err != nil {
+	if err := f.command(ctx, "/v1/rebalance", change, &done); err != nil {
 		return err
 	}
 	if f.JSON {
@@ -118,14 +117,14 @@ func (f serverFlags) rebalance(ctx context.Context, t *terminal, change map[stri
 	return err
 }
 
-type pauseCommand struct{ serverFlags }
+type pauseCommand struct{ adminFlags }
 
 // Run lets no move begin.
 func (c *pauseCommand) Run(ctx context.Context, t *terminal) error {
 	return c.rebalance(ctx, t, map[string]any{"paused": true}, "No move begins; those under way end.")
 }
 
-type resumeCommand struct{ serverFlags }
+type resumeCommand struct{ adminFlags }
 
 // Run lets moves begin again.
 func (c *resumeCommand) Run(ctx context.Context, t *terminal) error {
@@ -133,7 +132,7 @@ func (c *resumeCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 type throttleCommand struct {
-	serverFlags
+	adminFlags
 	Rate       string `arg:"" help:"Most that each node sends for moves in a second: 32MiB; at least 64KiB, or 0 for no bound. holdfast moves tells what it is."`
 	AtOnce     int    `help:"Also: how many moves are under way at once; -1: as it is." default:"-1"`
 	AtOnceEach int    `help:"Also: how many of them one node has to do with; -1: as it is." default:"-1"`

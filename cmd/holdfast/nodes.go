@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"text/tabwriter"
@@ -30,7 +29,7 @@ type nodeTold struct {
 
 // Run lists the nodes.
 func (c *nodesCommand) Run(ctx context.Context, t *terminal) error {
-	nodes, err := c.tellNodes(ctx)
+	nodes, _, err := c.tellNodes(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,14 +45,16 @@ func (c *nodesCommand) Run(ctx context.Context, t *terminal) error {
 	return table.Flush()
 }
 
-func (f serverFlags) tellNodes(ctx context.Context) ([]nodeTold, error) {
+// tellNodes returns the nodes with what they hold, and the version of the map that
+// this is at least as new as.
+func (f serverFlags) tellNodes(ctx context.Context) ([]nodeTold, uint64, error) {
 	nodes, err := askCluster(ctx, f, (*client.Client).Nodes)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	partitions, err := askCluster(ctx, f, (*client.Client).Partitions)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	told := make([]nodeTold, len(nodes.Nodes))
 	of := map[partition.NodeID]*nodeTold{}
@@ -75,18 +76,22 @@ func (f serverFlags) tellNodes(ctx context.Context) ([]nodeTold, error) {
 			add(id, func(n *nodeTold) *int { return &n.Learners })
 		}
 	}
-	return told, nil
+	return told, min(nodes.Version, partitions.Version), nil
 }
 
 // nodeFlags are those of orders about a node.
 type nodeFlags struct {
-	serverFlags
+	adminFlags
 	Node string `arg:"" help:"The node: n1."`
 }
 
 // do sends an order about the node.
 func (f nodeFlags) do(ctx context.Context, order string, body any) (done coordinator.Ordered, err error) {
-	return done, f.askCoordinators(ctx, http.MethodPost, "/v1/nodes/"+url.PathEscape(f.Node)+"/"+order, body, &done)
+	return done, f.command(ctx, f.path(order), body, &done)
+}
+
+func (f nodeFlags) path(order string) string {
+	return "/v1/nodes/" + url.PathEscape(f.Node) + "/" + order
 }
 
 type drainCommand struct {
@@ -156,9 +161,12 @@ func (c *removeCommand) Run(ctx context.Context, t *terminal) error {
 
 // giveUp removes a node with what it has, after it has said what that may lose.
 func (c *removeCommand) giveUp(ctx context.Context, t *terminal) error {
-	preview, err := c.do(ctx, "remove", removeBody{Lost: true})
-	if err != nil {
+	var preview coordinator.Ordered
+	if err := c.look(ctx, c.path("remove"), removeBody{Lost: true}, &preview); err != nil {
 		return err
+	}
+	if preview.Done { // by this operation, when it was sent before
+		return c.told(t, preview, "is removed")
 	}
 	fmt.Fprintf(t.err, "%s: its process must be stopped for good. What this may lose: %s.\n", c.Node, preview.MayLose)
 	if !c.Yes {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/holdfast-io/holdfast/coordinator"
@@ -13,7 +12,7 @@ import (
 )
 
 type recoverCommand struct {
-	serverFlags
+	adminFlags
 	Partition string `required:"" help:"The partition: 5 or partition-5." placeholder:"N" env:"-"`
 	Node      string `help:"The node whose replica is promoted; default the best one." placeholder:"ID" env:"-"`
 }
@@ -32,7 +31,7 @@ func (c *recoverCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 type unsafeRecoverCommand struct {
-	serverFlags
+	adminFlags
 	Partition string `required:"" help:"The partition: 5 or partition-5." placeholder:"N" env:"-"`
 	Node      string `help:"The node whose copy is promoted; default the best one." placeholder:"ID" env:"-"`
 	Yes       bool   `help:"Do it without asking." env:"-"`
@@ -44,9 +43,12 @@ func (c *unsafeRecoverCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	preview, err := c.order(ctx, "/v1/unsafe-recover", o)
-	if err != nil {
+	var preview coordinator.Recovery
+	if err := c.look(ctx, "/v1/unsafe-recover", o, &preview); err != nil {
 		return err
+	}
+	if preview.Done { // by this operation, when it was sent before
+		return c.tell(t, preview)
 	}
 	fmt.Fprintf(t.err, "%v: the copy on %s would become the primary. What this may lose: %s.\n", preview.Partition, preview.Node, preview.MayLose)
 	if !c.Yes {
@@ -82,11 +84,11 @@ func orderOf(id, node string) (recoveryOrder, error) {
 }
 
 // order sends the order to the coordinators.
-func (f serverFlags) order(ctx context.Context, path string, o recoveryOrder) (done coordinator.Recovery, err error) {
-	return done, f.askCoordinators(ctx, http.MethodPost, path, o, &done)
+func (f adminFlags) order(ctx context.Context, path string, o recoveryOrder) (done coordinator.Recovery, err error) {
+	return done, f.command(ctx, path, o, &done)
 }
 
-func (f serverFlags) tell(t *terminal, done coordinator.Recovery) error {
+func (f adminFlags) tell(t *terminal, done coordinator.Recovery) error {
 	if f.JSON {
 		return printJSON(t.out, done)
 	}

@@ -278,6 +278,7 @@ func TestRecover(t *testing.T) {
 			fmt.Fprintf(w, clusterJSON, "c1", strings.TrimPrefix(url, "http://"), "follower")
 			return
 		}
+		w.Header().Set("Holdfast-Operation-Id", r.Header.Get("Holdfast-Operation-Id"))
 		b, _ := io.ReadAll(r.Body)
 		orders = append(orders, r.Method+" "+r.URL.Path+" "+string(b))
 		w.WriteHeader(status)

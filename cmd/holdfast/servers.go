@@ -76,29 +76,32 @@ func (p *problem) Error() string {
 	return fmt.Sprintf("%s (%d %s)", text, p.Status, p.Code)
 }
 
-// exchange sends one request about the cluster and decodes the JSON of its
-// answer; an answer that is an error comes back as a *problem.
-func exchange(ctx context.Context, method, address string, body io.Reader, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, address, body)
+// exchange asks one question about the cluster and decodes the JSON of its answer;
+// an answer that is an error comes back as a *problem.
+func exchange(ctx context.Context, address string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := adminClient.Do(req)
 	if err != nil {
 		return err
 	}
+	return decodeAnswer(resp, into)
+}
+
+// decodeAnswer reads an answer to its end, and closes it.
+func decodeAnswer(resp *http.Response, into any) error {
 	defer resp.Body.Close()
+	what := resp.Request.Method + " " + resp.Request.URL.String()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, address, err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	if resp.StatusCode/100 != 2 {
 		p := &problem{}
 		if json.Unmarshal(text, p) != nil || p.Code == "" {
-			p.Detail = fmt.Sprintf("%s %s: %.200s", method, address, text)
+			p.Detail = fmt.Sprintf("%s: %.200s", what, text)
 		}
 		p.Status = resp.StatusCode
 		return p
@@ -107,7 +110,7 @@ func exchange(ctx context.Context, method, address string, body io.Reader, into 
 		return nil
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("%s %s: %w", method, address, err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
-	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
@@ -35,7 +33,7 @@ func (c *movesCommand) watch(ctx context.Context, t *terminal) error {
 		if r := moves.Rebalance; left == 0 && !r.Paused && r.AtOnce > 0 && r.AtOnceEach > 0 {
 			// The throttle may let none begin for a while.
 			var plan mapjson.Plan
-			if err := c.askCoordinators(ctx, http.MethodGet, "/v1/plan", nil, &plan); err != nil {
+			if err := c.askCoordinators(ctx, "/v1/plan", &plan); err != nil {
 				return err
 			}
 			left = plan.Underway + len(plan.Moves)
@@ -50,39 +48,6 @@ func (c *movesCommand) watch(ctx context.Context, t *terminal) error {
 	shown.end()
 	_, err := fmt.Fprintln(t.out, "Nothing moves any more.")
 	return err
-}
-
-// await waits until a node is as it should be, and shows what moves meanwhile.
-func (f nodeFlags) await(ctx context.Context, t *terminal, detach bool, done coordinator.Ordered, holds func(*nodeTold) bool, what string) error {
-	if detach {
-		return f.told(t, done, fmt.Sprintf("is %v; holdfast moves tells how far it is", done.Duty))
-	}
-	shown := newMovesShown(t.err)
-	defer shown.end()
-	for {
-		nodes, err := f.tellNodes(ctx)
-		if err != nil {
-			return err
-		}
-		var node *nodeTold
-		for i := range nodes {
-			if string(nodes[i].ID) == f.Node {
-				node = &nodes[i]
-			}
-		}
-		if holds(node) {
-			shown.end()
-			return f.told(t, done, what)
-		}
-		moves, err := f.moves(ctx)
-		if err != nil {
-			return err
-		}
-		shown.show(moves)
-		if err := pauseFor(ctx, watchEvery); err != nil {
-			return coded{fmt.Errorf("%s: the order stands; holdfast moves tells how far it is: %w", f.Node, err), exitUnknown}
-		}
-	}
 }
 
 // pauseFor waits, unless ctx ends before.

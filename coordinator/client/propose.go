@@ -68,7 +68,8 @@ func (c *Client) sendProposals() {
 			continue
 		}
 		answered := make(chan struct{})
-		l.link.Call(protocol.Encode(protocol.Propose{Changes: changes}), requestTimeout, func(raw []byte, err error) {
+		request := protocol.Timed{Timeout: requestTimeout, Request: protocol.Encode(protocol.Propose{Changes: changes})}
+		l.link.Call(protocol.Encode(request), requestTimeout, func(raw []byte, err error) {
 			defer close(answered)
 			reply := protocol.Reply{Code: protocol.OK}
 			if err == nil {

@@ -78,7 +78,7 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 		return reply, err
 	case reply.Code == protocol.OK:
 		return reply, nil
-	case reply.Code == protocol.Retry:
+	case reply.Code == protocol.Retry, reply.Code == protocol.Unknown:
 		return reply, errors.New(reply.Text)
 	}
 	return reply, &RefusedError{Node: c.config.NodeID, Reason: reply.Text, Above: reply.Above, Removed: reply.Code == protocol.Removed}
@@ -120,7 +120,7 @@ func (c *Client) call(l *link, m protocol.Message, timeout time.Duration) (proto
 		err   error
 	}
 	answered := make(chan outcome, 1)
-	l.link.Call(protocol.Encode(m), timeout, func(raw []byte, err error) {
+	l.link.Call(protocol.Encode(protocol.Timed{Timeout: timeout, Request: protocol.Encode(m)}), timeout, func(raw []byte, err error) {
 		var o outcome
 		if o.err = err; err == nil {
 			o.reply, o.err = decodeReply(raw)

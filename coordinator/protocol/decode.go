@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -44,9 +45,11 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindPropose:
 		return Propose{Changes: decodeList(d, 6, decodeChange)}
 	case kindRecover:
-		return Recover{Partition: partition.ID(d.uint32()), Node: d.node(), Unsafe: d.bool(), Confirm: d.bool(), Epoch: partition.Epoch(d.uint())}
+		return Recover{Partition: partition.ID(d.uint32()), Node: d.node(), Unsafe: d.bool(), Confirm: d.bool(), Epoch: partition.Epoch(d.uint()), Operation: d.string()}
 	case kindForwarded:
-		return Forwarded{Request: d.rest()}
+		return Forwarded{Timeout: time.Duration(d.int()), Request: d.rest()}
+	case kindTimed:
+		return Timed{Timeout: time.Duration(d.int()), Request: d.rest()}
 	case kindAsk:
 		return Ask{Self: decodeSeen(d)}
 	case kindAnswer:
@@ -55,7 +58,7 @@ func decodeBody(d *decoder, k kind) Message {
 		return decodeOrder(d)
 	case kindReply:
 		r := Reply{Code: Code(d.byte()), Text: d.string(), Version: d.uint(), Above: d.uint(), Body: d.rest()}
-		if d.err == nil && (r.Code < OK || r.Code > Removed) {
+		if d.err == nil && (r.Code < OK || r.Code > Reused) {
 			d.fail(fmt.Sprintf("reply code %d", r.Code))
 		}
 		return r

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -23,6 +24,7 @@ const (
 	kindReply
 	kindAnswer
 	kindOrder
+	kindTimed
 )
 
 // Heartbeat is sent by a node to every coordinator.
@@ -86,11 +88,23 @@ type Recover struct {
 	// Epoch is the partition's when the operator judged it; 0: whichever the
 	// leader sees.
 	Epoch partition.Epoch
+	// Operation is the ID that makes the order safe to repeat.
+	Operation string
 }
 
 // Forwarded is a request that another coordinator could not answer itself. It
 // is never forwarded again.
-type Forwarded struct{ Request []byte }
+type Forwarded struct {
+	Timeout time.Duration // as in Timed
+	Request []byte
+}
+
+// Timed is a request whose sender waits for the answer no longer than Timeout,
+// counted from its arrival. No wait for it lasts longer.
+type Timed struct {
+	Timeout time.Duration
+	Request []byte
+}
 
 // Ask is what a coordinator that has never run asks the others.
 type Ask struct{ Self Seen }
@@ -121,7 +135,8 @@ type Code uint8
 const (
 	// OK: done; Version is the map's after it.
 	OK Code = iota + 1
-	// Retry: not now, for want of a leader or of time; it may have been done.
+	// Retry: not now, for want of a leader or of time. This request was not
+	// applied, and never will be.
 	Retry
 	// Refused for good, with the reason.
 	Refused
@@ -129,6 +144,11 @@ const (
 	Invalid
 	// Removed: the node was taken out of the cluster for good, with its disk.
 	Removed
+	// Unknown: the request may have been applied, or may yet be. The same again
+	// tells.
+	Unknown
+	// Reused: the operation ID belongs to another request.
+	Reused
 )
 
 // Reply ends every request but Ask.
@@ -171,10 +191,17 @@ func (m Recover) encode(e *encoder) {
 	e.bool(m.Unsafe)
 	e.bool(m.Confirm)
 	e.uint(uint64(m.Epoch))
+	e.string(m.Operation)
 }
 
-func (m Forwarded) encode(e *encoder) { e.b = append(e.b, m.Request...) }
-func (m Ask) encode(e *encoder)       { encodeSeen(e, &m.Self) }
+func (m Forwarded) encode(e *encoder) { Timed(m).encode(e) }
+
+func (m Timed) encode(e *encoder) {
+	e.int(int64(m.Timeout))
+	e.b = append(e.b, m.Request...)
+}
+
+func (m Ask) encode(e *encoder) { encodeSeen(e, &m.Self) }
 
 func (m Answer) encode(e *encoder) {
 	encodeSeen(e, &m.Self)
@@ -235,6 +262,8 @@ func kindOf(m Message) kind {
 		return kindReply
 	case Order:
 		return kindOrder
+	case Timed:
+		return kindTimed
 	}
 	panic(fmt.Sprintf("protocol: %T is no message", m))
 }

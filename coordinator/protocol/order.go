@@ -39,6 +39,8 @@ type Order struct {
 	Confirm   bool             // of RemoveNode with Lost: do it, not only say what it may lose
 	Weight    uint32           // of Weigh
 	Rebalance partition.RebalanceChange
+	// Operation is the ID that makes the order safe to repeat.
+	Operation string
 	// Incarnation is the start of the node that RemoveNode with Lost was judged
 	// of; 0: whichever the leader sees.
 	Incarnation uint64
@@ -55,6 +57,7 @@ func (m Order) encode(e *encoder) {
 	optional(e, m.Rebalance.AtOnceEach, func(e *encoder, v int) { e.int(int64(v)) })
 	optional(e, m.Rebalance.Throttle, (*encoder).int)
 	e.uint(m.Incarnation)
+	e.string(m.Operation)
 }
 
 func decodeOrder(d *decoder) Order {
@@ -66,7 +69,7 @@ func decodeOrder(d *decoder) Order {
 	m.Rebalance = partition.RebalanceChange{
 		Paused: ifThere(d, (*decoder).bool), AtOnce: ifThere(d, number), AtOnceEach: ifThere(d, number), Throttle: ifThere(d, (*decoder).int),
 	}
-	m.Incarnation = d.uint()
+	m.Incarnation, m.Operation = d.uint(), d.string()
 	return m
 }
 

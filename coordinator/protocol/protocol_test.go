@@ -51,8 +51,10 @@ func messages() []Message {
 		Beat{Version: 5, Leader: "c2", Members: []Member{{"c1", "p", "h"}}, Suspected: []partition.NodeID{"n1"}},
 		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 5, Epoch: 9, Lineage: 3, Configuration: &config}}},
 		Propose{Changes: []partition.Change{change, {}}},
-		Recover{Partition: 3, Node: "n2", Unsafe: true, Confirm: true, Epoch: 1 << 40},
-		Forwarded{Request: []byte{1, 2, 3}},
+		Recover{Partition: 3, Node: "n2", Unsafe: true, Confirm: true, Epoch: 1 << 40, Operation: "op"},
+		Forwarded{Timeout: time.Minute, Request: []byte{1, 2, 3}}, Timed{Timeout: -1, Request: []byte{1}},
+		Order{Do: RemoveNode, Node: "n1", Lost: true, Confirm: true, Weight: 3, Operation: "op", Incarnation: 9, Rebalance: partition.DefaultRebalance.Change()},
+		Order{Do: Drain},
 		Ask{Self: seen},
 		Answer{Self: seen, Group: []Seen{seen, {ID: "c2", Store: 1}}, ClusterID: "c"},
 		Reply{Code: Refused, Text: "no", Version: 8, Body: []byte("{}")}, Reply{Code: OK},
@@ -77,7 +79,7 @@ func TestCutShortIsAnErrorAndNeverAPanic(t *testing.T) {
 		raw := Encode(m)
 		for n := range raw {
 			switch m.(type) {
-			case Forwarded, Reply: // end with bytes of any length
+			case Forwarded, Timed, Reply: // end with bytes of any length
 				_, _ = Decode(raw[:n])
 				continue
 			}
