@@ -222,7 +222,7 @@ func (w *world) operator() {
 		}
 		r := c.Eligible[w.pick(len(c.Eligible))]
 		n := w.nodes[w.index(r.Node)]
-		if n.up && n.disk.store == r.Store {
+		if n.up && n.disk.store == r.Store && n.shelf == nil {
 			w.coverage[recovered]++
 			w.raft.propose(state.Recover{Partition: c.ID, Node: r.Node, Epoch: c.Epoch})
 		}

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -37,6 +38,8 @@ const (
 	faultShortage
 	faultDivergence
 	faultInterruption
+	faultRestoredDirectory
+	faultMovedDirectory
 	faultDisaster
 	sent
 	sentProbes
@@ -64,6 +67,7 @@ const (
 	turnedRound
 	notJudged
 	refused
+	startsRefused
 	primaryMoved
 	replicaRemoved
 	replicaAdded
@@ -130,11 +134,11 @@ const (
 
 var counterNames = [counters]string{
 	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "splits", "connections reset",
-	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "nodes told to leave", "lost copies", "nodes short of memory or disk", "copies that differ", "snapshots interrupted", "in-sync copies all lost",
+	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "nodes told to leave", "lost copies", "nodes short of memory or disk", "copies that differ", "snapshots interrupted", "directories that went back", "directories that moved", "in-sync copies all lost",
 	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
 	"messages lost", "messages lost to cuts", "messages repeated", "beacons lost", "beacons late", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
-	"proposals without leader", "commands lost", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands",
+	"proposals without leader", "commands lost", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands", "starts refused",
 	"primaries moved", "replicas removed", "replicas added", "epochs only raised", "configurations with eligible", "configurations without replica",
 	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "parts of snapshots over a connection that was not there before", "snapshots that went on after a break", "ticks that learners waited for the throttle", "snapshots installed", "snapshots installed at a chosen copy that had not heard of it",
 	"calls", "forwarded", "reads past the executor", "reads at a secondary", "reads of dirty keys", "reads past the executor refused",
@@ -236,6 +240,9 @@ func (c *Coverage) message(m *replica.Message) {
 func (c *Coverage) command(_ state.Command, r state.Result) {
 	if r.Err != nil {
 		c[refused]++
+		if errors.Is(r.Err, state.ErrOldStart) {
+			c[startsRefused]++
+		}
 		return
 	}
 	for _, v := range r.Verdicts {

@@ -21,8 +21,8 @@ func (w *world) diverge(n *node) {
 	if !n.up || !n.disk.copies[id].exists || !w.mayWipe(n) {
 		return
 	}
-	for _, other := range w.nodes {
-		if slices.ContainsFunc(other.disk.copies, func(c diskCopy) bool { return c.twist != 0 }) {
+	for id := range w.settings.Partitions {
+		if w.twisted(partition.ID(id)) {
 			return
 		}
 	}
@@ -73,11 +73,15 @@ func (n *node) putAside() {
 	}
 }
 
+// twisted reports whether some copy of the partition has another hash.
+func (w *world) twisted(id partition.ID) bool {
+	return slices.ContainsFunc(w.nodes, func(n *node) bool {
+		return n.disk.copies[id].twist != 0 || n.shelf != nil && n.shelf.copies[id].twist != 0
+	})
+}
+
 // differs reports whether some copy of the partition has, or lately had, another
 // hash: a primary that was paused judges late, and the copy may be gone by then.
 func (w *world) differs(id partition.ID) bool {
-	if slices.ContainsFunc(w.nodes, func(n *node) bool { return n.disk.copies[id].twist != 0 }) {
-		return true
-	}
-	return w.dropped[id] || slices.ContainsFunc(w.wiped, func(d *disk) bool { return d.copies[id].twist != 0 })
+	return w.twisted(id) || w.dropped[id] || slices.ContainsFunc(w.wiped, func(d *disk) bool { return d.copies[id].twist != 0 })
 }

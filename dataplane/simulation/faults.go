@@ -40,6 +40,8 @@ const (
 	pauseMoves
 	coordinatorLost
 	interruption
+	restoredDirectory
+	movedDirectory
 	faultKinds
 )
 
@@ -49,6 +51,7 @@ var faultNames = [faultKinds]string{
 	"a coordinator crash", "a crash of all nodes", "a primary moved without need", "a false suspicion", "a node that leaves", "a lost copy",
 	"the loss of all in sync", "shortage of memory or disk", "a copy that differs",
 	"a drained node", "a removed node", "moves that pause", "a coordinator's disk that is lost", "a snapshot that is interrupted",
+	"a directory that goes back", "a directory that moves",
 }
 
 // victim is any node, with a liking for primaries, above all for those that are
@@ -160,6 +163,10 @@ func (w *world) fault(number int) {
 		w.drain(n, kind == remove)
 	case pauseMoves:
 		w.pauseMoves()
+	case restoredDirectory:
+		w.restoreDirectory(n)
+	case movedDirectory:
+		w.moveDirectory(n)
 	case interruption:
 		w.interruptions++
 	case movePrimary, falseSuspicion:
@@ -185,6 +192,7 @@ func (w *world) restart(n *node, d time.Duration) {
 // wipe replaces a node's disk by an empty one.
 func (n *node) wipe() {
 	n.crash(true)
+	n.shelf, n.backup, n.address = nil, nil, n.mapped // an empty disk must start where the lost one ran
 	n.w.wiped = append(n.w.wiped, n.disk)
 	n.disk = n.w.newDisk()
 	n.w.logf("%s has an empty disk, store %s", n.id, n.disk.store)
@@ -196,8 +204,21 @@ func (n *node) wipe() {
 // may take those for dead that still have everything, and keep the lost. A copy
 // that differs is as good as lost: it is put aside when that is found.
 func (w *world) mayWipe(n *node) bool {
+	return w.survives(n, func(*partition.Configuration) bool { return false })
+}
+
+// mayMove reports the same of a start at another address, after which copies
+// count no more before they are brought up to date; but not where the node is
+// alone in sync.
+func (w *world) mayMove(n *node) bool {
+	return w.survives(n, func(c *partition.Configuration) bool { return c.InSync(n.id) && len(c.Replicas) == 1 })
+}
+
+// survives reports whether every partition has another copy with everything that
+// was acknowledged, or is excused.
+func (w *world) survives(n *node, excused func(c *partition.Configuration) bool) bool {
 	m := w.raft.machine.Map()
-	if !m.Placed() {
+	if !m.Placed() || w.shelved() {
 		return false
 	}
 	for i := range m.Partitions {
@@ -206,7 +227,8 @@ func (w *world) mayWipe(n *node) bool {
 		for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
 			for _, r := range list {
 				other := w.nodes[w.index(r.Node)]
-				if d := &other.disk.copies[i]; other.disk.store != r.Store || d.lost || d.marked || d.twist != 0 && other != n {
+				d := &other.disk.copies[i]
+				if other.disk.store != r.Store || d.lost || d.marked || d.twist != 0 && other != n || other.address != other.mapped {
 					return false
 				}
 				if other != n && other.disk.copies[i].exists {
@@ -220,7 +242,7 @@ func (w *world) mayWipe(n *node) bool {
 				return false
 			}
 		}
-		if others == 0 {
+		if others == 0 && !excused(c) {
 			return false
 		}
 	}
@@ -327,6 +349,7 @@ func (w *world) heal() {
 	}
 	w.after(300*time.Millisecond, w.election)
 	for _, n := range w.nodes {
+		n.putBack()
 		n.disk.slow, n.short = 0, 0
 		n.start()
 		n.tellShortage()

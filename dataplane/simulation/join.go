@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
@@ -35,7 +36,7 @@ func (p *process) register() {
 	}
 	r := state.Register{Node: partition.Node{
 		ID: p.n.id, Store: p.self.Store, Incarnation: p.self.Start.Incarnation, StartID: p.self.Start.ID,
-		HTTPAddr: string(p.n.id) + ":7070", PeerAddr: string(p.n.id) + ":7071", Weight: 1,
+		HTTPAddr: fmt.Sprintf("%s-%d:7070", p.n.id, p.n.address), PeerAddr: fmt.Sprintf("%s-%d:7071", p.n.id, p.n.address), Weight: 1,
 	}, Accepted: p.accepted, Since: p.since}
 	for _, c := range p.copies {
 		r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage})
@@ -94,7 +95,11 @@ func (p *process) setMap(m *partition.Map) {
 	p.m = m
 	p.n.w.logf("%s has map %d", p.n.id, m.Version)
 	if p.named() {
+		if p.n.shelf != nil {
+			p.n.w.fail("%s: start %v is accepted, of a directory from before start %v", p.n.id, p.self.Start, p.n.shelf.starts.now)
+		}
 		p.n.disk.starts.accept() // synced before the map is acted on
+		p.n.mapped = p.n.address
 	}
 	p.input(func(g *replica.Group, now replica.Time) { g.SetMap(now, m) })
 	switch {

@@ -17,6 +17,11 @@ type node struct {
 	clock clock
 	disk  *disk
 
+	backup  *disk // an earlier copy of disk; nil: none was made
+	shelf   *disk // the newest directory, while a copy from before is in its place
+	address int   // counts the addresses that it ran at
+	mapped  int   // the one that the map has
+
 	short    replica.Shortage
 	up       bool
 	boot     uint64 // counts the processes, over all disks
@@ -78,6 +83,7 @@ func (n *node) start() {
 	w := n.w
 	n.up, n.paused, n.deferred = true, false, nil
 	n.boot++
+	n.backUp()
 	n.disk.starts.next(w.random.Uint64())
 	p := &process{
 		n: n, self: replica.Peer{Node: n.id, Store: n.disk.store, Start: n.disk.starts.now},

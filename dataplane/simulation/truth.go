@@ -122,10 +122,11 @@ func (t *truth) checkCopies(when string) {
 	for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
 		for _, r := range list {
 			n := w.nodes[w.index(r.Node)]
-			if n.disk.store != r.Store || n.disk.copies[t.id].lost {
+			d := n.newest()
+			if d.store != r.Store || d.copies[t.id].lost {
 				continue // it is lost, and the map does not know yet
 			}
-			if has := n.disk.copies[t.id].holds(t); has < uint64(len(t.log)) {
+			if has := d.copies[t.id].holds(t); has < uint64(len(t.log)) {
 				w.fail("%s %s: %s holds %s up to %d of %d committed (epoch %d, in sync %v, eligible %v)", t.id, when, r.Node, t.id, has,
 					len(t.log), c.Epoch, partition.Nodes(c.Replicas), partition.Nodes(c.Eligible))
 			}
@@ -136,7 +137,7 @@ func (t *truth) checkCopies(when string) {
 	}
 	disks := 0
 	for _, n := range w.nodes {
-		if n.disk.copies[t.id].holds(t) == uint64(len(t.log)) {
+		if n.newest().copies[t.id].holds(t) == uint64(len(t.log)) {
 			disks++
 		}
 	}

@@ -17,7 +17,7 @@ const operatorPatience = 5 * time.Second
 func (w *world) disaster() {
 	m := w.raft.machine.Map()
 	id := w.pick(w.settings.Partitions)
-	if !m.Placed() {
+	if !m.Placed() || w.shelved() {
 		return
 	}
 	c := &m.Partitions[id]
