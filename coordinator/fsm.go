@@ -127,6 +127,13 @@ func (f *fsm) overrides() []state.Override {
 	return append([]state.Override{}, f.mu.machine.Overrides()...)
 }
 
+// unsettled are the starts that wait for the operator.
+func (f *fsm) unsettled() []state.UnsettledStart {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]state.UnsettledStart{}, f.mu.machine.Unsettled()...)
+}
+
 // ahead are the copies that know a later map than ours.
 func (f *fsm) ahead() []state.Ahead {
 	f.mu.Lock()

@@ -88,6 +88,7 @@ func (c *Coordinator) Handler() http.Handler {
 	r.Post("/v1/nodes/{id}/undrain", c.postOrder(protocol.Undrain))
 	r.Post("/v1/nodes/{id}/remove", c.postOrder(protocol.RemoveNode))
 	r.Post("/v1/nodes/{id}/weight", c.postOrder(protocol.Weigh))
+	r.Post("/v1/nodes/{id}/accept-start", c.postOrder(protocol.AcceptStart))
 	r.Post("/v1/rebalance", c.postRebalance)
 	r.Post("/v1/coordinators/{id}/add", c.postOrder(protocol.AddCoordinator))
 	r.Post("/v1/coordinators/{id}/remove", c.postOrder(protocol.RemoveCoordinator))

@@ -50,6 +50,8 @@ func (c *Coordinator) postOrder(do protocol.Do) http.HandlerFunc {
 			Weight  uint32 `json:"weight"`
 			// Incarnation is that of the preview of a node that is lost.
 			Incarnation uint64 `json:"incarnation"`
+			// Store is the directory that accept-start chooses.
+			Store partition.StoreID `json:"store_id"`
 		}
 		if r.ContentLength != 0 {
 			if err := decodeBody(w, r, &body); err != nil {
@@ -60,7 +62,7 @@ func (c *Coordinator) postOrder(do protocol.Do) http.HandlerFunc {
 		c.adminCommand(w, r, func(operation string) protocol.Message {
 			return protocol.Order{
 				Operation: operation, Do: do, Node: partition.NodeID(chi.URLParam(r, "id")), Lost: body.Lost, Confirm: body.Confirm, Weight: body.Weight,
-				Incarnation: body.Incarnation,
+				Incarnation: body.Incarnation, Store: body.Store,
 			}
 		})
 	}

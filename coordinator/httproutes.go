@@ -109,9 +109,10 @@ func waitsForNodes(m *partition.Map) string {
 }
 
 // getOverrides shows the operators' decisions that the map remembers for ever,
-// and the copies that know a later map than this one.
+// the copies that know a later map than this one, and the starts that wait for the
+// operator.
 func (c *Coordinator) getOverrides(w http.ResponseWriter, _ *http.Request) {
-	answer(w, map[string]any{"overrides": c.fsm.overrides(), "ahead": c.fsm.ahead()})
+	answer(w, map[string]any{"overrides": c.fsm.overrides(), "ahead": c.fsm.ahead(), "unsettled_starts": c.fsm.unsettled()})
 }
 
 func (c *Coordinator) getReady(w http.ResponseWriter, _ *http.Request) {

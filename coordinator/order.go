@@ -98,6 +98,9 @@ func (c *Coordinator) orderFor(m *partition.Map, o *protocol.Order, answer *Orde
 	if o.Do == protocol.Rebalance {
 		return state.SetRebalance{Change: o.Rebalance}, checkRebalance(m, &o.Rebalance)
 	}
+	if o.Do == protocol.AcceptStart {
+		return c.chooseStart(o)
+	}
 	n, known := m.Node(o.Node)
 	if !known {
 		return nil, fmt.Errorf("%w; there are %v", state.ErrUnknownNode, nodeNames(m))
@@ -122,9 +125,28 @@ func (c *Coordinator) orderFor(m *partition.Map, o *protocol.Order, answer *Orde
 			}, nil
 		}
 		return state.Assign{Node: n.ID, Duty: partition.Removing}, nil
-	case protocol.Drain, protocol.Rebalance, protocol.AddCoordinator, protocol.RemoveCoordinator:
+	case protocol.Drain, protocol.Rebalance, protocol.AddCoordinator, protocol.RemoveCoordinator, protocol.AcceptStart:
 	}
 	return state.Assign{Node: n.ID, Duty: partition.Draining}, nil
+}
+
+// chooseStart finds the start that the operator accepts: a directory that was
+// refused because the map knows its store by another history.
+func (c *Coordinator) chooseStart(o *protocol.Order) (state.Command, error) {
+	var command *state.AcceptStart
+	for _, u := range c.fsm.unsettled() {
+		if !u.Disputed || u.Node != o.Node || o.Store != 0 && u.Store != o.Store {
+			continue
+		}
+		if command != nil {
+			return nil, fmt.Errorf("%w: node %s was refused with stores %v and %v; name one with --store", state.ErrInvalid, u.Node, command.Store, u.Store)
+		}
+		command = &state.AcceptStart{Node: u.Node, Store: u.Store, Accepted: u.Accepted}
+	}
+	if command == nil {
+		return nil, fmt.Errorf("%w: start the node with the directory that is right, read why it is refused, and say this again", state.ErrNotDisputed)
+	}
+	return *command, nil
 }
 
 // mayLoseWith says in words what it costs to give up a node's disk.

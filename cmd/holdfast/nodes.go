@@ -133,6 +133,29 @@ func (c *weightCommand) Run(ctx context.Context, t *terminal) error {
 	return c.told(t, done, fmt.Sprintf("has weight %d", done.Weight))
 }
 
+type acceptStartCommand struct {
+	nodeFlags
+	Store string `help:"The store ID of the directory, where several were refused: 16 hexadecimal digits." placeholder:"ID" env:"-"`
+}
+
+// Run chooses a data directory that the coordinators refuse, for they know its
+// store by another history.
+func (c *acceptStartCommand) Run(ctx context.Context, t *terminal) error {
+	body := map[string]string{}
+	if c.Store != "" {
+		var store partition.StoreID
+		if err := store.UnmarshalText([]byte(c.Store)); err != nil {
+			return usage(fmt.Errorf("--store: %w", err))
+		}
+		body["store_id"] = c.Store
+	}
+	done, err := c.do(ctx, "accept-start", body)
+	if err != nil {
+		return err
+	}
+	return c.told(t, done, "may start with that directory; where other replicas are in sync, it learns from them")
+}
+
 type removeCommand struct {
 	nodeFlags
 	Lost   bool `help:"Its process is stopped for good and its disk is gone: take it out at once." env:"-"`

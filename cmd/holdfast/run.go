@@ -25,19 +25,20 @@ type commandLine struct {
 	Put    putCommand    `cmd:"" help:"Set a key to a value."`
 	Delete deleteCommand `cmd:"" help:"Remove a key."`
 
-	Status     statusCommand     `cmd:"" help:"Tell how the cluster is."`
-	Partitions partitionsCommand `cmd:"" help:"List partitions with their primary and replicas."`
-	Locate     locateCommand     `cmd:"" help:"Tell which partition and nodes a key belongs to."`
-	Nodes      nodesCommand      `cmd:"" help:"List the data nodes with what they hold."`
-	Drain      drainCommand      `cmd:"" help:"Have a node give everything away; it stays in the cluster."`
-	Undrain    undrainCommand    `cmd:"" help:"Give a node its share again, also one that is to be removed."`
-	Remove     removeCommand     `cmd:"" help:"Have a node give everything away, and take it out of the cluster for good."`
-	Weight     weightCommand     `cmd:"" help:"Set how large a node's share is, relative to other nodes."`
-	Plan       planCommand       `cmd:"" help:"Tell what would be moved, and why, without doing it."`
-	Moves      movesCommand      `cmd:"" help:"Tell what is being moved, and how far that is."`
-	Pause      pauseCommand      `cmd:"" help:"Let no move begin; those under way end."`
-	Resume     resumeCommand     `cmd:"" help:"Let moves begin again."`
-	Throttle   throttleCommand   `cmd:"" help:"Bound what each node sends for moves."`
+	Status      statusCommand      `cmd:"" help:"Tell how the cluster is."`
+	Partitions  partitionsCommand  `cmd:"" help:"List partitions with their primary and replicas."`
+	Locate      locateCommand      `cmd:"" help:"Tell which partition and nodes a key belongs to."`
+	Nodes       nodesCommand       `cmd:"" help:"List the data nodes with what they hold."`
+	Drain       drainCommand       `cmd:"" help:"Have a node give everything away; it stays in the cluster."`
+	Undrain     undrainCommand     `cmd:"" help:"Give a node its share again, also one that is to be removed."`
+	Remove      removeCommand      `cmd:"" help:"Have a node give everything away, and take it out of the cluster for good."`
+	Weight      weightCommand      `cmd:"" help:"Set how large a node's share is, relative to other nodes."`
+	AcceptStart acceptStartCommand `cmd:"" help:"Choose a data directory of a node that the coordinators refuse because they know its store by another history."`
+	Plan        planCommand        `cmd:"" help:"Tell what would be moved, and why, without doing it."`
+	Moves       movesCommand       `cmd:"" help:"Tell what is being moved, and how far that is."`
+	Pause       pauseCommand       `cmd:"" help:"Let no move begin; those under way end."`
+	Resume      resumeCommand      `cmd:"" help:"Let moves begin again."`
+	Throttle    throttleCommand    `cmd:"" help:"Bound what each node sends for moves."`
 
 	Coordinators coordinatorsCommand `cmd:"" help:"List the coordinators; replace one whose directory is lost."`
 

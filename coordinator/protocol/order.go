@@ -18,10 +18,11 @@ const (
 	Rebalance
 	AddCoordinator
 	RemoveCoordinator
+	AcceptStart
 )
 
 var doNames = [...]string{Drain: "drain", Undrain: "undrain", RemoveNode: "remove", Weigh: "weight", Rebalance: "rebalance",
-	AddCoordinator: "add coordinator", RemoveCoordinator: "remove coordinator"}
+	AddCoordinator: "add coordinator", RemoveCoordinator: "remove coordinator", AcceptStart: "accept-start"}
 
 // String returns the command line's word for the order.
 func (d Do) String() string {
@@ -39,6 +40,7 @@ type Order struct {
 	Confirm   bool             // of RemoveNode with Lost: do it, not only say what it may lose
 	Weight    uint32           // of Weigh
 	Rebalance partition.RebalanceChange
+	Store     partition.StoreID // of AcceptStart; 0: the only one in question
 	// Operation is the ID that makes the order safe to repeat.
 	Operation string
 	// Incarnation is the start of the node that RemoveNode with Lost was judged
@@ -57,6 +59,7 @@ func (m Order) encode(e *encoder) {
 	optional(e, m.Rebalance.AtOnceEach, func(e *encoder, v int) { e.int(int64(v)) })
 	optional(e, m.Rebalance.Throttle, (*encoder).int)
 	e.uint(m.Incarnation)
+	e.store(m.Store)
 	e.string(m.Operation)
 }
 
@@ -69,7 +72,7 @@ func decodeOrder(d *decoder) Order {
 	m.Rebalance = partition.RebalanceChange{
 		Paused: ifThere(d, (*decoder).bool), AtOnce: ifThere(d, number), AtOnceEach: ifThere(d, number), Throttle: ifThere(d, (*decoder).int),
 	}
-	m.Incarnation, m.Operation = d.uint(), d.string()
+	m.Incarnation, m.Store, m.Operation = d.uint(), d.store(), d.string()
 	return m
 }
 

@@ -204,6 +204,9 @@ func (b *boot) doubtful(cur *partition.Configuration) partition.Configuration {
 	next.Learners = union(without(cur.Learners, self), self)
 	if len(next.Replicas) == 0 {
 		next.Eligible = union(next.Eligible, self)
+		if cur.InSync(b.node.ID) {
+			next.Unavailable = self
+		}
 	}
 	if next.Primary == b.node.ID {
 		next.Primary = ""

@@ -25,6 +25,7 @@ var (
 	ErrNoCopy          = errors.New("the node holds no copy")
 	ErrOldStart        = errors.New("the map knows a later start of the node")
 	ErrTwoHistories    = errors.New("the map and the data directory name different starts with the same counter")
+	ErrNotDisputed     = errors.New("no start of the node was refused because of two histories")
 	ErrMayRun          = errors.New("an earlier start of the node may still run at another address")
 	ErrElsewhere       = errors.New("the node's ID is known with another store at another address")
 	ErrAddressTaken    = errors.New("the address belongs to another live node")

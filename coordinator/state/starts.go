@@ -136,9 +136,12 @@ func (t *txn) acceptStart(c AcceptStart) error {
 		n = *known
 	}
 	n.Store, n.Incarnation, n.StartID = u.Store, u.Accepted.Incarnation, u.Accepted.ID
+	b := &boot{txn: t, node: n}
 	if again && known.Store != u.Store {
 		t.memory.retire(known)
-		(&boot{txn: t, node: n}).loseDisk()
+		b.loseDisk()
+	} else {
+		b.doubt()
 	}
 	t.setNode(n)
 	if u.Disputed {
@@ -149,6 +152,17 @@ func (t *txn) acceptStart(c AcceptStart) error {
 	}
 	t.memory.note(Event{Index: t.index, Kind: "start accepted", Node: u.Node, Reason: fmt.Sprintf("by the operator: store %v, start %v", u.Store, u.Accepted)})
 	return nil
+}
+
+// doubt takes the node out of every list that counts on its copies: the map knows
+// them by another history than that of the directory which was chosen.
+func (b *boot) doubt() {
+	for i := range b.old.Partitions {
+		cur := &b.old.Partitions[i]
+		if _, eligible := partition.Find(cur.Eligible, b.node.ID); eligible || cur.InSync(b.node.ID) {
+			b.store(b.withPrimary(b.doubtful(cur)))
+		}
+	}
 }
 
 func (m *memory) unsettledStart(node partition.NodeID, store partition.StoreID) (UnsettledStart, bool) {

@@ -131,6 +131,7 @@ func TestOfTwoHistoriesOneIsChosen(t *testing.T) {
 		t.Errorf("the next start is to be above %d", r.Above)
 	}
 	c.ok(AcceptStart{Node: "n3", Store: node(3).Store, Accepted: s(1, 11)})
+	c.is("2 n1 [n1 n2] [n3] [] []") // the map knew its copies by the other history
 	c.refused(c.start(3, 4, 45, s(1, 11), s(2, 22)), ErrTwoHistories)
 	c.refused(c.start(3, 2, 23, firstStart(3)), ErrTwoHistories) // the other one
 	c.ok(c.start(3, 5, 56, s(1, 11), s(2, 22)))
@@ -199,7 +200,7 @@ func TestAStartElsewhereLearns(t *testing.T) {
 		c.ok(wiped(c, 3))
 		c.is("3 n1 [n1] [n2 n3] [] []")
 		c.ok(elsewhere(c, 1, "n2", "n3"))
-		c.is("4  [] [n1 n2 n3] [n1] []")
+		c.is("4  [] [n1 n2 n3] [n1] [n1]")
 		c.ok(Recover{Partition: 0, Node: "n1", Epoch: 4})
 		c.is("5 n1 [n1] [n2 n3] [] []")
 	})
