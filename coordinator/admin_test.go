@@ -146,6 +146,29 @@ func TestAForwardThatBreaksHasAnUnknownOutcome(t *testing.T) {
 	})
 }
 
+// A leader loses its leadership with a drain in its log. That nobody leads then does
+// not make the drain one that was not applied.
+func TestALeaderThatFallsKnowsNoOutcome(t *testing.T) {
+	t.Parallel()
+	g := trioWithNodes(t, 4)
+	leader := g.Leader()
+	for _, id := range others(g, leader.ID()) {
+		g.Network.CutBoth(leader.ID(), id)
+	}
+	o := command(t, leader, "drain-1", "/v1/nodes/n4/drain?timeout=1500ms", "")
+	if leader.Leading() {
+		t.Fatal("it still leads")
+	}
+	if o.status != http.StatusGatewayTimeout {
+		t.Errorf("%+v", o)
+	}
+	g.Network.HealAll()
+	trio.Eventually(t, "the drain's result", func() bool {
+		o = command(t, leader, "drain-1", "/v1/nodes/n4/drain", "")
+		return o.status == http.StatusOK && o.Duty == partition.Draining
+	})
+}
+
 // Without a leader nobody has put the command in a log: it is not applied, also
 // later. The wait ends with the caller's deadline.
 func TestWithoutALeaderACommandIsNotApplied(t *testing.T) {

@@ -224,7 +224,7 @@ func (w *world) operator() {
 		n := w.nodes[w.index(r.Node)]
 		if n.up && n.disk.store == r.Store && n.shelf == nil {
 			w.coverage[recovered]++
-			w.raft.propose(state.Recover{Partition: c.ID, Node: r.Node, Epoch: c.Epoch})
+			w.admin(state.Recover{Partition: c.ID, Node: r.Node, Epoch: c.Epoch})
 		}
 	}
 }

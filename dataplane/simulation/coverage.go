@@ -129,6 +129,16 @@ const (
 	faultCoordinatorLost
 	coordinatorRemoved
 	coordinatorAdded
+	faultWeigh
+	adminCommands
+	adminRepeated
+	adminAttemptsLost
+	adminAttemptsLate
+	adminAnswersLost
+	adminSettled
+	adminRefused
+	adminUnknown
+	adminNotApplied
 	counters
 )
 
@@ -146,6 +156,7 @@ var counterNames = [counters]string{
 	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration",
 	"calls that repeat another", "idempotency keys reused by mistake", "answers given again", "answers 409", "answers 422", "values expired", "nodes that left in good order", "hash checks", "hash checks that found a difference", "copies expelled", "schedules repaired whole",
 	"nodes drained", "nodes told to be removed", "moves paused", "nodes replaced", "nodes removed", "moves begun", "moves done", "moves cancelled", "hand-overs of primaries asked for", "copies deleted", "coordinators' disks lost", "coordinators removed", "coordinators added",
+	"nodes weighed anew", "admin commands", "admin commands repeated", "admin attempts lost", "admin attempts that came late", "answers to admin commands lost", "results after an unknown outcome", "admin commands refused", "admin commands of unknown outcome", "admin commands reported as not applied",
 }
 
 // Coverage counts what schedules met.

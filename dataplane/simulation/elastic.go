@@ -23,25 +23,50 @@ func (w *world) drain(n *node, forGood bool) {
 	}
 	if forGood {
 		w.coverage[faultRemove]++
-		w.raft.propose(state.Assign{Node: n.id, Duty: partition.Removing})
+		w.admin(state.Assign{Node: n.id, Duty: partition.Removing})
+		if w.chance(0.5) {
+			w.keepAfterAll(n.id, w.now.add(8*time.Second))
+		}
 		return
 	}
 	w.coverage[faultDrain]++
-	w.raft.propose(state.Assign{Node: n.id, Duty: partition.Draining})
+	w.admin(state.Assign{Node: n.id, Duty: partition.Draining})
 	w.after(w.duration(8*time.Second), func() {
-		w.raft.propose(state.Assign{Node: n.id, Duty: partition.Full})
+		w.admin(state.Assign{Node: n.id, Duty: partition.Full})
 	})
+}
+
+// keepAfterAll is an operator who undrains a node that is to be removed in the last
+// moment, when it has given everything away.
+func (w *world) keepAfterAll(id partition.NodeID, until instant) {
+	m := w.raft.machine.Map()
+	if n, known := m.Node(id); !known || n.Duty != partition.Removing || slices.ContainsFunc(m.Partitions, func(c partition.Configuration) bool { return c.Lists(id) }) {
+		if w.now < until {
+			w.after(5*time.Millisecond, func() { w.keepAfterAll(id, until) })
+		}
+		return
+	}
+	w.admin(state.Assign{Node: id, Duty: partition.Full})
+}
+
+// weigh gives a node another weight, often at the time of other commands about it.
+func (w *world) weigh(n *node) {
+	if _, known := w.raft.machine.Map().Node(n.id); !known {
+		return
+	}
+	w.coverage[faultWeigh]++
+	w.admin(state.Weigh{Node: n.id, Weight: uint32(1 + w.pick(3))})
 }
 
 // undrain gives every node full duty again, once all faults are over.
 func (w *world) undrain(m *partition.Map) {
 	for i := range m.Nodes {
 		if n := &m.Nodes[i]; n.Duty == partition.Draining || n.Duty == partition.Removing {
-			w.raft.propose(state.Assign{Node: n.ID, Duty: partition.Full})
+			w.admin(state.Assign{Node: n.ID, Duty: partition.Full})
 		}
 	}
 	if m.ClusterID != "" && m.Rebalance != partition.DefaultRebalance {
-		w.raft.propose(state.SetRebalance{Change: partition.DefaultRebalance.Change()})
+		w.admin(state.SetRebalance{Change: partition.DefaultRebalance.Change()})
 	}
 }
 
@@ -52,10 +77,11 @@ func (w *world) pauseMoves() {
 	}
 	w.coverage[faultPauseMoves]++
 	few := partition.Rebalance{AtOnce: 1 + w.pick(3), AtOnceEach: 1}
-	paused := few
-	paused.Paused = true
-	w.raft.propose(state.SetRebalance{Change: paused.Change()})
-	w.after(w.duration(4*time.Second), func() { w.raft.propose(state.SetRebalance{Change: few.Change()}) })
+	paused, resumed := true, false
+	// Two commands at a time, each of its own settings.
+	w.admin(state.SetRebalance{Change: partition.RebalanceChange{Paused: &paused}})
+	w.admin(state.SetRebalance{Change: partition.RebalanceChange{AtOnce: &few.AtOnce, AtOnceEach: &few.AtOnceEach}})
+	w.after(w.duration(4*time.Second), func() { w.admin(state.SetRebalance{Change: partition.RebalanceChange{Paused: &resumed}}) })
 }
 
 // removed reports whether the coordinators have taken this disk out for good.
@@ -75,6 +101,9 @@ func (p *process) renew() {
 
 // moves counts what a command made of moves.
 func (c *Coverage) moves(command state.Command, before, after *partition.Map, r state.Result) {
+	if a, admin := command.(state.Admin); admin {
+		command = a.Command
+	}
 	begun, ended := 0, 0
 	for _, d := range partition.Compare(&partition.Map{Moves: before.Moves}, &partition.Map{Moves: after.Moves}).Moves {
 		if d.Old != nil {

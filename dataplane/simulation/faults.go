@@ -42,6 +42,7 @@ const (
 	interruption
 	restoredDirectory
 	movedDirectory
+	weigh
 	faultKinds
 )
 
@@ -52,6 +53,7 @@ var faultNames = [faultKinds]string{
 	"the loss of all in sync", "shortage of memory or disk", "a copy that differs",
 	"a drained node", "a removed node", "moves that pause", "a coordinator's disk that is lost", "a snapshot that is interrupted",
 	"a directory that goes back", "a directory that moves",
+	"a node's other weight",
 }
 
 // victim is any node, with a liking for primaries, above all for those that are
@@ -167,6 +169,8 @@ func (w *world) fault(number int) {
 		w.restoreDirectory(n)
 	case movedDirectory:
 		w.moveDirectory(n)
+	case weigh:
+		w.weigh(n)
 	case interruption:
 		w.interruptions++
 	case movePrimary, falseSuspicion:

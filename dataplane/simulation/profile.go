@@ -39,6 +39,8 @@ type profile struct {
 	ttls        float64 // share of puts
 	keyed       float64 // share of writes with an Idempotency-Key
 
+	unsure float64 // share of admin commands that are lost or late, and of their answers that are lost
+
 	elastic      bool          // partitions are moved: nodes join, are drained, removed, replaced
 	replaceAfter time.Duration // a node is away
 
@@ -96,8 +98,9 @@ func (w *world) drawProfile() {
 		p.weights[disaster] = 0
 	}
 	p.replaceAfter = time.Duration(oneOf(1, 3, 8) * float64(time.Second))
+	p.unsure = oneOf(0, 0.1, 0.4)
 	if p.elastic = w.chance(0.6); !p.elastic {
-		p.weights[drain], p.weights[remove], p.weights[pauseMoves] = 0, 0, 0
+		p.weights[drain], p.weights[remove], p.weights[pauseMoves], p.weights[weigh] = 0, 0, 0, 0
 	}
 	p.weights[remove] *= 0.3
 	p.burstEvery = time.Duration(oneOf(1, 2.5, 5) * float64(time.Second))

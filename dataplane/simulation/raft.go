@@ -30,6 +30,13 @@ func (r *raft) propose(c state.Command) {
 		r.w.coverage[noLeader]++
 		return
 	}
+	r.proposeFor(c, func(*state.Result) {})
+}
+
+// proposeFor is propose for somebody who waits, with a leader there: for the result,
+// or nil where the leader falls before it knows. The command may then be lost, or
+// applied by the next leader.
+func (r *raft) proposeFor(c state.Command, answer func(*state.Result)) {
 	term := r.term
 	d := r.w.between(time.Millisecond, 12*time.Millisecond)
 	if !r.w.quiet && r.w.chance(r.w.profile.slowRaft) {
@@ -39,7 +46,8 @@ func (r *raft) propose(c state.Command) {
 	r.w.at(r.last, func() {
 		switch {
 		case term == r.term && r.leader >= 0:
-			r.apply(c)
+			answer(r.apply(c))
+			return
 		case r.w.chance(0.5):
 			r.w.coverage[commandLost]++
 		case r.leader < 0:
@@ -47,27 +55,29 @@ func (r *raft) propose(c state.Command) {
 		default:
 			r.apply(c)
 		}
+		answer(nil)
 	})
 }
 
-// apply is one entry of the log, as every coordinator applies it.
-func (r *raft) apply(c state.Command) {
+// apply is one entry of the log, as every coordinator applies it. It returns nil
+// where the entry is not committed now.
+func (r *raft) apply(c state.Command) *state.Result {
 	w := r.w
 	if !r.quorate() {
 		r.carried = append(r.carried, c) // whoever leads next may have it
 		w.leaderless(w.between(300*time.Millisecond, 1500*time.Millisecond))
-		return
+		return nil
 	}
 	r.index++
 	r.store()
 	encoded, err := state.Encode(c)
 	if err != nil {
 		w.fail("the coordinators cannot encode %T: %v", c, err)
-		return
+		return nil
 	}
 	if c, err = state.Decode(encoded); err != nil {
 		w.fail("the coordinators cannot decode %T: %v", c, err)
-		return
+		return nil
 	}
 	before := r.machine.Map()
 	result := r.machine.Apply(r.index, c)
@@ -77,8 +87,9 @@ func (r *raft) apply(c state.Command) {
 	}
 	w.coverage.command(c, result)
 	w.coverage.moves(c, before, after, result)
+	w.checkCommand(c, before, after)
 	if after == before {
-		return
+		return &result
 	}
 	w.trace.mix(uint64(w.now), after.Version)
 	if err := after.Validate(); err != nil {
@@ -98,6 +109,7 @@ func (r *raft) apply(c state.Command) {
 	for _, coordinator := range w.coordinators {
 		coordinator.follow(after)
 	}
+	return &result
 }
 
 // compare checks a partition's change, and counts what kind it is.

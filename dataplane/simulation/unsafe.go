@@ -68,7 +68,7 @@ func (w *world) recoverUnsafely(c *partition.Configuration) {
 	}
 	if best != nil {
 		t.asked = w.now
-		w.raft.propose(state.UnsafeRecover{Partition: c.ID, Node: best.id, Lineage: w.random.Uint32() | 1, Epoch: c.Epoch})
+		w.admin(state.UnsafeRecover{Partition: c.ID, Node: best.id, Lineage: w.random.Uint32() | 1, Epoch: c.Epoch})
 	}
 }
 

@@ -25,7 +25,8 @@ type world struct {
 	dropped      map[partition.ID]bool // a copy of the partition was dropped that differed
 	coordinators []*coordinator
 	raft         *raft
-	placing      bool // a first placement is proposed
+	placing      bool                     // a first placement is proposed
+	commands     map[string]*adminCommand // of the operator, by operation ID
 
 	keys  []key
 	calls []*call
@@ -54,7 +55,7 @@ type world struct {
 }
 
 func newWorld(o Options, adjust func(w *world)) *world {
-	w := &world{scheduler: newScheduler(o.Seed), planned: newPlanned(o.Seed, o.Keep), seed: o.Seed, byRequest: map[entry.RequestID]*call{}, dropped: map[partition.ID]bool{}}
+	w := &world{scheduler: newScheduler(o.Seed), planned: newPlanned(o.Seed, o.Keep), seed: o.Seed, byRequest: map[entry.RequestID]*call{}, commands: map[string]*adminCommand{}, dropped: map[partition.ID]bool{}}
 	w.trace.text = o.Trace
 	w.drawProfile()
 	w.plan, w.peace = w.faults, settled
