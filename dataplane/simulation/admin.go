@@ -124,10 +124,12 @@ func (a *adminCommand) forward(via *coordinator, answer func(*state.Operation, b
 	w.net.send(via.index, leader.index, run)
 }
 
-// lead is what the leader does with an attempt.
+// lead is what the leader does with an attempt. A result that is known it need not
+// ask the state machine for; that must know it all the same, for two attempts may
+// be in the log.
 func (a *adminCommand) lead(answer func(*state.Operation, bool)) {
 	r := a.w.raft
-	if o, known := r.machine.Operation(a.id); known {
+	if o, known := r.machine.Operation(a.id); known && a.w.chance(0.5) {
 		answer(&o, false)
 		return
 	}
