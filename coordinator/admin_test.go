@@ -12,7 +12,9 @@ import (
 
 	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/coordinator/internal/trio"
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/transport"
 )
 
 // outcome is a coordinator's answer to an admin command.
@@ -69,6 +71,11 @@ func trioWithNodes(t *testing.T, nodes int, change ...func(*coordinator.Config))
 	return g
 }
 
+// steady lets a leader stay the leader while it is cut off for a moment.
+func steady(c *coordinator.Config) {
+	c.Timings.RaftHeartbeat, c.Timings.RaftElection, c.Timings.RaftLease = 2*time.Second, 2*time.Second, 2*time.Second
+}
+
 func duty(c *coordinator.Coordinator, id partition.NodeID) partition.Duty {
 	n, _ := c.Map().Node(id)
 	return n.Duty
@@ -89,10 +96,7 @@ func others(g *trio.Group, but string) (ids []string) {
 // operation, asked of any coordinator, gets its result.
 func TestADrainThatIsAppliedLaterWasNotReportedAsNotApplied(t *testing.T) {
 	t.Parallel()
-	// The leader stays the leader while it is cut off.
-	g := trioWithNodes(t, 4, func(c *coordinator.Config) {
-		c.Timings.RaftHeartbeat, c.Timings.RaftElection, c.Timings.RaftLease = 2*time.Second, 2*time.Second, 2*time.Second
-	})
+	g := trioWithNodes(t, 4, steady)
 	leader := g.Leader()
 	for _, id := range others(g, leader.ID()) {
 		g.Network.CutBoth(leader.ID(), id)
@@ -144,6 +148,43 @@ func TestAForwardThatBreaksHasAnUnknownOutcome(t *testing.T) {
 		o = command(t, via, "drain-1", "/v1/nodes/n4/drain", "")
 		return o.status == http.StatusOK && o.Duty == partition.Draining
 	})
+}
+
+// A request that was forwarded ends at the leader with the deadline that came with
+// it, although the connection would wait for longer.
+func TestTheDeadlineTravelsWithAForwardedRequest(t *testing.T) {
+	t.Parallel()
+	g := trioWithNodes(t, 4, steady)
+	leader := g.Leader()
+	answers := make(chan protocol.Reply, 1)
+	link := g.Network.Host("other").Dial(trio.Addr(leader.ID()), transport.Options{
+		Hello: func() []byte { return protocol.Hello{Role: protocol.RoleFollower}.Encode() },
+	})
+	defer link.Close()
+	trio.Eventually(t, "a connection", link.Connected)
+	for _, id := range others(g, leader.ID()) {
+		g.Network.CutBoth(leader.ID(), id)
+	}
+	drain := protocol.Encode(protocol.Order{Do: protocol.Drain, Node: "n4", Operation: "drain-1"})
+	begin := time.Now()
+	for _, m := range []protocol.Message{
+		protocol.Forwarded{Timeout: 100 * time.Millisecond, Request: drain}, protocol.Timed{Timeout: 100 * time.Millisecond, Request: drain},
+	} {
+		link.Call(protocol.Encode(m), trio.Patience, func(raw []byte, err error) {
+			m, decodeErr := protocol.Decode(raw)
+			reply, ok := m.(protocol.Reply)
+			if err != nil || decodeErr != nil || !ok {
+				t.Errorf("%v %v %T", err, decodeErr, m)
+			}
+			answers <- reply
+		})
+		if reply := <-answers; reply.Code != protocol.Unknown {
+			t.Errorf("%+v", reply)
+		}
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("it took %v with a timeout of 100ms each", took)
+	}
 }
 
 // A leader loses its leadership with a drain in its log. That nobody leads then does

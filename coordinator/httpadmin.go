@@ -25,6 +25,8 @@ func (c *Coordinator) adminCommand(w http.ResponseWriter, r *http.Request, comma
 		return
 	}
 	w.Header().Set(OperationHeader, operation)
+	// The body is read; what bounds its reading does not bound the wait.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	ctx, cancel := c.requestContext(r.Context(), timeout)
 	defer cancel()
 	tellOutcome(w, c.route(ctx, command(operation)))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/coordinator/internal/trio"
+	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
 // order has the leader do something about a coordinator.
@@ -79,4 +80,44 @@ func TestAnEmptiedCoordinatorIsReplaced(t *testing.T) {
 		}
 		return errors.Is(err, coordinator.ErrEmptied)
 	})
+}
+
+// A removal that is sent again after the place was given away is not made again: it
+// gets its first result. Nor does one that another operation has overtaken.
+func TestARepeatedRemovalOfACoordinatorIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	g := trio.New(t, 3)
+	g.Start()
+	leader := g.Leader()
+	lost := others(g, leader.ID())[0]
+	path := "/v1/coordinators/" + lost
+	g.Stop(lost)
+	g.Wipe(lost)
+	removed := command(t, leader, "remove-1", path+"/remove", "")
+	if removed.status != http.StatusOK {
+		t.Fatalf("%+v", removed)
+	}
+	if _, err := g.TryStart(lost); err != nil {
+		t.Fatal(err)
+	}
+	added := command(t, leader, "add-1", path+"/add", "")
+	if added.status != http.StatusOK {
+		t.Fatalf("%+v", added)
+	}
+	for _, id := range g.IDs {
+		trio.Eventually(t, id+" knows the leader", func() bool { return g.Member(id).Leader() == leader.ID() })
+		if again := command(t, g.Member(id), "remove-1", path+"/remove", ""); again.status != http.StatusOK || again.Ordered != removed.Ordered {
+			t.Errorf("%s: %+v, want %+v", id, again, removed)
+		}
+		if again := command(t, g.Member(id), "add-1", path+"/add", ""); again.status != http.StatusOK || again.Ordered != added.Ordered {
+			t.Errorf("%s: %+v, want %+v", id, again, added)
+		}
+	}
+	var cluster mapjson.Cluster
+	ask(t, leader, "GET", "/v1/cluster", "", &cluster)
+	for _, c := range cluster.Coordinators {
+		if c.State == "vacant" {
+			t.Errorf("%+v: it was removed again", c)
+		}
+	}
 }

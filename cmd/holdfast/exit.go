@@ -11,8 +11,8 @@ const (
 	exitFailure      = 1 // of a server; of a data command: the key is absent
 	exitUsage        = 2
 	exitPrecondition = 3
-	exitNotApplied   = 4
-	exitUnknown      = 5 // a write may or may not have been applied
+	exitNotApplied   = 4 // and never will be
+	exitUnknown      = 5 // a write, or a command to the coordinators, may or may not have been applied
 	exitDegraded     = 6 // status: a partition has no primary, or too few replicas
 )
 
