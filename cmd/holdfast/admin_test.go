@@ -38,6 +38,7 @@ func script(t *testing.T, nodes string, steps ...step) *scripted {
 	t.Helper()
 	s := &scripted{}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Holdfast-Coordinator", "c1")
 		switch r.URL.Path {
 		case "/v1/cluster":
 			fmt.Fprintf(w, clusterJSON, "c1", strings.TrimPrefix(s.URL, "http://"), "follower")

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/holdfast-io/holdfast/dataplane/client"
+	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
 // dataFlags are those of get, put and delete.
@@ -27,7 +28,7 @@ func (f dataFlags) options() []client.Option {
 
 // told is a data command's answer as JSON.
 type told struct {
-	Key         string  `json:"key"`
+	mapjson.Key
 	Found       *bool   `json:"found,omitempty"`
 	Value       *string `json:"value,omitempty"`        // where it is UTF-8
 	ValueBase64 string  `json:"value_base64,omitempty"` // where it is not
@@ -43,7 +44,7 @@ type told struct {
 }
 
 func tellWay(key string, w client.Way) told {
-	return told{Key: key, Partition: w.Partition, Node: w.Node, Role: w.Role, Route: w.Route, Attempts: w.Attempts,
+	return told{Key: mapjson.KeyOf([]byte(key)), Partition: w.Partition, Node: w.Node, Role: w.Role, Route: w.Route, Attempts: w.Attempts,
 		Millis: float64(w.Took.Microseconds()) / 1000}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"reflect"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -95,7 +96,20 @@ func newParser(line *commandLine, out, errOut io.Writer) *kong.Kong {
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("HOLDFAST"),
+		kong.KindMapper(reflect.String, kong.MapperFunc(decodeBytes)),
 	)
+}
+
+// decodeBytes takes a string as it stands on the command line. A key or a value may
+// have any bytes; kong's own way goes through JSON, which changes those that are
+// not UTF-8.
+func decodeBytes(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
+	}
+	target.SetString(token.String())
+	return nil
 }
 
 // describe is what is said of an error; nothing, if the command has said all.

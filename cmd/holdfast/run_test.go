@@ -29,14 +29,15 @@ func execute(t *testing.T, input string, args ...string) (code int, out, errOut 
 func answering(t *testing.T, answers map[string]string, status int) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Holdfast-Node", "n4")
 		body, ok := answers[r.Method+" "+r.URL.Path]
 		if !ok {
 			w.WriteHeader(http.StatusNotFound)
 			io.WriteString(w, `{"code":"no-such-route","detail":"no such route"}`)
 			return
 		}
-		h := w.Header()
-		h.Set("Holdfast-Node", "n4")
+		h.Set("ETag", `"0000002a-7"`)
 		h.Set("Holdfast-Role", "none")
 		h.Set("Holdfast-Partition", "partition-12")
 		h.Set("Holdfast-Route", "n4 > n2 (primary) > n1, n3")
@@ -74,6 +75,8 @@ func TestExitCodesOfDataCommands(t *testing.T) {
 		{"too large", 413, "value-too-large", exitNotApplied, exitNotApplied, exitNotApplied},
 		{"unavailable", 503, "unavailable", exitNotApplied, exitNotApplied, exitNotApplied},
 		{"unknown", 504, "outcome-unknown", exitNotApplied, exitUnknown, exitUnknown},
+		{"in progress", 409, "in-progress", exitNotApplied, exitUnknown, exitUnknown},
+		{"of another request", 422, "idempotency-key-reused", exitNotApplied, exitNotApplied, exitNotApplied},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -119,9 +122,11 @@ func TestGetWritesTheRawValue(t *testing.T) {
 func TestPutReadsStandardInput(t *testing.T) {
 	t.Parallel()
 	var got []string
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		got = append(got, string(b))
+		w.Header().Set("Holdfast-Node", "n4")
+		w.Header().Set("ETag", `"0000002a-7"`)
 	}))
 	defer server.Close()
 	for _, args := range [][]string{{"put", "k"}, {"put", "k", "-"}, {"put", "k", "given"}, {"put", "k", ""}} {
@@ -274,6 +279,7 @@ func TestRecover(t *testing.T) {
 	status := http.StatusOK
 	var url string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Holdfast-Coordinator", "c1")
 		if r.URL.Path == "/v1/cluster" {
 			fmt.Fprintf(w, clusterJSON, "c1", strings.TrimPrefix(url, "http://"), "follower")
 			return

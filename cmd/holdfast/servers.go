@@ -87,6 +87,10 @@ func exchange(ctx context.Context, address string, into any) error {
 	if err != nil {
 		return err
 	}
+	if resp.Header.Get("Holdfast-Coordinator") == "" && resp.Header.Get("Holdfast-Node") == "" {
+		resp.Body.Close()
+		return fmt.Errorf("%s: status %d of something that is no Holdfast server", address, resp.StatusCode)
+	}
 	return decodeAnswer(resp, into)
 }
 

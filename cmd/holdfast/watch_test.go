@@ -32,6 +32,7 @@ func watchedLeader(t *testing.T, moves int64) *watched {
 	}
 	w.Server = httptest.NewServer(http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		move := partition.Move{Partition: 3, To: "n4", Since: uint64(w.left.Load()), Reason: "n4 holds too little"}
+		to.Header().Set("Holdfast-Coordinator", "c1")
 		switch r.URL.Path {
 		case "/v1/cluster":
 			answer(to, mapjson.Cluster{Leader: "c1", Coordinators: []mapjson.Coordinator{{ID: "c1", HTTPAddr: strings.TrimPrefix(w.URL, "http://")}}})
@@ -74,7 +75,10 @@ func TestCoordinatorsAreAsTheLeaderSeesThem(t *testing.T) {
 		return fmt.Sprintf(`{"leader":"c1","coordinators":[{"id":"c1","http_addr":%q,"state":"leader"},{"id":"c3","state":%q}],"settings":{}}`,
 			strings.TrimPrefix(leader.URL, "http://"), state)
 	}
-	leader.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, cluster("vacant")) })
+	leader.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Holdfast-Coordinator", "c1")
+		fmt.Fprint(w, cluster("vacant"))
+	})
 	node := answering(t, map[string]string{
 		"GET /v1/cluster": cluster("follower"), "GET /v1/nodes": `{"nodes":[]}`, "GET /v1/partitions": `{"partitions":[]}`,
 	}, http.StatusOK)

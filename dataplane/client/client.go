@@ -29,8 +29,9 @@ type Config struct {
 	Routing Routing
 	// Spread lets every operation begin with the next server in turn.
 	Spread bool
-	// FailFast ends an operation once no server at all can be connected to,
-	// rather than at its deadline: for people, who see that nothing runs there.
+	// FailFast ends an operation once no server at all can be connected to, and a
+	// read also once only other programs' servers have answered, rather than at
+	// its deadline: for people, who see that no node runs there.
 	FailFast bool
 	TLS      *tls.Config // for https; nil is the machine's own
 	// Timeout bounds an operation whose context has no deadline; default
@@ -81,7 +82,7 @@ func New(c Config) (*Client, error) {
 		idle = 64
 	}
 	out.transport = &http.Transport{
-		DialContext:     (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		DialContext:     dial,
 		TLSClientConfig: c.TLS, MaxIdleConnsPerHost: idle, IdleConnTimeout: 30 * time.Second,
 		DisableCompression: true, TLSHandshakeTimeout: 5 * time.Second,
 	}
@@ -94,6 +95,14 @@ func New(c Config) (*Client, error) {
 		out.direct = newDirect(out, scheme)
 	}
 	return out, nil
+}
+
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, network, address)
+	if err == nil {
+		bound(conn)
+	}
+	return conn, err
 }
 
 // Close closes the connections that are idle; the client is not used after it.

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -34,6 +33,9 @@ const (
 	// refreshPause is the least time between two requests for the map.
 	refreshPause = 100 * time.Millisecond
 	refreshLimit = 5 * time.Second
+	// firstMapWait is the longest that an operation waits for the first copy of the
+	// map. It can do without: the servers that are named route it.
+	firstMapWait = time.Second
 )
 
 // direct knows where partitions are, as far as it was told.
@@ -76,10 +78,7 @@ func (d *direct) close() {
 func (d *direct) server(ctx context.Context, key string, write bool) string {
 	t := d.table.Load()
 	if t == nil {
-		select {
-		case <-d.refresh():
-		case <-ctx.Done():
-		}
+		d.firstMap(ctx)
 		if t = d.table.Load(); t == nil {
 			return ""
 		}
@@ -98,13 +97,24 @@ func (d *direct) server(ctx context.Context, key string, write bool) string {
 	return t.replicas[id][int(d.turn.Add(1))%len(t.replicas[id])]
 }
 
+// firstMap waits for the first copy of the map, for a part of the time that the
+// operation has.
+func (d *direct) firstMap(ctx context.Context) {
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithTimeout(ctx, min(firstMapWait, time.Until(deadline)/4))
+	defer cancel()
+	select {
+	case <-d.refresh():
+	case <-ctx.Done():
+	}
+}
+
 // learn asks for the map anew where what became of a request to the target shows
 // that the copy is wrong: the node is another for the key, or cannot be reached.
-func (d *direct) learn(a *answer, err error, write bool) {
-	var e *Error
+func (d *direct) learn(a *answer, e *Error, write bool) {
 	switch {
 	case a != nil && (a.way.Role == "none" || write && a.way.Role == "replica"):
-	case a == nil && errors.As(err, &e) && (e.Status == 0 || e.Status == http.StatusServiceUnavailable || e.Status == http.StatusGatewayTimeout):
+	case a == nil && e != nil && (e.Status == 0 || e.foreign || e.Status == http.StatusServiceUnavailable || e.Status == http.StatusGatewayTimeout):
 	default:
 		return
 	}

@@ -14,25 +14,40 @@ var (
 	ErrNotFound = errors.New("key not found")
 	// ErrPrecondition: the condition does not hold; nothing was applied.
 	ErrPrecondition = errors.New("precondition failed")
-	// ErrNotApplied: the operation was not applied, and never will be.
+	// ErrNotApplied: the operation was not applied, and never will be. Of a read:
+	// there is no answer.
 	ErrNotApplied = errors.New("not applied")
-	// ErrOutcomeUnknown: the write may have been applied, or may yet be.
+	// ErrOutcomeUnknown: the write may have been applied, or may yet be. The
+	// connection broke, something that is no node answered, the same write is
+	// being worked on for another caller, or the servers do not know.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 )
 
 // Error tells of an operation what the server said of it, or why there is no
-// answer. It wraps one of the sentinels above, and Cause.
+// answer. It wraps one of the sentinels above, and Cause. Where the caller's
+// context ended the operation, it wraps that context's error too.
 type Error struct {
 	Operation string // "put", ...
 	Key       string
-	Status    int // of the answer; 0 without one
+	Status    int // of the answer, whoever gave it; 0 without one
 	// RetryAfter is how long the server asks to wait before another attempt.
 	RetryAfter time.Duration
-	Code       string // the problem's stable code
+	Code       string // the problem's stable code; "" where no Holdfast server gave the answer
 	Detail     string // in words
 	ETag       string // of the current value; with ErrPrecondition, if there is one
 	Kind       error  // one of the sentinels
 	Cause      error  // why there is no answer; may be nil
+
+	again   bool  // another attempt may do better
+	foreign bool  // the answer was not a Holdfast server's
+	ended   error // why there was no other attempt; nil: none was wanted
+}
+
+// because adds why there is no other attempt.
+func (e *Error) because(err error) *Error {
+	out := *e
+	out.ended = err
+	return &out
 }
 
 // Error implements error.
@@ -44,8 +59,11 @@ func (e *Error) Error() string {
 	case text == "":
 		text = e.Code
 	}
-	if e.Status != 0 {
+	if e.Code != "" {
 		text = fmt.Sprintf("%s (%d %s)", text, e.Status, e.Code)
+	}
+	if e.ended != nil && !errors.Is(e.Cause, e.ended) {
+		text += "; given up: " + e.ended.Error()
 	}
 	subject := e.Operation
 	if e.Key != "" {
@@ -54,10 +72,13 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %v: %s", subject, e.Kind, text)
 }
 
-// Unwrap returns the sentinel and the cause.
+// Unwrap returns the sentinel, the cause and why there was no other attempt.
 func (e *Error) Unwrap() []error {
-	if e.Cause == nil {
-		return []error{e.Kind}
+	out := []error{e.Kind}
+	for _, err := range []error{e.Cause, e.ended} {
+		if err != nil {
+			out = append(out, err)
+		}
 	}
-	return []error{e.Kind, e.Cause}
+	return out
 }

@@ -33,13 +33,20 @@ func TTL(d time.Duration) Option {
 
 // IdempotencyKey names a write, 1 to 255 printable ASCII characters: the same
 // write again, with the same name within 10 minutes, is applied once, and gives
-// the first answer. Without it, every write gets a random one, so that this
-// client's own retries apply once.
+// the first answer. While another caller's write of that name is being worked on,
+// the client waits; if that lasts until the deadline, the outcome is unknown.
+// Without a name, every write gets a random one, so that this client's own
+// retries apply once.
 func IdempotencyKey(key string) Option {
 	return func(c *call) { c.header.Set(idempotencyHeader, key) }
 }
 
-const idempotencyHeader = "Idempotency-Key"
+// The name of the header, and the same in the form in which net/http does not
+// know it.
+const (
+	idempotencyHeader      = "Idempotency-Key"
+	lowerIdempotencyHeader = "idempotency-key"
+)
 
 // Stale lets a read be answered with whatever a replica has.
 func Stale() Option {

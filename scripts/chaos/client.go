@@ -163,13 +163,16 @@ func (c *client) send(o *operation, address, etag string) {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	o.ETag = resp.Header.Get("ETag")
-	c.judge(o, resp, string(text), err)
+	judge(o, resp, string(text), err)
 }
 
-// judge reads the answer as the documents define it, and no better.
-func (c *client) judge(o *operation, resp *http.Response, text string, readErr error) {
+// judge reads the answer as the documents define it, and no better. A write whose
+// answer is not in the documents may have been applied.
+func judge(o *operation, resp *http.Response, text string, readErr error) {
 	o.Outcome = applied
 	switch status := resp.StatusCode; {
+	case resp.Header.Get("Holdfast-Node") == "":
+		o.noAnswer(resp.Status + " without Holdfast-Node: " + text)
 	case o.Kind == get && status == http.StatusOK && readErr == nil:
 		o.Found, o.Read = true, text
 	case o.Kind == get && status == http.StatusNotFound && code(text) == "key-not-found":
@@ -179,11 +182,30 @@ func (c *client) judge(o *operation, resp *http.Response, text string, readErr e
 		o.Found = status == http.StatusOK
 	case (o.Kind == create || o.Kind == swap) && status == http.StatusPreconditionFailed:
 		o.Outcome = failedTest
-	case o.write() && status == http.StatusGatewayTimeout:
-		o.Outcome, o.Detail = unknown, text
-	default:
+	case readErr == nil && code(text) != "" && neverApplied(status):
 		o.Outcome, o.Detail = notApplied, fmt.Sprintf("%d %s", status, text)
+	default:
+		o.noAnswer(fmt.Sprintf("%d %s", status, text))
 	}
+}
+
+// noAnswer ends an operation without an answer that counts.
+func (o *operation) noAnswer(detail string) {
+	o.Outcome, o.Detail = notApplied, detail
+	if o.write() {
+		o.Outcome = unknown
+	}
+}
+
+// neverApplied reports whether the documents say of an error that the write was not
+// applied, and never will be.
+func neverApplied(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests,
+		http.StatusServiceUnavailable, http.StatusInsufficientStorage:
+		return true
+	}
+	return false
 }
 
 func code(text string) string {
