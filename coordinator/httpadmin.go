@@ -69,7 +69,7 @@ func tellOutcome(w http.ResponseWriter, reply protocol.Reply) {
 			reply.Text+"; the same command with the same operation ID tells what became of it")
 	case protocol.Reused:
 		problem(w, http.StatusUnprocessableEntity, "operation-id-reused", reply.Text)
-	case protocol.Refused, protocol.Invalid, protocol.Removed:
+	case protocol.Refused, protocol.Invalid, protocol.Removed, protocol.Wait:
 		problem(w, http.StatusConflict, "refused", reply.Text)
 	}
 }

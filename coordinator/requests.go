@@ -22,6 +22,10 @@ func (c *Coordinator) register(ctx context.Context, m protocol.Register) protoco
 		return protocol.Reply{Code: protocol.Refused, Text: fmt.Sprintf(
 			"%s: its disk belongs to cluster %s, this is cluster %s", operation, m.ClusterID, current.ClusterID)}
 	}
+	if other, lost := supersededBy(current, &m); lost {
+		return protocol.Reply{Code: protocol.Refused, Text: fmt.Sprintf(
+			"%s: another start of the node took its place: %v on store %v at %s; stop one of the two processes", operation, other.Start(), other.Store, other.PeerAddr)}
+	}
 	silent, r := c.contest(&m.Node)
 	if r != nil {
 		return *r
@@ -35,9 +39,7 @@ func (c *Coordinator) register(ctx context.Context, m protocol.Register) protoco
 	}
 	result, err := c.commit(ctx, command)
 	if err != nil {
-		r := failed(operation, err)
-		r.Above = result.Above
-		return r
+		return protocol.Reply{Code: registrationCode(err), Text: fmt.Sprintf("%s: %v", operation, err), Above: result.Above}
 	}
 	for _, v := range result.Verdicts {
 		if v.Err != nil {
@@ -47,6 +49,29 @@ func (c *Coordinator) register(ctx context.Context, m protocol.Register) protoco
 	c.log.Info("node registered", "node", m.Node.ID, "store", m.Node.Store.String(), "start", m.Node.Start().String(),
 		"addr", m.Node.PeerAddr)
 	return protocol.Reply{Code: protocol.OK, Version: c.fsm.Map().Version}
+}
+
+// supersededBy returns the start that took the place of one which asks whether
+// it was superseded. A map older than the one that it saw proves nothing: the
+// coordinators were restored since, and the registration is judged as any other.
+func supersededBy(current *partition.Map, m *protocol.Register) (*partition.Node, bool) {
+	n, known := current.Node(m.Node.ID)
+	if m.Superseded == 0 || current.Version < m.Superseded || !known {
+		return nil, false
+	}
+	return n, n.Store != m.Node.Store || m.Node.Start().SupersededBy(n.Start())
+}
+
+// registrationCode says what a node does whose registration failed.
+func registrationCode(err error) protocol.Code {
+	switch {
+	case errors.Is(err, state.ErrMapBehind), // until the operator has recovered the map
+		errors.Is(err, state.ErrAddressTaken): // until the other node is not heard from any more
+		return protocol.Wait
+	case errors.Is(err, state.ErrInvalid):
+		return protocol.Invalid
+	}
+	return failed("", err).Code
 }
 
 // propose has changes judged and committed, together with those of others that

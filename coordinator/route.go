@@ -47,7 +47,7 @@ func (c *Coordinator) route(ctx context.Context, m protocol.Message) protocol.Re
 		case protocol.Retry:
 		case protocol.Unknown:
 			unknown = &r
-		case protocol.OK, protocol.Refused, protocol.Invalid, protocol.Removed, protocol.Reused:
+		case protocol.OK, protocol.Refused, protocol.Invalid, protocol.Removed, protocol.Reused, protocol.Wait:
 			return r
 		}
 		select {

@@ -25,18 +25,23 @@ type Client struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	links     []*link
-	current   atomic.Pointer[view]
-	acted     atomic.Uint64 // version of the last map that OnMap has returned from
-	found     found
-	beat      atomic.Pointer[protocol.Beat]
-	refused   atomic.Pointer[RefusedError]
-	resets    atomic.Uint64 // how often the coordinators turned out to have been restored
-	follow    following
-	maps      mapQueue
-	proposing proposals
-	hooks     hooks
-	lifecycle lifecycle
+	links    []*link
+	current  atomic.Pointer[view]
+	acted    atomic.Uint64 // version of the last map that OnMap has returned from
+	found    found
+	beat     atomic.Pointer[protocol.Beat]
+	refused  atomic.Pointer[RefusedError] // what the coordinators said last
+	fenced   atomic.Pointer[RefusedError] // why this program acts as its node no longer
+	accepted atomic.Bool                  // some map named this start
+	// superseded is the version of a map that gave the place of this start to
+	// another; zero if none did.
+	superseded atomic.Uint64
+	resets     atomic.Uint64 // how often the coordinators turned out to have been restored
+	follow     following
+	maps       mapQueue
+	proposing  proposals
+	hooks      hooks
+	lifecycle  lifecycle
 }
 
 // Join makes the program a node of the cluster. It returns when a map names
@@ -103,12 +108,16 @@ func (c *Client) await(ctx context.Context, right func(m *partition.Map) bool) e
 		if right(c.Map()) {
 			return nil
 		}
-		if refused := c.refused.Load(); refused != nil {
+		refused := c.refused.Load()
+		if refused != nil && !refused.Waits {
 			return refused
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			if refused != nil {
+				return errors.Join(ctx.Err(), refused, c.troubles())
+			}
 			return errors.Join(ctx.Err(), c.troubles())
 		case <-c.ctx.Done():
 			return errClosed
@@ -163,9 +172,13 @@ func (c *Client) named(m *partition.Map) bool {
 	return c.isSelf(n)
 }
 
-// Err is why the coordinators refuse this program now, a *RefusedError; nil
-// while they do not. It goes on with the map it has, and asks again.
+// Err is why the coordinators do not accept this program now, a *RefusedError;
+// nil while they do. One that is refused for good is fenced (see Fenced). One
+// that waits goes on with the map it has, and asks again.
 func (c *Client) Err() error {
+	if reason := c.fenced.Load(); reason != nil {
+		return reason
+	}
 	if refused := c.refused.Load(); refused != nil && !c.named(c.Map()) {
 		return refused
 	}

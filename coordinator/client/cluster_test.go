@@ -267,7 +267,6 @@ func TestRegistrationsThatAreRefused(t *testing.T) {
 	}{
 		"another application": {func(c *client.Config) { c.Application = "other" }, `"holdfast"`},
 		"another cluster":     {func(c *client.Config) { c.ClusterID = "0123" }, "cluster 0123"},
-		"a taken address":     {func(c *client.Config) { c.PeerAddr = "n1:7071" }, "n1"},
 		"a known ID elsewhere": {func(c *client.Config) {
 			c.NodeID, c.Store = "n2", 77
 		}, "at its known address"},

@@ -69,8 +69,14 @@ type Config struct {
 	// once its hooks have returned nil.
 	ProposesItself bool
 
+	// OnFenced, if set, is called when this program must stop acting as its node
+	// at once: the map names another start of it, or the coordinators refuse it
+	// for good. It returns before look-ups or OnMap show that map. The error wraps
+	// ErrFenced; OnRefused follows when the coordinators have confirmed it.
+	OnFenced func(error)
 	// OnRefused, if set, is called each time that the coordinators refuse this
-	// program, on a goroutine of the client's; it may not block.
+	// program: for good, after which it asks no more, or with RefusedError.Waits.
+	// Both hooks are called on a goroutine of the client's, and may not block.
 	OnRefused func(*RefusedError)
 
 	TLS     *tls.Config
@@ -92,25 +98,6 @@ type FollowConfig struct {
 // DefaultApplication is the application of a cluster that was not made for
 // another.
 const DefaultApplication = "holdfast"
-
-// RefusedError says that the coordinators do not accept this program, and why.
-type RefusedError struct {
-	Node   partition.NodeID // "" for a follower
-	Reason string
-	// Above is a counter that the node's next start must exceed, for another
-	// history of its store has used it; 0: none.
-	Above uint64
-	// Removed: the node was taken out of the cluster for good, with its disk.
-	Removed bool
-}
-
-// Error implements error.
-func (e *RefusedError) Error() string {
-	if e.Node == "" {
-		return "coordinators refuse this follower: " + e.Reason
-	}
-	return fmt.Sprintf("coordinators refuse node %s: %s", e.Node, e.Reason)
-}
 
 // Validate reports everything that is wrong with the configuration.
 func (c Config) Validate() error {

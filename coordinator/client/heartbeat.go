@@ -16,6 +16,14 @@ func (c *Client) heartbeats() {
 	ticks := time.NewTicker(heartbeatEvery)
 	defer ticks.Stop()
 	for {
+		// One that is fenced says nothing in its node's name.
+		for c.fenced.Load() != nil {
+			select {
+			case <-c.ctx.Done():
+				return
+			case <-ticks.C:
+			}
+		}
 		var r Report
 		if c.config.Report != nil {
 			r = c.config.Report()

@@ -115,7 +115,7 @@ func (h *hooks) take(m *partition.Map) {
 // somebody to copy from.
 func (h *hooks) learns(m *partition.Map, cur *partition.Configuration) bool {
 	r, learner := partition.Find(cur.Learners, h.c.config.NodeID)
-	return learner && r.Store == h.c.config.Store && cur.Primary != "" && h.c.named(m)
+	return learner && r.Store == h.c.config.Store && cur.Primary != "" && h.c.named(m) && h.c.fenced.Load() == nil
 }
 
 // learn begins to copy a partition, or notes that it changed meanwhile; the

@@ -83,8 +83,9 @@ func TestAStartThatTheMapDoesNotNameIsNeitherPrimaryNorReplica(t *testing.T) {
 		return there && self.Incarnation == 2
 	})
 	held := 0
-	for i := range earlier.Map().Partitions {
-		p, err := earlier.GetPartitionByID(partition.ID(i))
+	trio.Eventually(t, "the later start to see itself", func() bool { return later.Map().Version >= earlier.Map().Version })
+	for i := range later.Map().Partitions {
+		p, err := later.GetPartitionByID(partition.ID(i)) // the earlier start's look-ups fail
 		if err != nil {
 			t.Fatal(err)
 		}

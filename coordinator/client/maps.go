@@ -63,6 +63,7 @@ func (q *mapQueue) takeAgain() bool {
 // publish makes a map current. Only the goroutine of the connection followed
 // calls it, or another after the stream has moved there.
 func (c *Client) publish(m *partition.Map) {
+	c.look(m)
 	c.current.Store(viewOf(m, c.current.Load()))
 	if c.role == protocol.RoleFollower {
 		c.refused.Store(nil)

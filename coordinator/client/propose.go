@@ -54,7 +54,7 @@ func (c *Client) Propose(change partition.Change) {
 }
 
 // sendProposals sends what waits, everything together. What no coordinator can
-// be told of is dropped: it will be asked for again.
+// be told of is dropped: it will be asked for again. One that is fenced sends nothing.
 func (c *Client) sendProposals() {
 	for {
 		select {
@@ -64,7 +64,7 @@ func (c *Client) sendProposals() {
 		}
 		changes := c.proposing.take()
 		l := c.best()
-		if l == nil || len(changes) == 0 {
+		if l == nil || len(changes) == 0 || c.fenced.Load() != nil {
 			continue
 		}
 		answered := make(chan struct{})

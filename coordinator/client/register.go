@@ -13,7 +13,7 @@ const (
 	// requestTimeout bounds one attempt; a leader that hangs is replaced sooner.
 	requestTimeout = 2 * time.Second
 	// registerAgain is how long an attempt that failed is not repeated,
-	// refusedAgain one that was refused: the operator may change that.
+	// refusedAgain one that has to wait for the operator, or for another node.
 	registerAgain = 50 * time.Millisecond
 	refusedAgain  = 5 * time.Second
 	// registerShows is how long the map may take to show a registration.
@@ -42,6 +42,9 @@ func (c *Client) registration() {
 		switch {
 		case errors.As(err, &refusal):
 			c.refuse(refusal)
+			if !refusal.Waits {
+				return // the same start is never accepted
+			}
 			c.pause(refusedAgain)
 		case err != nil:
 			c.log.Debug("registration failed", "node", c.config.NodeID, "err", err)
@@ -70,7 +73,7 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 			HTTPAddr: c.config.HTTPAddr, PeerAddr: c.config.PeerAddr, Services: c.config.Services, Weight: c.config.Weight,
 		},
 		ClusterID: c.config.ClusterID, Application: c.config.Application, Copies: copies,
-		Accepted: c.config.Accepted, Since: c.config.Since,
+		Accepted: c.config.Accepted, Since: c.config.Since, Superseded: c.superseded.Load(),
 	}
 	reply, err := c.call(l, m, requestTimeout)
 	switch {
@@ -81,17 +84,9 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 	case reply.Code == protocol.Retry, reply.Code == protocol.Unknown:
 		return reply, errors.New(reply.Text)
 	}
-	return reply, &RefusedError{Node: c.config.NodeID, Reason: reply.Text, Above: reply.Above, Removed: reply.Code == protocol.Removed}
-}
-
-// refuse notes that the coordinators do not want this program; whoever waits to
-// join is told.
-func (c *Client) refuse(reason *RefusedError) {
-	c.log.Error("refused by the coordinators", "node", c.config.NodeID, "err", reason)
-	c.refused.Store(reason)
-	c.maps.tell()
-	if c.config.OnRefused != nil {
-		c.config.OnRefused(reason)
+	return reply, &RefusedError{
+		Node: c.config.NodeID, Reason: reply.Text, Above: reply.Above,
+		Removed: reply.Code == protocol.Removed, Waits: reply.Code == protocol.Wait,
 	}
 }
 

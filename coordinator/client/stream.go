@@ -75,7 +75,8 @@ func (c *Client) supervise() {
 				c.followOn(l, conn)
 			}
 			if reason, all := c.turnedAway(); all && c.refused.Load() == nil {
-				c.refuse(&RefusedError{Node: c.config.NodeID, Reason: reason})
+				// One that was accepted goes on as without coordinators.
+				c.refuse(&RefusedError{Node: c.config.NodeID, Reason: reason, Waits: c.accepted.Load()})
 			}
 		}
 	}
@@ -170,7 +171,7 @@ func (c *Client) takeSnapshot(s protocol.Snapshot) {
 	if own := c.config.Application; own != "" && own != s.Map.Application {
 		if c.refused.Load() == nil {
 			c.refuse(&RefusedError{Node: c.config.NodeID, Reason: fmt.Sprintf(
-				"this is for application %q, the cluster serves %q", own, s.Map.Application)})
+				"this is for application %q, the cluster serves %q", own, s.Map.Application), Waits: c.accepted.Load()})
 		}
 		return
 	}

@@ -40,7 +40,7 @@ func decodeBody(d *decoder, k kind) Message {
 		return Register{
 			Node: decodeNode(d), ClusterID: d.string(), Application: d.string(),
 			Copies:   decodeList(d, 4, decodeCopy),
-			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart),
+			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart), Superseded: d.uint(),
 		}
 	case kindPropose:
 		return Propose{Changes: decodeList(d, 6, decodeChange)}
@@ -58,7 +58,7 @@ func decodeBody(d *decoder, k kind) Message {
 		return decodeOrder(d)
 	case kindReply:
 		r := Reply{Code: Code(d.byte()), Text: d.string(), Version: d.uint(), Above: d.uint(), Body: d.rest()}
-		if d.err == nil && (r.Code < OK || r.Code > Reused) {
+		if d.err == nil && (r.Code < OK || r.Code > Wait) {
 			d.fail(fmt.Sprintf("reply code %d", r.Code))
 		}
 		return r

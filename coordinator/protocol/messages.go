@@ -74,6 +74,10 @@ type Register struct {
 	// for this one, oldest first.
 	Accepted partition.Start
 	Since    []partition.Start
+	// Superseded is the version of a map that gave the place of this start, which
+	// was accepted before, to another; zero: none did. Then it is a question, not
+	// a claim: while the map still has the other start, the answer is Refused.
+	Superseded uint64
 }
 
 // Propose asks for changes. They are judged one by one.
@@ -129,7 +133,8 @@ type Answer struct {
 	Vacant, Seated bool
 }
 
-// Code sorts replies by what the asker is to do.
+// Code sorts replies by what the asker is to do. DESIGN.md has a table of what a
+// program does with the code that its registration was answered with.
 type Code uint8
 
 const (
@@ -138,7 +143,7 @@ const (
 	// Retry: not now, for want of a leader or of time. This request was not
 	// applied, and never will be.
 	Retry
-	// Refused for good, with the reason.
+	// Refused for good, with the reason: the same request never succeeds.
 	Refused
 	// Invalid: the request makes no sense here.
 	Invalid
@@ -149,6 +154,9 @@ const (
 	Unknown
 	// Reused: the operation ID belongs to another request.
 	Reused
+	// Wait: not before an operator, or another node, has ended the condition
+	// that the text names. The asker asks again every few seconds.
+	Wait
 )
 
 // Reply ends every request but Ask.
@@ -181,6 +189,7 @@ func (m Register) encode(e *encoder) {
 	encodeList(e, m.Copies, encodeCopy)
 	encodeStart(e, m.Accepted)
 	encodeList(e, m.Since, func(e *encoder, s *partition.Start) { encodeStart(e, *s) })
+	e.uint(m.Superseded)
 }
 
 func (m Propose) encode(e *encoder) { encodeList(e, m.Changes, encodeChange) }

@@ -49,7 +49,7 @@ func messages() []Message {
 		}},
 		Delta{},
 		Beat{Version: 5, Leader: "c2", Members: []Member{{"c1", "p", "h"}}, Suspected: []partition.NodeID{"n1"}},
-		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 5, Epoch: 9, Lineage: 3, Configuration: &config}}},
+		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 5, Epoch: 9, Lineage: 3, Configuration: &config}}, Superseded: 44},
 		Propose{Changes: []partition.Change{change, {}}},
 		Recover{Partition: 3, Node: "n2", Unsafe: true, Confirm: true, Epoch: 1 << 40, Operation: "op"},
 		Forwarded{Timeout: time.Minute, Request: []byte{1, 2, 3}}, Timed{Timeout: -1, Request: []byte{1}},
@@ -57,7 +57,7 @@ func messages() []Message {
 		Order{Do: Drain},
 		Ask{Self: seen},
 		Answer{Self: seen, Group: []Seen{seen, {ID: "c2", Store: 1}}, ClusterID: "c"},
-		Reply{Code: Refused, Text: "no", Version: 8, Body: []byte("{}")}, Reply{Code: OK},
+		Reply{Code: Refused, Text: "no", Version: 8, Body: []byte("{}")}, Reply{Code: OK}, Reply{Code: Wait, Text: "later", Above: 3},
 	}
 }
 

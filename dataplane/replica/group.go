@@ -19,6 +19,8 @@ type Group struct {
 
 	current  *partition.Map
 	named    bool // the map names this boot: until then the node acts on no epoch (W4)
+	wasNamed bool // some map did
+	fenced   bool // for good: see Fence
 	replicas map[partition.ID]*replica
 	order    []*replica // sorted by partition, so that runs replay
 
@@ -85,9 +87,17 @@ func (g *Group) Load(c Copy) {
 }
 
 // SetMap gives the group the next map. The driver brings them in order: one with
-// a lower version is that of coordinators which were restored from a backup.
+// a lower version is that of coordinators which were restored from a backup. A
+// map that gives this start's place to another fences the group.
 func (g *Group) SetMap(now Time, m *partition.Map) {
 	g.advanceClock(now)
+	if g.fenced {
+		return
+	}
+	if g.supersededBy(m) {
+		g.Fence(now)
+		return
+	}
 	g.current = m
 	for i := range m.Nodes {
 		n := &m.Nodes[i]
@@ -100,6 +110,7 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 				(n.Start() == g.cfg.Self.Start || g.named && n.Incarnation < g.cfg.Self.Start.Incarnation)
 		}
 	}
+	g.wasNamed = g.wasNamed || g.named
 	if !g.named {
 		return
 	}
@@ -154,6 +165,10 @@ func (g *Group) Message(now Time, from Peer, m *Message) {
 // batch's output or a later one.
 func (g *Group) Operate(now Time, op Operation) {
 	g.advanceClock(now)
+	if g.fenced {
+		g.out.Answers = append(g.out.Answers, Answer{Tag: op.Tag, Partition: op.Partition, Outcome: NotPrimary})
+		return
+	}
 	g.replica(op.Partition).operate(op)
 }
 
@@ -194,6 +209,9 @@ func (g *Group) Tick(now Time) {
 	g.advanceClock(now)
 	paused := g.now.Sub(g.lastTick) > pauseLimit
 	g.lastTick = g.now
+	if g.fenced {
+		return
+	}
 	if paused {
 		for node, c := range g.connections {
 			c.since = g.now
@@ -215,6 +233,9 @@ func (g *Group) Tick(now Time) {
 // Drain moves out what the inputs since the last call ask for. The slices of
 // out are reused.
 func (g *Group) Drain(out *Output) {
+	if g.fenced {
+		g.muzzle()
+	}
 	for i := 0; i < len(g.dirty); i++ {
 		g.dirty[i].dirty = false
 		g.dirty[i].flush()
