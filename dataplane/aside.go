@@ -68,7 +68,7 @@ func (n *Node) gatherSuspects() {
 		case s = <-n.suspects:
 		}
 		about := []any{slog.String("partition", s.id.String()), slog.String("reason", s.reason)}
-		if _, known := n.condemned[s.id]; known {
+		if _, known := n.condemned[s.id]; known || n.Fenced() != nil {
 			continue
 		}
 		if !n.dispensable(s.id) {
@@ -108,6 +108,9 @@ func (n *Node) othersInSync(id partition.ID) (enough, alsoHere bool) {
 // closes its storage: each that the map counts on no more. What became
 // indispensable meanwhile stays, and is found again.
 func (n *Node) putAside() {
+	if n.Fenced() != nil {
+		return // its data is not this process's to judge
+	}
 	for id, reason := range n.condemned {
 		about := []any{slog.String("partition", id.String()), slog.String("reason", reason)}
 		if enough, alsoHere := n.othersInSync(id); !enough || alsoHere {

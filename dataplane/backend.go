@@ -34,9 +34,13 @@ func (b *backend) Self() partition.NodeID { return b.cfg.NodeID }
 // Now implements gateway.Backend.
 func (b *backend) Now() replica.Time { return now() }
 
-// Map implements gateway.Backend.
+// Fenced implements gateway.Backend.
+func (b *backend) Fenced() error { return (*Node)(b).Fenced() }
+
+// Map implements gateway.Backend. One that is fenced shows none: what it says
+// of itself would be wrong.
 func (b *backend) Map() *partition.Map {
-	if !b.ready.Load() {
+	if !b.ready.Load() || b.Fenced() != nil {
 		return nil
 	}
 	return b.joined.joined.Load().client.Map()
@@ -49,6 +53,9 @@ func (b *backend) WaitMap(ctx context.Context, after uint64) error {
 		return context.Cause(ctx)
 	case <-b.started:
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.acting, cancel)() // nothing is waited for beyond the fence
 	return b.joined.joined.Load().client.WaitMap(ctx, after)
 }
 
@@ -59,7 +66,7 @@ func (b *backend) Read(op *replica.Operation) (replica.Answer, bool) {
 	}
 	a, result := b.slots.read(op, now)
 	b.metrics.reads[result].Inc()
-	return a, result == readLocal
+	return a, result == readLocal && b.Fenced() == nil // checked last, as the lease is
 }
 
 // Stale implements gateway.Backend.
@@ -67,13 +74,14 @@ func (b *backend) Stale(op *replica.Operation) (replica.Answer, bool) {
 	if !b.ready.Load() {
 		return replica.Answer{}, false
 	}
-	return b.slots.stale(op)
+	a, ok := b.slots.stale(op)
+	return a, ok && b.Fenced() == nil
 }
 
 // Send implements gateway.Backend.
 func (b *backend) Send(to partition.NodeID, op replica.Operation, done func(replica.Answer, gateway.Sent)) {
 	switch {
-	case !b.ready.Load() || int(op.Partition) >= len(b.slots):
+	case !b.ready.Load() || int(op.Partition) >= len(b.slots) || b.Fenced() != nil:
 		done(replica.Answer{}, gateway.NeverSent)
 	case to == b.cfg.NodeID:
 		(*Node)(b).executorOf(op.Partition).offer(op, &pending{done: done})
@@ -136,17 +144,25 @@ func (b *backend) CloseRequest(id entry.RequestID) { b.requests.end(id.Counter) 
 // does not change it: the node serves on.
 func (b *backend) Ready() error {
 	switch {
+	case b.Fenced() != nil:
+		return b.Fenced()
 	case (*Node)(b).Err() != nil:
 		return fmt.Errorf("the node cannot go on: %w", b.fault)
 	case b.ctx.Err() != nil:
 		return ErrClosed
 	case !b.ready.Load():
+		if waits := b.waits.Load(); waits != nil {
+			return fmt.Errorf("%w: %w", errJoining, waits)
+		}
 		return errJoining
 	case b.leaving.Load():
 		return errLeaving
 	}
 	if m := b.Map(); !m.Placed() {
 		return fmt.Errorf("%w: waits for %d nodes, has %d", errPlacing, m.Settings.ExpectNodes, len(m.Nodes))
+	}
+	if err := b.joined.joined.Load().client.Err(); err != nil {
+		return fmt.Errorf("the node waits: %w", err)
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ func start(ctx context.Context, c Config, join func(context.Context, client.Conf
 		registered: &registration{to: c.Registerer},
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.acting, n.endActing = context.WithCancel(n.ctx)
 	for _, step := range []func(context.Context) error{
 		n.openStorage,
 		n.listen, // before it registers, so that the ports advertised are bound
@@ -129,7 +130,7 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 		Store: identity.StoreID, Start: identity.Start, Accepted: identity.Accepted, Since: identity.Since,
 		OnAccepted: n.storage.AcceptStart, ClusterID: identity.ClusterID,
 		Copies: found, CurrentCopies: func() []client.Copy { return n.currentCopies(found) },
-		Report: n.report, OnMap: n.joined.onMap, OnRefused: n.refused, ProposesItself: true,
+		Report: n.report, OnMap: n.joined.onMap, OnFenced: n.fence, OnRefused: n.refused, ProposesItself: true,
 		TLS: n.cfg.TLS, Network: n.cfg.Network, Logger: n.cfg.Logger,
 	})
 	if err != nil {
@@ -140,18 +141,6 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 		return fmt.Errorf("join the cluster: %w", err)
 	}
 	return nil
-}
-
-// refused ends a node that was taken out of the cluster for good.
-func (n *Node) refused(reason *client.RefusedError) {
-	if reason.Above > 0 {
-		if err := n.storage.StartAbove(reason.Above); err != nil {
-			n.cfg.Logger.Error("counter of the next start not raised", slog.Any("err", err))
-		}
-	}
-	if reason.Removed {
-		n.fail(reason)
-	}
 }
 
 // copies are those that storage recovered, as a registration reports them; one
@@ -226,7 +215,7 @@ func (n *Node) startReplicas(context.Context) (err error) {
 	}
 	n.sending = &sending{
 		packer: n.packer, rate: newThrottle(),
-		ctx: n.ctx, stands: n.snapshotBegins, open: n.storage.Snapshot, logger: n.cfg.Logger,
+		ctx: n.acting, stands: n.snapshotBegins, open: n.storage.Snapshot, logger: n.cfg.Logger,
 		link:  func(to partition.NodeID) transport.Link { return n.peers.link(to, classBulk) },
 		sent:  n.snapshotSent,
 		count: func(outcome string) { n.metrics.snapshots.WithLabelValues("out", outcome).Inc() },
@@ -266,6 +255,9 @@ func (n *Node) startReplicas(context.Context) (err error) {
 	n.joined.joined.Store(&joined{id: j.client.ClusterID(), client: j.client})
 	n.joined.start(n.follow)
 	n.ready.Store(true)
+	if n.Fenced() != nil { // since it joined
+		n.silence()
+	}
 	n.cfg.Logger.Info("node started", slog.String("node", string(n.cfg.NodeID)),
 		slog.String("addr", n.HTTPAddr()), slog.String("peer_addr", n.PeerAddr()))
 	close(n.started)
@@ -274,7 +266,8 @@ func (n *Node) startReplicas(context.Context) (err error) {
 
 func (n *Node) newExecutor() *executor {
 	e := newExecutor(n.cfg.InboxBytes, &outlet{
-		write: n.storage.Append, peers: n.peers, metrics: n.metrics,
+		silent: func() bool { return n.Fenced() != nil },
+		write:  n.storage.Append, peers: n.peers, metrics: n.metrics,
 		propose: n.joined.joined.Load().client.Propose, snapshots: n.sending.order, findings: n.found,
 		frames: map[partition.NodeID]*frames{},
 	})

@@ -86,6 +86,7 @@ func alone(t testing.TB, limit int64, d *disk) (e *executor, stop func()) {
 	e = newExecutor(limit, &outlet{
 		write: d.write, peers: p, metrics: newMetrics(&registration{to: prometheus.NewRegistry()}),
 		propose: func(partition.Change) {}, snapshots: func(replica.SnapshotOrder) {}, frames: map[partition.NodeID]*frames{},
+		silent: func() bool { return false },
 	})
 	self := peerOf("n1", 11, 1)
 	m := &partition.Map{

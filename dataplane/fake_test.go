@@ -3,6 +3,7 @@ package dataplane
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,8 +23,9 @@ type trio struct {
 
 // member is one node's client.
 type member struct {
-	trio   *trio
-	config client.Config
+	trio    *trio
+	config  client.Config
+	refused atomic.Pointer[error] // what Err returns
 }
 
 func newTrio(m *partition.Map) *trio {
@@ -107,6 +109,13 @@ func (m *member) Propose(c partition.Change) {
 	if m.trio.propose != nil {
 		m.trio.propose(c)
 	}
+}
+
+func (m *member) Err() error {
+	if err := m.refused.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (m *member) Cluster() client.Cluster { return client.Cluster{Leader: "c1"} }

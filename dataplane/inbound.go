@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,9 @@ func (h *inboundHandler) verify(theirs []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.node.Fenced(); err != nil {
+		return nil, fmt.Errorf("%s: %w", h.node.cfg.NodeID, err)
+	}
 	if err := welcome(said, h.node.joined.cluster(), h.node.self, h.node.joined.latest()); err != nil {
 		return nil, err
 	}
@@ -58,7 +62,7 @@ func (h *inboundHandler) Down(c transport.Conn, _ error) {
 // executor in the order they were sent.
 func (h *inboundHandler) Message(c transport.Conn, body []byte) {
 	s, ok := c.Identity().(*session)
-	if !ok || s.class != classData && s.class != classBeacon {
+	if !ok || s.class != classData && s.class != classBeacon || h.node.Fenced() != nil {
 		return
 	}
 	for rest := body; len(rest) > 0; {
@@ -118,6 +122,8 @@ func (h *inboundHandler) accepts(s *session, m *replica.Message) bool {
 func (h *inboundHandler) Request(c transport.Conn, body []byte, reply func(body []byte)) {
 	s, ok := c.Identity().(*session)
 	switch {
+	case h.node.Fenced() != nil: // whoever asks tries elsewhere
+		reply(nil)
 	case ok && s.class == classData:
 		h.operation(body, reply)
 	case ok && s.class == classBulk:
@@ -139,7 +145,7 @@ func (h *inboundHandler) operation(body []byte, reply func(body []byte)) {
 	n.metrics.forwarded.Inc()
 	if op.Action == replica.Get {
 		// As for this node's own clients: the executor would double what it takes.
-		if a, result := n.slots.read(&op, now); result == readLocal {
+		if a, result := n.slots.read(&op, now); result == readLocal && n.Fenced() == nil {
 			replyAnswer(reply, &a)
 			return
 		}

@@ -13,6 +13,10 @@ import (
 
 // follow brings a new map to links and executors, in the order of maps.
 func (n *Node) follow(m *partition.Map) {
+	if n.Fenced() != nil {
+		n.followFenced()
+		return
+	}
 	n.peers.setMap(m)
 	n.sending.rate.set(m.Rebalance.Throttle)
 	n.everywhere(func(e *executor, t replica.Time) {

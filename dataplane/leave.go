@@ -28,8 +28,8 @@ const (
 // still arrives. It returns when the map says so, or when waiting has no use or
 // ctx ends; then the node is to be closed. The node may start again at any time.
 func (n *Node) Leave(ctx context.Context) {
-	if !n.ready.Load() || n.leaving.Swap(true) {
-		return
+	if !n.ready.Load() || n.Fenced() != nil || n.leaving.Swap(true) {
+		return // one that is fenced has nothing to hand over
 	}
 	n.cfg.Logger.Info("node leaves", slog.String("node", string(n.cfg.NodeID)))
 	n.gateway.Leave()
@@ -60,6 +60,8 @@ func (n *Node) leaveUntil(ctx context.Context, holds func() bool) bool {
 	for !holds() {
 		select {
 		case <-ctx.Done():
+			return false
+		case <-n.acting.Done(): // fenced meanwhile, or closed
 			return false
 		case <-n.done:
 			return false

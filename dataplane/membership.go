@@ -16,6 +16,8 @@ type coordinators interface {
 	ClusterID() string
 	Propose(change partition.Change)
 	Cluster() client.Cluster
+	// Err is why the coordinators do not accept this start now, or nil.
+	Err() error
 	Close() error
 }
 

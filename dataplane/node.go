@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/holdfast-io/holdfast/coordinator/client"
 	"github.com/holdfast-io/holdfast/dataplane/gateway"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/dataplane/storage"
@@ -49,6 +50,16 @@ type Node struct {
 	again     chan struct{}
 	condemned map[partition.ID]string // copies that do not hold what they should, and why
 
+	// fenced is why this start acts for the node no longer; nil while it does.
+	fenced     atomic.Pointer[error]
+	silenced   sync.Once
+	unlisten   sync.Once
+	unlistened error
+	// waits is what the coordinators said when they last made this start wait.
+	waits     atomic.Pointer[client.RefusedError]
+	acting    context.Context // ends with the fence, or when the node closes
+	endActing context.CancelFunc
+
 	ctx     context.Context // ends when the node closes
 	cancel  context.CancelFunc
 	stop    chan struct{} // ends the executors
@@ -78,7 +89,8 @@ func (n *Node) HTTPAddr() string { return n.http.Addr().String() }
 // PeerAddr is the address that other nodes reach it at, with its actual port.
 func (n *Node) PeerAddr() string { return n.listener.Addr() }
 
-// Done is closed when the node cannot go on; Err then says why. The node still
+// Done is closed when the node cannot go on; Err then says why: its disk failed,
+// or the coordinators refuse it for good, a *client.RefusedError. The node still
 // has to be closed.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
@@ -95,7 +107,9 @@ func (n *Node) Err() error {
 // fail ends the node's service for good. It does not block.
 func (n *Node) fail(err error) {
 	n.failing.Do(func() {
-		n.cfg.Logger.Error("node cannot go on", slog.Any("err", err))
+		if n.Fenced() == nil { // otherwise it was said when it was fenced, and refused
+			n.cfg.Logger.Error("node cannot go on", slog.Any("err", err))
+		}
 		n.fault = err
 		close(n.done)
 		if n.cfg.Failed != nil {
@@ -135,7 +149,7 @@ func (n *Node) shut() error {
 		n.sending.wait()
 	}
 	if n.listener != nil {
-		note("peer listener", n.listener.Close())
+		note("peer listener", n.closeListener())
 	}
 	if n.receiving != nil {
 		n.receiving.close()

@@ -34,6 +34,7 @@ type outlet struct {
 	snapshots func(replica.SnapshotOrder)
 	findings  func(replica.Finding)
 	metrics   *metrics
+	silent    func() bool // the node is fenced: nothing goes out any more
 
 	frames map[partition.NodeID]*frames
 	filled []*frames
@@ -103,7 +104,7 @@ func (o *outlet) transmit(to partition.NodeID, c class, rank transport.Rank, fra
 	if len(*frame) == 0 {
 		return
 	}
-	if link := o.peers.link(to, c); link == nil || link.SendAs(rank, *frame) != nil {
+	if link := o.peers.link(to, c); link == nil || o.silent() || link.SendAs(rank, *frame) != nil {
 		o.metrics.unsent.Inc()
 	}
 	if cap(*frame) > 4*frameBytes {

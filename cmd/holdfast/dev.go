@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator"
+	"github.com/holdfast-io/holdfast/coordinator/client"
 	"github.com/holdfast-io/holdfast/dataplane"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
@@ -44,7 +46,7 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	logs := slog.New(slog.NewTextHandler(t.err, &slog.HandlerOptions{Level: c.LogLevel}))
-	cluster := &devCluster{plan: plan, dir: dir, logger: logs, fail: fail}
+	cluster := &devCluster{plan: plan, dir: dir, logger: logs, out: t.out, fail: fail}
 	defer func() { err = errors.Join(err, cluster.close()) }()
 	if err = cluster.start(ctx); err == nil {
 		if err = cluster.waitReady(ctx); err == nil {
@@ -68,6 +70,7 @@ type devCluster struct {
 	plan   *devPlan
 	dir    string
 	logger *slog.Logger
+	out    io.Writer
 	fail   context.CancelCauseFunc
 
 	coordinators []*coordinator.Coordinator
@@ -103,7 +106,7 @@ func (d *devCluster) start(ctx context.Context) error {
 			nodes[i], errs[i] = keepNode(ctx, dataplane.Config{
 				NodeID: partition.NodeID(one.Name), DataDir: filepath.Join(d.dir, one.Name), HTTPAddr: one.HTTP, PeerAddr: one.Peer,
 				Coordinators: peers, Registerer: registry, Gatherer: registry, Logger: d.logger.With("node", one.Name),
-				Failed: func(err error) { d.fail(fmt.Errorf("node %s: %w", one.Name, err)) },
+				Failed: func(err error) { d.failed(one.Name, err) },
 			}.WithDefaults(), devLeave)
 			if errs[i] != nil {
 				errs[i] = fmt.Errorf("node %s: %w", one.Name, errs[i])
@@ -117,6 +120,17 @@ func (d *devCluster) start(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// failed ends the cluster for a node that cannot go on. One that was removed, as
+// the user asked, only stops serving: the others go on.
+func (d *devCluster) failed(node string, err error) {
+	var refused *client.RefusedError
+	if errors.As(err, &refused) && refused.Removed {
+		fmt.Fprintf(d.out, "\nNode %s was removed from the cluster. It serves nothing any more; the others go on.\n", node)
+		return
+	}
+	d.fail(fmt.Errorf("node %s: %w", node, err))
 }
 
 // waitReady waits until every node answers requests.

@@ -3,18 +3,53 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/holdfast-io/holdfast/coordinator/client"
 )
 
-// Exit codes, as the manual promises them.
+// Exit codes, as exitCodes explains them.
 const (
 	exitOK           = 0
-	exitFailure      = 1 // of a server; of a data command: the key is absent
+	exitFailure      = 1
 	exitUsage        = 2
 	exitPrecondition = 3
-	exitNotApplied   = 4 // and never will be
-	exitUnknown      = 5 // a write, or a command to the coordinators, may or may not have been applied
-	exitDegraded     = 6 // status: a partition has no primary, or too few replicas
+	exitNotApplied   = 4
+	exitUnknown      = 5
+	exitDegraded     = 6
+	exitRefused      = 7
+	exitRemoved      = 8
 )
+
+// exitCodes is the table of the help and of docs/operations.md.
+var exitCodes = []struct {
+	code            int
+	by, means, then string
+}{
+	{exitOK, "all", "done; a server was told to end, and did", ""},
+	{exitFailure, "all", "failed; of a data command: the key is absent", "a server may be started again"},
+	{exitUsage, "all", "a flag, a variable or a file is wrong", "correct it"},
+	{exitPrecondition, "put, delete, admin commands", "the condition does not hold, or the coordinators refuse the command", ""},
+	{exitNotApplied, "put, delete, admin commands", "not applied", "repeat it"},
+	{exitUnknown, "put, delete, admin commands", "it may have been applied, or may yet be", "repeat it with the same idempotency key or operation ID"},
+	{exitDegraded, "status", "a partition has no primary, or too few replicas", ""},
+	{exitRefused, "node, dev", "the coordinators refuse this start of the node: another start of it took its place or runs, or its data directory is the wrong one", "do not restart it automatically; read the reason in the log"},
+	{exitRemoved, "node", "the node was removed from the cluster with this data directory", "do not restart it; an empty directory makes it a new node"},
+}
+
+// exitHelp is exitCodes for the help of a command.
+func exitHelp() string {
+	var b strings.Builder
+	b.WriteString("Exit codes:\n\n")
+	for _, c := range exitCodes {
+		fmt.Fprintf(&b, "  %d  %s: %s", c.code, c.by, c.means)
+		if c.then != "" {
+			fmt.Fprintf(&b, " (%s)", c.then)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
 
 // exit ends a command with a code and nothing more to say.
 type exit int
@@ -42,6 +77,7 @@ func usage(err error) error {
 func codeOf(err error) int {
 	var plain exit
 	var with coded
+	var refused *client.RefusedError
 	switch {
 	case err == nil:
 		return exitOK
@@ -49,6 +85,10 @@ func codeOf(err error) int {
 		return int(plain)
 	case errors.As(err, &with):
 		return with.code
+	case errors.As(err, &refused) && refused.Removed:
+		return exitRemoved
+	case errors.As(err, &refused) && !refused.Waits:
+		return exitRefused
 	}
 	return exitFailure
 }

@@ -14,7 +14,7 @@ import (
 const leastLife = 10 * time.Second
 
 // keptNode is a data node that is started again, in this process, when it asks
-// for it.
+// for it. One that failed, or that the coordinators refuse, is not.
 type keptNode struct {
 	config dataplane.Config
 	leave  time.Duration // for handing over before it starts again
@@ -46,10 +46,14 @@ func (k *keptNode) keep(node *dataplane.Node) {
 		select {
 		case <-k.ctx.Done():
 			return
+		case <-node.Done():
+			return // it cannot go on: Failed was told
 		case <-node.Again():
 		}
 		select {
 		case <-k.ctx.Done():
+			return
+		case <-node.Done():
 			return
 		case <-lived:
 		}
@@ -58,6 +62,9 @@ func (k *keptNode) keep(node *dataplane.Node) {
 		cancel()
 		if k.ctx.Err() != nil {
 			return
+		}
+		if node.Fenced() != nil {
+			continue // it ends: a new start might take the place of the one that took its
 		}
 		k.mu.Lock()
 		k.node = nil

@@ -36,7 +36,7 @@ type nodeCommand struct {
 	profileFlag
 }
 
-// Run runs the node until ctx ends or its disk fails.
+// Run runs the node until ctx ends, its disk fails, or the coordinators refuse it.
 func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 	if err := c.check(c.HTTPAddr, c.PeerAddr); err != nil {
 		return usage(err)

@@ -95,6 +95,13 @@ func newParser(line *commandLine, out, errOut io.Writer) *kong.Kong {
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Help(func(o kong.HelpOptions, ctx *kong.Context) error {
+			if err := kong.DefaultHelpPrinter(o, ctx); err != nil {
+				return err
+			}
+			_, err := fmt.Fprint(ctx.Stdout, "\n"+exitHelp())
+			return err
+		}),
 		kong.DefaultEnvars("HOLDFAST"),
 		kong.KindMapper(reflect.String, kong.MapperFunc(decodeBytes)),
 	)

@@ -95,12 +95,12 @@ func (c *Client) fence(reason *RefusedError) {
 // refuse notes that the coordinators do not want this program; whoever waits to
 // join is told. A node that is refused for good is fenced.
 func (c *Client) refuse(reason *RefusedError) {
-	message := "refused by the coordinators for good"
-	if reason.Waits {
-		message = "not accepted by the coordinators yet; asking again"
-	}
-	if last := c.refused.Swap(reason); last == nil || *last != *reason {
-		c.log.Error(message, "node", c.config.NodeID, "err", reason)
+	switch last := c.refused.Swap(reason); {
+	case last != nil && *last == *reason: // said already
+	case reason.Waits:
+		c.log.Error("not accepted by the coordinators yet; asking again", "node", c.config.NodeID, "err", reason)
+	default:
+		c.log.Error("refused by the coordinators for good; this start asks no more", "node", c.config.NodeID, "err", reason)
 	}
 	if c.role == protocol.RoleNode && !reason.Waits {
 		c.fence(reason)

@@ -52,6 +52,8 @@ type Backend interface {
 	// CloseRequest says that no attempt of the request will be made any more.
 	CloseRequest(id entry.RequestID)
 
+	// Fenced is nil, or the reason why this node serves no request any more.
+	Fenced() error
 	// Ready is nil, or the reason why this node should not get requests now.
 	Ready() error
 	// Coordinators returns the ID of the coordinators' leader, "" where it is

@@ -70,6 +70,10 @@ func (g *Gateway) locate(w http.ResponseWriter, r *http.Request) {
 // mapOr503 returns the newest map; where there is none yet it answers that.
 func (g *Gateway) mapOr503(w http.ResponseWriter) *partition.Map {
 	m := g.backend.Map()
+	if err := g.backend.Fenced(); err != nil {
+		unavailable.write(w, err.Error()+"; ask another node")
+		return nil
+	}
 	if m == nil {
 		unavailable.write(w, "this node has not yet received the partition map from the coordinators")
 	}

@@ -64,6 +64,9 @@ func (x *exchange) leave() {
 // run drives the request to its verdict.
 func (x *exchange) run(ctx context.Context, now replica.Time) routing.Decision {
 	for {
+		if x.g.backend.Fenced() != nil {
+			return x.route.Abandon(now)
+		}
 		m := x.g.backend.Map()
 		d := x.route.Next(now, m)
 		switch d.Step {
@@ -132,7 +135,7 @@ func (x *exchange) await(ctx context.Context, now, until replica.Time) replica.T
 func (x *exchange) waitMap(ctx context.Context, now replica.Time, d routing.Decision) replica.Time {
 	ctx, cancel := context.WithTimeout(ctx, d.Until.Sub(now))
 	defer cancel()
-	if x.g.backend.WaitMap(ctx, d.After) != nil {
+	if x.g.backend.WaitMap(ctx, d.After) != nil && x.g.backend.Fenced() == nil {
 		<-ctx.Done() // where the node follows no map any more
 	}
 	return x.g.backend.Now()

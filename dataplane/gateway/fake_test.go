@@ -39,8 +39,9 @@ type fake struct {
 	open    map[uint64]bool
 	counter uint64
 	// send, if set, takes the attempts in place of the table.
-	send  func(to partition.NodeID, op replica.Operation, done func(replica.Answer, Sent))
-	ready error
+	send   func(to partition.NodeID, op replica.Operation, done func(replica.Answer, Sent))
+	ready  error
+	fenced atomic.Pointer[error]
 }
 
 type fakeValue struct {
@@ -80,6 +81,12 @@ func (f *fake) Self() partition.NodeID { return f.self }
 func (f *fake) Map() *partition.Map    { return f.m.Load() }
 func (f *fake) Now() replica.Time      { return replica.Time(time.Since(started)) }
 func (f *fake) Ready() error           { return f.ready }
+func (f *fake) Fenced() error {
+	if reason := f.fenced.Load(); reason != nil {
+		return *reason
+	}
+	return nil
+}
 
 var started = time.Now()
 

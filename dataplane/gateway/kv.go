@@ -97,6 +97,11 @@ func (c *call) begin() bool {
 			return false
 		}
 	}
+	if err := c.g.backend.Fenced(); err != nil {
+		c.partitions = 0 // it has no role
+		c.problem(&unavailable, err.Error()+"; the request was not served: ask another node")
+		return false
+	}
 	if c.partitions == 0 {
 		c.problem(&unavailable, c.g.waitsForNodes())
 		return false
@@ -179,7 +184,7 @@ func (c *call) conclude(d *routing.Decision) {
 	case routing.Answered:
 		c.answer(&d.Answer)
 	case routing.OutcomeUnknown:
-		c.problem(&outcomeUnknown, unknownDetail(d.Reason))
+		c.problem(&outcomeUnknown, c.g.unknownDetail(d.Reason))
 	default:
 		c.problem(&unavailable, c.unavailableDetail(d.Reason))
 	}

@@ -164,15 +164,23 @@ func (c *call) whyUnavailable(reason routing.Reason) string {
 	case routing.ReplicaFailed:
 		return "the primary of " + name + " cannot read its storage"
 	case routing.GivenUp:
-		return "this node is stopping"
+		return c.g.whyGivenUp()
 	}
 	return "the primary of " + name + " could not serve the request within " + timeout
 }
 
+// whyGivenUp says why this node serves a request no further.
+func (g *Gateway) whyGivenUp() string {
+	if err := g.backend.Fenced(); err != nil {
+		return err.Error()
+	}
+	return "this node is stopping"
+}
+
 // unknownDetail says why the outcome of a write is not known.
-func unknownDetail(reason routing.Reason) string {
+func (g *Gateway) unknownDetail(reason routing.Reason) string {
 	if reason == routing.GivenUp {
-		return "this node is stopping; the write may have been applied, or may yet be: read the key to find out"
+		return g.whyGivenUp() + "; the write may have been applied, or may yet be: read the key to find out"
 	}
 	return ""
 }
