@@ -41,6 +41,7 @@ func run() error {
 		workers = flag.Int("workers", runtime.NumCPU(), "schedules at the same time")
 		table   = flag.Bool("rules", false, "break each rule of the protocol in turn, and see how soon it shows")
 		only    = flag.String("rule", "", "with -rules: only those that begin so")
+		quick   = flag.Bool("quick", false, "with -rules: no schedules for a rule whose scenario fails without it")
 		raw     = flag.Bool("raw", false, "do not cut failing schedules to what they need")
 		tries   = flag.Int("tries", 5, "with -rules: how often, each with fresh seeds")
 		profile = flag.String("cpuprofile", "", "write a CPU profile there")
@@ -76,7 +77,7 @@ func run() error {
 		*minutes = 1
 	}
 	if *table {
-		c := rulesCheck{only: *only, seeds: *count, tries: *tries, result: os.Stdout}
+		c := rulesCheck{only: *only, seeds: *count, tries: *tries, quick: *quick, result: os.Stdout}
 		return c.run()
 	}
 	if *from == 0 {

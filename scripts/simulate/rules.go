@@ -19,6 +19,7 @@ type rulesCheck struct {
 	only   string // rules that begin so; empty: all
 	seeds  uint64 // most schedules of a try
 	tries  int    // each with fresh seeds
+	quick  bool   // no schedules for a rule whose scenario fails without it
 	dir    string
 	result io.Writer
 }
@@ -58,6 +59,7 @@ type verdict struct {
 	schedules []int // until it was noticed, for each try that did
 	scenario  bool  // its scenario failed
 	simulated bool  // the simulator has what the rule is about
+	skipped   bool  // the scenario was enough
 }
 
 func (v *verdict) row(r *rule, tries int) string {
@@ -68,6 +70,9 @@ func (v *verdict) row(r *rule, tries int) string {
 			slices.Sort(v.schedules)
 			median = strconv.Itoa(v.schedules[n/2])
 		}
+	}
+	if v.skipped {
+		seeds = "not searched"
 	}
 	switch {
 	case r.test.name == "":
@@ -98,6 +103,9 @@ func (c *rulesCheck) check(r *rule) (v verdict, err error) {
 		if v.scenario = err != nil && strings.Contains(string(out), "--- FAIL"); err != nil && !v.scenario {
 			return v, fmt.Errorf("its scenario: %w\n%s", err, out)
 		}
+	}
+	if v.skipped = c.quick && v.scenario; v.skipped {
+		return v, nil
 	}
 	for _, e := range r.edits {
 		v.simulated = v.simulated || simulated(e.file)
