@@ -16,6 +16,9 @@ func (m *Machine) apply(index uint64, c Command) Result {
 	if _, creating := c.(Create); !creating && t.old.ClusterID == "" {
 		return Result{Err: fmt.Errorf("apply %T: %w", c, ErrNoCluster)}
 	}
+	if t.memory.behind.Since != 0 && !mayWhileBehind(c) {
+		return Result{Err: fmt.Errorf("apply %T: %w", c, ErrMapBehind)}
+	}
 	var r Result
 	switch c := c.(type) {
 	case Create:
@@ -44,6 +47,10 @@ func (m *Machine) apply(index uint64, c Command) Result {
 		r = t.begin(c)
 	case End:
 		r.Verdicts = t.end(c.Moves)
+	case NoteBehind:
+		t.noteBehind(c.Version)
+	case RecoverMap:
+		r.Err = t.recoverMap(c)
 	case Seat:
 		r.Err = t.memory.seat(index, c)
 	case AcceptStart:
@@ -53,11 +60,11 @@ func (m *Machine) apply(index uint64, c Command) Result {
 	default:
 		r.Err = fmt.Errorf("apply %T: %w", c, ErrInvalid)
 	}
-	if t.nodes != nil || t.rebalance != nil {
-		m.memory.steered = index
-	}
 	if next := t.commit(); next != t.old {
 		m.current.Store(next)
+		if t.nodes != nil || t.rebalance != nil {
+			m.memory.steered = next.Version
+		}
 	}
 	for i := range r.Verdicts {
 		current, _ := m.Map().Partition(r.Verdicts[i].Partition)
@@ -89,9 +96,6 @@ func (t *txn) create(c Create) error {
 func (t *txn) place(c Place) error {
 	if t.old.Placed() {
 		return fmt.Errorf("place partitions: %w", ErrPlaced)
-	}
-	if len(t.memory.ahead) > 0 {
-		return fmt.Errorf("place partitions: %w: nodes bring copies of an earlier placement", ErrMapBehind)
 	}
 	next := *t.old
 	next.Partitions = c.Configurations

@@ -47,8 +47,6 @@ func (t *txn) change(c *partition.Change) error {
 		return fmt.Errorf("change %v: %w", c.Partition, ErrNotPlaced)
 	case c.Epoch != cur.Epoch, cur.Epoch != was.Epoch: // or changed by this command already
 		return &StaleError{Asked: c.Epoch, Current: cur.Clone()}
-	case t.memory.frozen(c.Partition):
-		return fmt.Errorf("change %v: %w: holdfast unsafe-recover --partition %d chooses a copy", c.Partition, ErrMapBehind, c.Partition)
 	}
 	if err := t.admissible(c, cur); err != nil {
 		return fmt.Errorf("change %v at epoch %d: %w", c.Partition, c.Epoch, err)

@@ -31,6 +31,8 @@ func Encode(c Command) ([]byte, error) {
 	case Register:
 		w.node(c.Node)
 		writeList(w, c.Copies, w.held)
+		w.bool(c.Stateless)
+		w.uint(c.Version)
 		writeList(w, c.Live, func(id partition.NodeID) { w.text(string(id)) })
 		w.start(c.Accepted)
 		writeList(w, c.Since, w.start)
@@ -81,6 +83,11 @@ func Encode(c Command) ([]byte, error) {
 		})
 	case SetRebalance:
 		w.rebalanceChange(c.Change)
+	case NoteBehind:
+		w.uint(c.Version)
+	case RecoverMap:
+		w.uint(c.Judged)
+		writeList(w, c.Lost, func(id partition.NodeID) { w.text(string(id)) })
 	case Seat:
 		w.text(c.Coordinator)
 		w.fixed(uint64(c.Store))
@@ -116,7 +123,7 @@ func Decode(b []byte) (Command, error) {
 		c = Create{ClusterID: r.text(), Application: r.text(), Settings: r.settings()}
 	case kindRegister:
 		c = Register{
-			Node: r.node(), Copies: readList(r, 4, r.held), Live: readList(r, 1, r.nodeID),
+			Node: r.node(), Copies: readList(r, 4, r.held), Stateless: r.bool(), Version: r.uint(), Live: readList(r, 1, r.nodeID),
 			Accepted: r.start(), Since: readList(r, 9, r.start), Silent: r.start(),
 		}
 	case kindPlace:
@@ -148,6 +155,10 @@ func Decode(b []byte) (Command, error) {
 		c = Seat{Coordinator: r.text(), Store: partition.StoreID(r.fixed()), Since: r.uint()}
 	case kindAdmin:
 		c = r.admin()
+	case kindNoteBehind:
+		c = NoteBehind{Version: r.uint()}
+	case kindRecoverMap:
+		c = RecoverMap{Judged: r.uint(), Lost: readList(r, 1, r.nodeID)}
 	case kindWeigh:
 		c = Weigh{Node: r.nodeID(), Weight: r.uint32()}
 	case kindAcceptStart:

@@ -27,6 +27,8 @@ const (
 	kindWeigh
 	kindAcceptStart
 	kindAdmin
+	kindNoteBehind
+	kindRecoverMap
 )
 
 // Create makes the cluster. The same again is a no-op; anything else, once
@@ -44,6 +46,11 @@ type Register struct {
 	Node partition.Node // a Weight of 0 is 1
 	// Copies are the copies on the node's disk, all of them.
 	Copies []Copy
+	// Stateless: the program reports no copies, and keeps none from one start to
+	// the next.
+	Stateless bool
+	// Version is the highest map version that this process has seen.
+	Version uint64
 	// Live are the nodes that the proposing leader knows to be alive: they may
 	// become primary of what the node was primary of. The node itself does not
 	// count.
@@ -217,6 +224,21 @@ type Admin struct {
 	Note      string
 }
 
+// NoteBehind says that a node or a follower has seen a later map than any that
+// was committed here: the coordinators were restored from an old backup.
+type NoteBehind struct{ Version uint64 }
+
+// RecoverMap ends the time in which the map is behind: each partition goes on
+// from the highest configuration that was adopted, each node from what it
+// reported.
+type RecoverMap struct {
+	// Judged is the Behind.Changed that the operator has seen. At any other the
+	// command is refused with ErrStale.
+	Judged uint64
+	// Lost are nodes whose disks are given up. Their reports do not count.
+	Lost []partition.NodeID
+}
+
 func (Create) kind() kind        { return kindCreate }
 func (Register) kind() kind      { return kindRegister }
 func (Place) kind() kind         { return kindPlace }
@@ -234,3 +256,5 @@ func (Seat) kind() kind          { return kindSeat }
 func (Weigh) kind() kind         { return kindWeigh }
 func (AcceptStart) kind() kind   { return kindAcceptStart }
 func (Admin) kind() kind         { return kindAdmin }
+func (NoteBehind) kind() kind    { return kindNoteBehind }
+func (RecoverMap) kind() kind    { return kindRecoverMap }

@@ -89,9 +89,6 @@ func (t *txn) remove(c Remove) error {
 		return fmt.Errorf("remove node %q, store %v, boot %d, which was %v: %w: it is at store %v, boot %d, and %v",
 			c.Node, c.Store, c.Incarnation, c.Duty, ErrStale, n.Store, n.Incarnation, n.Duty)
 	}
-	if c.Lost && t.memory.frozenFor(n.ID, t.old) {
-		return fmt.Errorf("remove node %q: %w: holdfast unsafe-recover chooses a copy of each, and comes first", n.ID, ErrMapBehind)
-	}
 	held := 0
 	for i := range t.old.Partitions {
 		if t.old.Partitions[i].Lists(n.ID) {

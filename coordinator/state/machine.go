@@ -66,27 +66,14 @@ func SeatFor(seats []Voter, coordinator string, store partition.StoreID) Seat {
 	return s
 }
 
-// Ahead is a copy that has adopted a higher epoch than the map has: the
-// coordinators were restored from an old backup. Its partition is frozen.
-type Ahead struct {
-	Partition partition.ID      `json:"partition"`
-	Replica   partition.Replica `json:"replica"`
-	Epoch     partition.Epoch   `json:"epoch"`
-	Lineage   uint32            `json:"lineage"`
-}
-
-// Ahead returns the copies that are ahead of the map, sorted by partition and
-// node: an immutable value.
-func (m *Machine) Ahead() []Ahead { return m.memory.ahead }
-
 // Unsettled returns the starts that wait for the operator, sorted by node and
 // store: an immutable value.
 func (m *Machine) Unsettled() []UnsettledStart { return m.memory.unsettled }
 
-// Event is something that happened to a node, for people.
+// Event is something that happened to a node, or to the map, for people.
 type Event struct {
 	Index      uint64           `json:"index"` // of the Raft entry
-	Kind       string           `json:"kind"`  // "registered", "lost disk" or "failed"
+	Kind       string           `json:"kind"`  // "registered", "lost disk", "failed", "map behind", ...
 	Node       partition.NodeID `json:"node"`
 	Partitions int              `json:"partitions"` // how many it changed
 	Reason     string           `json:"reason"`

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -23,7 +22,7 @@ type memory struct {
 	unconfirmed []partition.Replica
 	// touched has a bit for each partition that somebody has adopted for sure.
 	touched   []uint64
-	ahead     []Ahead // sorted by partition and node
+	behind    Behind
 	overrides []Override
 	retired   []retired // oldest first
 	events    []Event   // oldest first
@@ -33,7 +32,7 @@ type memory struct {
 	unsettled []UnsettledStart
 	// seats are the coordinators' places that were given anew, in that order.
 	seats []Voter
-	// steered is the index of the last command that changed a node or the
+	// steered is the version of the last map that changed a node or the
 	// rebalancing settings: a plan from an older map is void.
 	steered uint64
 	// operations are the admin commands with their results, oldest first.
@@ -76,51 +75,20 @@ func (m *memory) confirm(r partition.Replica) {
 // touch ends it for a partition.
 func (m *memory) touch(id partition.ID) { m.touched[id/64] |= 1 << (id % 64) }
 
+// adoptedAll ends it for everything.
+func (m *memory) adoptedAll(partitions int) {
+	m.unconfirmed = nil
+	m.touched = make([]uint64, (partitions+63)/64)
+	for id := range partitions {
+		m.touch(partition.ID(id))
+	}
+}
+
 // mayBeEmpty reports whether the node may have no copy and still count: nobody
 // is known to have adopted the first placement of the partition, nor the node
 // to have written its copies.
 func (m *memory) mayBeEmpty(id partition.ID, node partition.NodeID, store partition.StoreID) bool {
 	return m.touched[id/64]&(1<<(id%64)) == 0 && slices.Contains(m.unconfirmed, partition.Replica{Node: node, Store: store})
-}
-
-func compareAhead(x, y Ahead) int {
-	return cmp.Or(cmp.Compare(x.Partition, y.Partition), cmp.Compare(x.Replica.Node, y.Replica.Node))
-}
-
-// setAhead remembers a copy that the map is behind.
-func (m *memory) setAhead(a Ahead) {
-	i, known := slices.BinarySearchFunc(m.ahead, a, compareAhead)
-	if known {
-		m.ahead = slices.Clone(m.ahead)
-		m.ahead[i] = a
-		return
-	}
-	m.ahead = slices.Insert(slices.Clone(m.ahead), i, a)
-}
-
-// frozen reports whether the map is behind some copy of the partition.
-func (m *memory) frozen(id partition.ID) bool {
-	_, found := slices.BinarySearchFunc(m.ahead, id, func(a Ahead, id partition.ID) int { return cmp.Compare(a.Partition, id) })
-	return found
-}
-
-// frozenFor reports whether a frozen partition lists the node.
-func (m *memory) frozenFor(node partition.NodeID, in *partition.Map) bool {
-	return slices.ContainsFunc(m.ahead, func(a Ahead) bool {
-		c, placed := in.Partition(a.Partition)
-		return placed && c.Lists(node)
-	})
-}
-
-// highest is the highest epoch that any copy is known to have adopted.
-func (m *memory) highest(c *partition.Configuration) partition.Epoch {
-	epoch := c.Epoch
-	for _, a := range m.ahead {
-		if a.Partition == c.ID {
-			epoch = max(epoch, a.Epoch)
-		}
-	}
-	return epoch
 }
 
 // chose reports whether the partition's lineage began with that copy, which has
@@ -129,11 +97,6 @@ func (m *memory) chose(c *partition.Configuration, r partition.Replica, adopted 
 	return slices.ContainsFunc(m.overrides, func(o Override) bool {
 		return o.Unsafe && o.Partition == c.ID && o.Lineage == c.Lineage && o.Replica == r && adopted < o.Epoch
 	})
-}
-
-// unfreeze forgets the copies that were ahead.
-func (m *memory) unfreeze(id partition.ID) {
-	m.ahead = slices.DeleteFunc(slices.Clone(m.ahead), func(a Ahead) bool { return a.Partition == id })
 }
 
 // retire remembers the boot of a store that is replaced.

@@ -45,11 +45,8 @@ func (t *txn) beginOne(v partition.Move) error {
 // movable returns a partition that moves may change.
 func (t *txn) movable(id partition.ID) (*partition.Configuration, error) {
 	c, placed := t.partition(id)
-	switch {
-	case !placed:
+	if !placed {
 		return nil, ErrNotPlaced
-	case t.memory.frozen(id):
-		return nil, fmt.Errorf("%w: holdfast unsafe-recover --partition %d chooses a copy", ErrMapBehind, id)
 	}
 	return c, nil
 }

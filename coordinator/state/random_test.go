@@ -61,6 +61,8 @@ func drawCommand(t *rapid.T, m *partition.Map) Command {
 		return r
 	case 13:
 		return Seat{Since: rapid.Uint64Range(0, 9).Draw(t, "since"), Coordinator: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "seat"), Store: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "dir"))}
+	case 17:
+		return NoteBehind{Version: m.Version + rapid.Uint64Range(0, 3).Draw(t, "seen")/3}
 	case 9, 10:
 		return Begin{Version: m.Version, Moves: drawMoves(t)}
 	case 11, 12:
@@ -112,7 +114,11 @@ func drawRegister(t *rapid.T, m *partition.Map) Register {
 			r.Copies = append(r.Copies, Copy{Partition: c.ID, Epoch: c.Epoch, Lineage: c.Lineage + 1})
 		case 2:
 			if rapid.IntRange(0, 9).Draw(t, "ahead") == 0 {
-				r.Copies = append(r.Copies, Copy{Partition: c.ID, Epoch: c.Epoch + 2, Lineage: c.Lineage})
+				later := *c
+				later.Epoch += 2
+				later.Replicas = later.Replicas[:min(1, len(later.Replicas))]
+				later.Eligible, later.Unavailable = nil, nil
+				r.Copies = append(r.Copies, Copy{Partition: c.ID, Epoch: later.Epoch, Lineage: c.Lineage, Configuration: &later})
 			}
 		default:
 			r.Copies = append(r.Copies, Copy{Partition: c.ID, Epoch: c.Epoch, Lineage: c.Lineage})
@@ -198,6 +204,14 @@ func obeys(t *rapid.T, cmd Command, old, next *partition.Map, m *Machine) {
 	if a, admin := cmd.(Admin); admin {
 		cmd = a.Command
 	}
+	if _, whole := cmd.(RecoverMap); whole {
+		for i := range next.Partitions {
+			if was, is := &old.Partitions[i], &next.Partitions[i]; next != old && is.Epoch < was.Epoch+recoveredEpochs {
+				t.Fatalf("%+v took %v from epoch %d to %d", cmd, is.ID, was.Epoch, is.Epoch)
+			}
+		}
+		return
+	}
 	_, unsafe := cmd.(UnsafeRecover)
 	_, recovers := cmd.(Recover)
 	_, registers := cmd.(Register)
@@ -223,7 +237,7 @@ func obeys(t *rapid.T, cmd Command, old, next *partition.Map, m *Machine) {
 			t.Fatalf("%+v promoted %q, which was not in sync: %+v", cmd, is.Primary, was)
 		case is.Lineage != was.Lineage && !unsafe:
 			t.Fatalf("%+v changed a lineage", cmd)
-		case len(is.Replicas) == 0 && len(was.Replicas) > 0 && len(is.Unavailable) == 0:
+		case len(is.Replicas) == 0 && len(was.Replicas) > 0 && len(is.Unavailable)+len(is.Eligible) == 0:
 			t.Fatalf("%+v forgot the last replica of %+v", cmd, was)
 		}
 		if _, in := partition.Find(was.Eligible, is.Primary); recovers && is.Epoch > was.Epoch && !in {
@@ -282,6 +296,9 @@ func TestRandomCommands(t *testing.T) {
 			old := m.Map()
 			text, _ := json.Marshal(old)
 			cmd := drawCommand(t, old)
+			if p, err := m.PlanRecovery(nil); err == nil && rapid.IntRange(0, 4).Draw(t, "recover") == 0 {
+				cmd = RecoverMap{Judged: p.Judged, Lost: p.Missing}
+			}
 			through(t, cmd)
 			twin, err := Restore(m.Snapshot())
 			if err != nil {
@@ -292,6 +309,9 @@ func TestRandomCommands(t *testing.T) {
 				t.Fatalf("%+v was refused (%v) and changed the map", cmd, o.Refused)
 			}
 			obeys(t, cmd, old, m.Map(), m)
+			if m.Behind().Since != 0 && r.Err == nil && m.Map() != old {
+				t.Fatalf("%+v changed a map that is behind", cmd)
+			}
 			if r.Err != nil && m.Map() != old {
 				t.Fatalf("%+v was refused (%v) and changed the map", cmd, r.Err)
 			}

@@ -14,9 +14,6 @@ func (t *txn) recover(c Recover) error {
 	if !ok {
 		return fmt.Errorf("recover %v: %w", c.Partition, ErrNotPlaced)
 	}
-	if t.memory.frozen(c.Partition) {
-		return fmt.Errorf("recover %v: %w: holdfast unsafe-recover --partition %d chooses a copy", c.Partition, ErrMapBehind, c.Partition)
-	}
 	if c.Epoch != cur.Epoch {
 		return fmt.Errorf("recover %v judged in epoch %d: %w: it is in epoch %d, with primary %q", c.Partition, c.Epoch, ErrStale, cur.Epoch, cur.Primary)
 	}
@@ -48,10 +45,9 @@ func (t *txn) unsafeRecover(c UnsafeRecover) error {
 		return fmt.Errorf("unsafe-recover %v at node %q: %w", c.Partition, c.Node, ErrNoCopy)
 	}
 	next := partition.Configuration{
-		ID: cur.ID, Epoch: t.memory.highest(cur) + 1, Lineage: c.Lineage, Primary: r.Node,
+		ID: cur.ID, Epoch: cur.Epoch + 1, Lineage: c.Lineage, Primary: r.Node,
 		Replicas: []partition.Replica{r}, Learners: without(all, []partition.Replica{r}),
 	}
-	t.memory.unfreeze(c.Partition)
 	t.override(cur, next, r, true)
 	return nil
 }

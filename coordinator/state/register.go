@@ -19,15 +19,21 @@ func (t *txn) register(c Register) Result {
 		return Result{Err: fmt.Errorf("register node %q: %w: store %v and incarnation %d must be set", n.ID, ErrInvalid, n.Store, n.Incarnation)}
 	}
 	known, again := t.old.Node(n.ID)
-	if again && known.Store == n.Store && known.Start() == n.Start() {
-		// Said twice, or said again because the coordinators were restored.
-		b := &boot{txn: t, node: n}
-		t.memory.settle(n.ID, n.Store)
-		b.noteAhead(c.Copies)
-		return Result{Verdicts: b.verdicts}
-	}
+	judged := t.judgeStart(&c)
 	if slices.ContainsFunc(t.memory.removed, func(r partition.Replica) bool { return r.Store == n.Store }) {
 		return Result{Err: fmt.Errorf("register node %q: %w: start it with an empty data directory to add it anew", n.ID, ErrRemoved)}
+	}
+	if t.memory.behind.Since == 0 {
+		if err := t.taken(&n, &c); err != nil {
+			return Result{Err: fmt.Errorf("register node %q: %w", n.ID, err)}
+		}
+	}
+	if t.memory.behind.Since != 0 || t.showsBehind(&c) || errors.Is(judged, ErrMapBehind) {
+		return t.registerBehind(n, &c, judged)
+	}
+	if again && known.Store == n.Store && known.Start() == n.Start() {
+		t.memory.settle(n.ID, n.Store)
+		return Result{} // said twice
 	}
 	if again {
 		// What an operator said of the node holds; who was replaced is back.
@@ -38,10 +44,10 @@ func (t *txn) register(c Register) Result {
 			n.Weight = known.Weight
 		}
 	}
-	if err := t.mayRegister(&n, known, &c); err != nil {
+	if err := t.mayRegister(&n, known, &c, judged); err != nil {
 		r := Result{Err: fmt.Errorf("register node %q: %w", n.ID, err)}
-		if disputed := errors.Is(err, ErrTwoHistories); disputed || errors.Is(err, ErrMapBehind) {
-			r.Above = t.unsettled(&c, disputed)
+		if errors.Is(err, ErrTwoHistories) {
+			r.Above = t.unsettled(&c, true)
 		}
 		return r
 	}
@@ -50,9 +56,6 @@ func (t *txn) register(c Register) Result {
 		b.copies[have.Partition] = have
 	}
 	lostDisk := again && known.Store != n.Store
-	if lostDisk && t.memory.frozenFor(n.ID, t.old) {
-		return Result{Err: fmt.Errorf("register node %q with another store: %w: holdfast unsafe-recover chooses a copy of each, and comes first", n.ID, ErrMapBehind)}
-	}
 	t.memory.settle(n.ID, 0)
 	t.setNode(n)
 	if lostDisk {
@@ -61,7 +64,7 @@ func (t *txn) register(c Register) Result {
 		t.memory.note(Event{Index: t.index, Kind: "lost disk", Node: n.ID, Partitions: b.changed, Reason: "registered with another store"})
 		return Result{Verdicts: b.verdicts}
 	}
-	b.restart(c.Copies)
+	b.restart()
 	if again && known.Duty == partition.Replaced {
 		t.recall(n.ID) // it is back before others had all that it holds
 	}
@@ -69,9 +72,8 @@ func (t *txn) register(c Register) Result {
 	return Result{Verdicts: b.verdicts}
 }
 
-// mayRegister decides whether the boot may become the node's. Known is nil for
-// a node that is new.
-func (t *txn) mayRegister(n, known *partition.Node, c *Register) error {
+// taken refuses a node with the store, or at the address, of another one.
+func (t *txn) taken(n *partition.Node, c *Register) error {
 	for i := range t.old.Nodes {
 		o := &t.old.Nodes[i]
 		if o.ID == n.ID {
@@ -84,8 +86,14 @@ func (t *txn) mayRegister(n, known *partition.Node, c *Register) error {
 			return fmt.Errorf("%w: %s is %q's", ErrAddressTaken, n.PeerAddr, o.ID)
 		}
 	}
-	if err := t.judgeStart(c); err != nil {
-		return err
+	return nil
+}
+
+// mayRegister decides whether the boot may become the node's. Known is nil for
+// a node that is new; judged is what judgeStart said.
+func (t *txn) mayRegister(n, known *partition.Node, c *Register, judged error) error {
+	if judged != nil {
+		return judged
 	}
 	switch {
 	case known == nil || n.SameAddress(known):
@@ -133,32 +141,13 @@ func (b *boot) loseAll(again partition.StoreID) {
 }
 
 // restart raises the epoch of everything that lists the node.
-func (b *boot) restart(copies []Copy) {
-	b.noteAhead(copies)
+func (b *boot) restart() {
 	for i := range b.old.Partitions {
 		cur := &b.old.Partitions[i]
-		if !cur.Lists(b.node.ID) || b.memory.frozen(cur.ID) {
+		if !cur.Lists(b.node.ID) {
 			continue
 		}
 		b.store(b.restarted(cur))
-	}
-}
-
-// noteAhead freezes the partitions that the map is behind in, before anything
-// is done to them.
-func (b *boot) noteAhead(copies []Copy) {
-	for _, have := range copies {
-		cur, placed := b.old.Partition(have.Partition)
-		switch {
-		case placed && have.Epoch <= cur.Epoch, !placed && have.Epoch == 0, int(have.Partition) >= b.old.Settings.Partitions:
-			continue
-		}
-		b.memory.setAhead(Ahead{
-			Partition: have.Partition, Replica: partition.Replica{Node: b.node.ID, Store: b.node.Store},
-			Epoch: have.Epoch, Lineage: have.Lineage,
-		})
-		b.verdicts = append(b.verdicts, Verdict{Partition: have.Partition, Err: fmt.Errorf(
-			"register %v of node %q at epoch %d: %w: holdfast unsafe-recover --partition %d chooses a copy", have.Partition, b.node.ID, have.Epoch, ErrMapBehind, have.Partition)})
 	}
 }
 

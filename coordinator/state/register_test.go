@@ -2,7 +2,6 @@ package state
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/holdfast-io/holdfast/partition"
@@ -220,40 +219,6 @@ func TestFirstCopiesMayBeMissing(t *testing.T) {
 	})
 }
 
-// Coordinators restored from an old backup must not promote what is stale.
-func TestMapBehind(t *testing.T) {
-	t.Parallel()
-	c := three(t, 4)
-	r := c.boot(3)
-	r.Copies[0].Epoch = 9
-	v := c.apply(r).Verdicts
-	if len(v) != 1 || !errors.Is(v[0].Err, ErrMapBehind) || !strings.Contains(v[0].Err.Error(), "unsafe-recover --partition 0") {
-		t.Errorf("verdicts %+v", v)
-	}
-	if a := c.m.Ahead(); len(a) != 1 || a[0].Epoch != 9 || a[0].Replica != replicas(3)[0] {
-		t.Errorf("ahead %+v", a)
-	}
-	c.is("1 n1 [n1 n2 n3] [] [] []")
-	c.ok(c.boot(1, "n2"))
-	c.is("1 n1 [n1 n2 n3] [] [] []") // frozen
-	c.refused(c.change("n1", 1, 2), ErrMapBehind)
-	c.refused(wiped(c, 2), ErrMapBehind)
-	c.refused(c.recover("n2"), ErrMapBehind)
-	c.ok(c.unsafely("n3", 8))
-	c.is("10 n3 [n3] [n1 n2] [] []")
-	c.ok(c.change("n3", 2, 3))
-	if len(c.m.Ahead()) != 0 {
-		t.Errorf("ahead %+v", c.m.Ahead())
-	}
-}
-
-func TestMapBehindBeforePlacement(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t, partition.Settings{Partitions: 1, ReplicationFactor: 1, MinInSync: 1, ExpectNodes: 1}, 0)
-	c.apply(Register{Node: node(1), Copies: []Copy{{Partition: 0, Epoch: 3, Lineage: 5}, {Partition: 7, Epoch: 3}}})
-	c.refused(Place{[]partition.Configuration{{Epoch: 1, Lineage: 7, Primary: "n1", Replicas: replicas(1)}}}, ErrMapBehind)
-}
-
 func TestRetiredStoresAreBounded(t *testing.T) {
 	t.Parallel()
 	c := three(t, 3)
@@ -263,21 +228,5 @@ func TestRetiredStoresAreBounded(t *testing.T) {
 	c.ok(wiped(c, 2))
 	if n := len(c.m.memory.retired); n != maxRetired+1 {
 		t.Errorf("%d retired stores", n)
-	}
-}
-
-// The coordinators are restored from a backup that has the node's boot, and not
-// what happened since: the node registers again, and the partition waits.
-func TestABootThatRegistersAgainTellsThatTheMapIsBehind(t *testing.T) {
-	t.Parallel()
-	c := three(t, 3)
-	known, _ := c.m.Map().Node("n1")
-	again := Register{Node: *known, Copies: []Copy{{Partition: 0, Epoch: 1, Lineage: 7}}}
-	c.ok(again)
-	again.Copies[0].Epoch = 4
-	c.refused(again, ErrMapBehind)
-	c.refused(c.change("n1", 1, 2), ErrMapBehind)
-	if a := c.m.Ahead(); len(a) != 1 || a[0].Epoch != 4 {
-		t.Errorf("ahead: %+v", a)
 	}
 }

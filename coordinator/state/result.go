@@ -40,7 +40,9 @@ var (
 	ErrNoDuty          = errors.New("the node is not there to hold replicas")
 	ErrTooFewNodes     = errors.New("too few other nodes of full duty would be left")
 	ErrOperationReused = errors.New("the ID belongs to another command; give this one an ID of its own")
-	ErrMapBehind       = errors.New("the map is behind what a node has on disk")
+	ErrNotBehind       = errors.New("the map is not behind: there is nothing to recover it from")
+	ErrNotReported     = errors.New("nodes have not reported yet")
+	ErrMapBehind       = errors.New("the coordinators went back to an old map, so it is frozen: holdfast recover-map goes on from what the nodes have")
 )
 
 // StaleError is ErrStale with what the map says now.

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -35,12 +36,6 @@ func (m *Machine) Snapshot() []byte {
 func (w *writer) memory(m *memory) {
 	writeList(w, m.unconfirmed, w.replica)
 	writeList(w, m.touched, w.fixed)
-	writeList(w, m.ahead, func(a Ahead) {
-		w.uint(uint64(a.Partition))
-		w.replica(a.Replica)
-		w.uint(uint64(a.Epoch))
-		w.uint(uint64(a.Lineage))
-	})
 	writeList(w, m.overrides, func(o Override) {
 		w.uint(o.Index)
 		w.bool(o.Unsafe)
@@ -66,15 +61,13 @@ func (w *writer) memory(m *memory) {
 	w.uint(m.steered)
 	writeList(w, m.unsettled, w.unsettled)
 	writeList(w, m.operations, w.operation)
+	w.behind(m.behind)
 }
 
 func (r *reader) memory() memory {
 	return memory{
 		unconfirmed: r.replicas(),
 		touched:     readList(r, 8, r.fixed),
-		ahead: readList(r, 12, func() Ahead {
-			return Ahead{Partition: partition.ID(r.uint32()), Replica: r.replica(), Epoch: partition.Epoch(r.uint()), Lineage: r.uint32()}
-		}),
 		overrides: readList(r, 22, func() Override {
 			return Override{
 				Index: r.uint(), Unsafe: r.bool(), Partition: partition.ID(r.uint32()), Replica: r.replica(),
@@ -92,6 +85,7 @@ func (r *reader) memory() memory {
 		seats:   readList(r, 10, r.voter),
 		steered: r.uint(), unsettled: readList(r, 31, r.unsettled),
 		operations: readList(r, 22, r.operation),
+		behind:     r.behind(),
 	}
 }
 
@@ -129,8 +123,8 @@ func (m *memory) validate(c *partition.Map) error {
 	if len(m.touched) != (len(c.Partitions)+63)/64 {
 		return fmt.Errorf("%w: %d words of marks for %d partitions", ErrInvalid, len(m.touched), len(c.Partitions))
 	}
-	if !slices.IsSortedFunc(m.ahead, compareAhead) {
-		return fmt.Errorf("%w: copies ahead of the map are not sorted", ErrInvalid)
+	if !slices.IsSortedFunc(m.behind.Reports, func(x, y Report) int { return cmp.Compare(x.Node.ID, y.Node.ID) }) {
+		return fmt.Errorf("%w: reports of nodes are not sorted", ErrInvalid)
 	}
 	return nil
 }

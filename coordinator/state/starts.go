@@ -21,7 +21,7 @@ type UnsettledStart struct {
 	// for the store.
 	Highest uint64 `json:"highest"`
 	// Disputed: the map and the directory name different starts with one counter.
-	// Otherwise the map is behind the directory.
+	// Otherwise the map is behind the directory, and RecoverMap settles it.
 	Disputed bool `json:"disputed"`
 	// Chosen: the operator has chosen this directory. Its next start, with a
 	// counter above Highest, is accepted.
@@ -70,7 +70,7 @@ func (t *txn) judgeStart(c *Register) error {
 	case last.IsZero() && c.Accepted.IsZero(), last == n.Start():
 		return nil
 	case last.IsZero():
-		return fmt.Errorf("%w: it does not have store %v, of which start %v was accepted: holdfast recover-map accepts what the nodes have",
+		return fmt.Errorf("%w: it does not have store %v, of which start %v was accepted",
 			ErrMapBehind, n.Store, c.Accepted)
 	case (last == c.Accepted || slices.Contains(c.Since, last)) && last.Incarnation >= n.Incarnation:
 		return fmt.Errorf("%w: %v; a start's counter is above that of all before it, this one is %v", ErrOldStart, last, n.Start())
@@ -80,7 +80,7 @@ func (t *txn) judgeStart(c *Register) error {
 		return fmt.Errorf("%w: the map has start %v, the directory knows no later one than %v: it was restored from an earlier copy, or another copy of it was started since. "+
 			"Start the node with the newest directory, or with an empty one: then its disk counts as lost", ErrOldStart, last, c.Accepted)
 	case last.Incarnation < c.Accepted.Incarnation:
-		return fmt.Errorf("%w: it has start %v, the directory knows that %v was accepted: holdfast recover-map accepts what the nodes have",
+		return fmt.Errorf("%w: it has start %v, the directory knows that %v was accepted",
 			ErrMapBehind, last, c.Accepted)
 	}
 	return fmt.Errorf("%w: the map has start %v, the directory knows that %v was accepted: holdfast accept-start %s --store %v chooses this directory; "+
@@ -144,12 +144,8 @@ func (t *txn) acceptStart(c AcceptStart) error {
 		b.doubt()
 	}
 	t.setNode(n)
-	if u.Disputed {
-		u.Chosen = true
-		t.memory.setUnsettled(u)
-	} else {
-		t.memory.settle(u.Node, u.Store)
-	}
+	u.Chosen = true
+	t.memory.setUnsettled(u)
 	t.memory.note(Event{Index: t.index, Kind: "start accepted", Node: u.Node, Reason: fmt.Sprintf("by the operator: store %v, start %v", u.Store, u.Accepted)})
 	return nil
 }

@@ -99,21 +99,27 @@ func TestAFrozenStartIsNoLostDisk(t *testing.T) {
 	if u := c.m.Unsettled(); len(u) != 1 || u[0].Node != "n3" || u[0].Store != 777 || u[0].Disputed {
 		t.Fatalf("unsettled: %+v", u)
 	}
-	c.refused(AcceptStart{Node: "n3", Store: 777, Accepted: s(4, 44)}, ErrStale)
-	c.ok(AcceptStart{Node: "n3", Store: 777, Accepted: s(5, 55)})
-	c.is("2 n1 [n1 n2] [n3] [] []")
+	c.refused(AcceptStart{Node: "n3", Store: 777, Accepted: s(5, 55)}, ErrMapBehind)
+	for i := range 2 {
+		c.apply(reports(c.m.Map(), i+1, false))
+	}
+	c.recoverMap()
+	c.is("1048577 n1 [n1 n2] [n3] [] []")
 	c.ok(r)
 	if u := c.m.Unsettled(); len(u) != 0 {
 		t.Errorf("unsettled: %+v", u)
 	}
 }
 
-func TestAcceptedStartOfANodeThatTheMapLacks(t *testing.T) {
+func TestRecoverMapTakesANodeThatTheMapLacks(t *testing.T) {
 	t.Parallel()
 	c := three(t, 3)
 	r := c.start(4, 6, 66, s(5, 55))
 	c.refused(r, ErrMapBehind)
-	c.ok(AcceptStart{Node: "n4", Store: r.Node.Store, Accepted: s(5, 55)})
+	for i := range 3 {
+		c.apply(reports(c.m.Map(), i+1, false))
+	}
+	c.recoverMap()
 	c.ok(r)
 	if n, ok := c.m.Map().Node("n4"); !ok || n.Start() != s(6, 66) || n.HTTPAddr == "" {
 		t.Errorf("the map has %+v", n)

@@ -19,6 +19,7 @@ type txn struct {
 	moves      []partition.Move          // valid where moved
 	moved      bool
 	primaries  map[partition.NodeID]int // nil until somebody asks
+	version    uint64                   // of the new map; 0: the index, or one above the old
 	memory     *memory
 }
 
@@ -28,7 +29,10 @@ func (t *txn) commit() *partition.Map {
 		return t.old
 	}
 	next := *t.old
-	next.Version = t.index
+	// A recovered map has a higher version than the index.
+	if next.Version = max(t.index, t.old.Version+1); t.version != 0 {
+		next.Version = t.version
+	}
 	if t.created != nil {
 		next.ClusterID, next.Application, next.Settings = t.created.ClusterID, t.created.Application, t.created.Settings
 		next.Rebalance = partition.DefaultRebalance

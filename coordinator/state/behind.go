@@ -1,0 +1,190 @@
+package state
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Behind is what is known once a node, or a follower of the map, shows that the
+// map is older than what it has seen: the coordinators were restored from an old
+// backup. From then on the map is frozen as a whole, for every part of it may be
+// out of date. Nodes report what they have adopted, until RecoverMap goes on
+// from that. The zero value: the map is not behind.
+type Behind struct {
+	Since   uint64   `json:"since"`   // index of the command that showed it
+	Changed uint64   `json:"changed"` // index of the command that changed this last
+	Version uint64   `json:"version"` // the highest map version that anybody is known to have seen
+	Reports []Report `json:"reports"` // one of each node that has reported since, sorted by node
+}
+
+// Report is what a node's process says of itself and of its disk while the map
+// is behind.
+type Report struct {
+	Node      partition.Node `json:"node"`
+	Copies    []Copy         `json:"copies"`
+	Stateless bool           `json:"stateless"` // as Register says
+}
+
+// Behind returns what is known of a map that is behind: an immutable value.
+func (m *Machine) Behind() Behind { return m.memory.behind }
+
+// mayWhileBehind reports whether a command is carried out while the map is
+// behind. Everything that changes the map would be decided on what is out of
+// date.
+func mayWhileBehind(c Command) bool {
+	switch c.(type) {
+	case Create, Register, NoteBehind, RecoverMap, Seat:
+		return true
+	}
+	return false
+}
+
+// noteBehind freezes the map where somebody has seen a later one.
+func (t *txn) noteBehind(version uint64) {
+	if version <= t.old.Version {
+		return
+	}
+	b := &t.memory.behind
+	if b.Since == 0 {
+		t.freeze()
+	}
+	if version > b.Version {
+		b.Version, b.Changed = version, t.index
+	}
+}
+
+// freeze begins the time in which the map is behind.
+func (t *txn) freeze() {
+	if t.memory.behind.Since != 0 {
+		return
+	}
+	t.memory.behind = Behind{Since: t.index, Changed: t.index}
+	t.memory.note(Event{Index: t.index, Kind: "map behind", Reason: "the coordinators were restored from an old backup"})
+}
+
+// showsBehind reports whether a registration proves that the map is behind: its
+// process has seen a later map, or its disk has adopted what the map never said.
+func (t *txn) showsBehind(c *Register) bool {
+	return c.Version > t.old.Version || slices.ContainsFunc(c.Copies, t.ahead)
+}
+
+// ahead reports whether a copy has adopted what this map never said: a higher
+// epoch, or another configuration of the same epoch.
+func (t *txn) ahead(have Copy) bool {
+	if uint64(have.Partition) >= uint64(t.old.Settings.Partitions) {
+		return false
+	}
+	cur, placed := t.old.Partition(have.Partition)
+	switch {
+	case !placed:
+		return have.Epoch > 0
+	case have.Epoch == cur.Epoch:
+		return have.Configuration != nil && !have.Configuration.Equal(cur)
+	}
+	return have.Epoch > cur.Epoch
+}
+
+// registerBehind takes down what a node says while the map is behind. The node
+// waits for RecoverMap. Judged is what its start looks like to the map.
+func (t *txn) registerBehind(n partition.Node, c *Register, judged error) Result {
+	wrap := func(err error) error { return fmt.Errorf("register node %q: %w", n.ID, err) }
+	disputed := errors.Is(judged, ErrTwoHistories)
+	if judged != nil && !disputed && !errors.Is(judged, ErrMapBehind) {
+		return Result{Err: wrap(judged)}
+	}
+	r := Result{Err: wrap(ErrMapBehind)}
+	if judged != nil {
+		r = Result{Err: wrap(judged), Above: t.unsettled(c, disputed)}
+	}
+	if disputed {
+		return r
+	}
+	n.Weight = c.Node.Weight
+	if err := t.report(n, c); err != nil {
+		return Result{Err: wrap(err)}
+	}
+	return r
+}
+
+// report takes a report down.
+func (t *txn) report(n partition.Node, c *Register) error {
+	t.freeze()
+	b := &t.memory.behind
+	b.Version = max(b.Version, c.Version)
+	r := Report{Node: n, Copies: c.Copies, Stateless: c.Stateless}
+	i, known := slices.BinarySearchFunc(b.Reports, n.ID, func(r Report, id partition.NodeID) int { return cmp.Compare(r.Node.ID, id) })
+	if known {
+		was := &b.Reports[i]
+		switch {
+		case was.Node.Store == n.Store && n.Incarnation < was.Node.Incarnation:
+			return fmt.Errorf("%w: %v, this one is %v", ErrOldStart, was.Node.Start(), n.Start())
+		case was.Node.Store == n.Store && n.Incarnation == was.Node.Incarnation && n.Start() != was.Node.Start():
+			return fmt.Errorf("%w: %v and %v have reported: stop one of them", ErrTwoHistories, was.Node.Start(), n.Start())
+		case was.Node.Store != n.Store && !n.SameAddress(&was.Node):
+			return fmt.Errorf("%w: store %v at %s, not %v at %s: stop one of them",
+				ErrElsewhere, was.Node.Store, was.Node.PeerAddr, n.Store, n.PeerAddr)
+		case was.Node.Store == n.Store && !n.SameAddress(&was.Node) && c.Silent != was.Node.Start():
+			return fmt.Errorf("%w: start %v at %s", ErrMayRun, was.Node.Start(), was.Node.PeerAddr)
+		case bytes.Equal(was.encode(), r.encode()):
+			return nil
+		}
+	}
+	b.Changed = t.index
+	b.Reports = slices.Clone(b.Reports)
+	if known {
+		b.Reports[i] = r
+	} else {
+		b.Reports = slices.Insert(b.Reports, i, r)
+	}
+	return nil
+}
+
+// reported returns a node's report.
+func (b *Behind) reported(id partition.NodeID) (*Report, bool) {
+	i, found := slices.BinarySearchFunc(b.Reports, id, func(r Report, id partition.NodeID) int { return cmp.Compare(r.Node.ID, id) })
+	if !found {
+		return nil, false
+	}
+	return &b.Reports[i], true
+}
+
+// copy returns what the node reported of a partition.
+func (r *Report) copy(id partition.ID) (*Copy, bool) {
+	i := slices.IndexFunc(r.Copies, func(c Copy) bool { return c.Partition == id })
+	if i < 0 {
+		return nil, false
+	}
+	return &r.Copies[i], true
+}
+
+func (r *Report) encode() []byte {
+	w := &writer{}
+	w.report(*r)
+	return w.b
+}
+
+func (w *writer) report(r Report) {
+	w.node(r.Node)
+	w.bool(r.Stateless)
+	writeList(w, r.Copies, w.held)
+}
+
+func (r *reader) report() Report {
+	return Report{Node: r.node(), Stateless: r.bool(), Copies: readList(r, 4, r.held)}
+}
+
+func (w *writer) behind(b Behind) {
+	w.uint(b.Since)
+	w.uint(b.Changed)
+	w.uint(b.Version)
+	writeList(w, b.Reports, w.report)
+}
+
+func (r *reader) behind() Behind {
+	return Behind{Since: r.uint(), Changed: r.uint(), Version: r.uint(), Reports: readList(r, 18, r.report)}
+}
