@@ -48,7 +48,7 @@ type Coordinator struct {
 	serving   chan struct{}    // one element for each request being served
 	changing  chan struct{}    // has one element while a coordinator is added or removed
 	asked     *askers
-	resetting atomic.Bool // a barrier for a follower ahead of us is under way
+	proving   atomic.Bool // a barrier for a follower ahead of us is under way
 	listener  transport.Listener
 	http      *httpServer
 

@@ -134,11 +134,18 @@ func (f *fsm) unsettled() []state.UnsettledStart {
 	return append([]state.UnsettledStart{}, f.mu.machine.Unsettled()...)
 }
 
-// ahead are the copies that know a later map than ours.
-func (f *fsm) ahead() []state.Ahead {
+// behind is what is known of a map that is behind.
+func (f *fsm) behind() state.Behind {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]state.Ahead{}, f.mu.machine.Ahead()...)
+	return f.mu.machine.Behind()
+}
+
+// planRecovery is what recovering the map would do now.
+func (f *fsm) planRecovery(lost []partition.NodeID) (state.MapRecovery, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.machine.PlanRecovery(lost)
 }
 
 type fsmSnapshot []byte

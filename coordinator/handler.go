@@ -90,7 +90,7 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 		h.inner(m.Timeout, m.Request, reply, h.c.lead)
 	case protocol.Timed:
 		h.inner(m.Timeout, m.Request, reply, h.c.route)
-	case protocol.Register, protocol.Propose, protocol.Recover, protocol.Order:
+	case protocol.Register, protocol.Propose, protocol.Recover, protocol.Order, protocol.RecoverMap:
 		h.c.serve(0, reply, func(ctx context.Context) protocol.Reply { return h.c.route(ctx, m) })
 	default:
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T is no request to a coordinator", m)}))

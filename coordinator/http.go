@@ -92,6 +92,8 @@ func (c *Coordinator) Handler() http.Handler {
 	r.Post("/v1/rebalance", c.postRebalance)
 	r.Post("/v1/coordinators/{id}/add", c.postOrder(protocol.AddCoordinator))
 	r.Post("/v1/coordinators/{id}/remove", c.postOrder(protocol.RemoveCoordinator))
+	r.Get("/v1/recover-map", c.getRecoverMap)
+	r.Post("/v1/recover-map", c.postRecoverMap)
 	r.Post("/v1/recover", c.postRecover(false))
 	r.Post("/v1/unsafe-recover", c.postRecover(true))
 	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]string{"status": "live"}) })

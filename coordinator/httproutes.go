@@ -108,11 +108,10 @@ func waitsForNodes(m *partition.Map) string {
 	return fmt.Sprintf("the first placement waits for %d nodes, has %d", m.Settings.ExpectNodes, len(m.Nodes))
 }
 
-// getOverrides shows the operators' decisions that the map remembers for ever,
-// the copies that know a later map than this one, and the starts that wait for the
-// operator.
+// getOverrides shows the operators' decisions that the map remembers for ever, and
+// the starts that wait for the operator.
 func (c *Coordinator) getOverrides(w http.ResponseWriter, _ *http.Request) {
-	answer(w, map[string]any{"overrides": c.fsm.overrides(), "ahead": c.fsm.ahead(), "unsettled_starts": c.fsm.unsettled()})
+	answer(w, map[string]any{"overrides": c.fsm.overrides(), "unsettled_starts": c.fsm.unsettled()})
 }
 
 func (c *Coordinator) getReady(w http.ResponseWriter, _ *http.Request) {

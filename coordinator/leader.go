@@ -120,26 +120,28 @@ func (c *Coordinator) pause(d time.Duration) {
 	}
 }
 
-// lostFollower is told of a follower whose map is newer than ours. A leader
-// that has just proved it leads has the newest map there is: then the
-// follower's is of a history that is gone.
+// lostFollower is told of a follower whose map is newer than ours. If a leader
+// that has just proved it leads has not committed that map, the follower's is of
+// a history that is gone: the coordinators were restored from an old backup. They
+// note that, and send no older map: who has the newer one goes on with it.
 func (c *Coordinator) lostFollower(since uint64) {
 	g := c.group.Load()
-	if g == nil || !c.leading.Load() || !c.resetting.CompareAndSwap(false, true) {
+	if g == nil || !c.leading.Load() || c.fsm.behind().Version >= since || !c.proving.CompareAndSwap(false, true) {
 		return
 	}
 	started := c.goroutine(func() {
-		defer c.resetting.Store(false)
+		defer c.proving.Store(false)
 		if err := c.barrier(g); err != nil {
 			return
 		}
 		if version := c.fsm.Map().Version; version < since {
-			c.log.Warn("follower has a map newer than any: the coordinators were restored", "version", version, "since", since)
-			c.stream.reset(version)
+			if _, err := c.commitOwn(state.NoteBehind{Version: since}); err == nil {
+				c.log.Error("the coordinators went back to an old map: it is frozen until holdfast recover-map", "version", version, "since", since)
+			}
 		}
 		c.pause(retrySlow)
 	})
 	if !started {
-		c.resetting.Store(false)
+		c.proving.Store(false)
 	}
 }

@@ -30,9 +30,6 @@ type mapStream struct {
 	mu struct {
 		sync.Mutex
 		followers map[transport.Conn]*follower
-		// resetBelow: followers above our version get a snapshot at this
-		// version, for theirs is of a history that is gone. Zero is none.
-		resetBelow uint64
 	}
 	// The rest belongs to the sending goroutine.
 	last     *partition.Map
@@ -79,15 +76,6 @@ func (s *mapStream) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.mu.followers)
-}
-
-// reset says that the map at that version is the newest there is, although
-// some follower had a higher one.
-func (s *mapStream) reset(version uint64) {
-	s.mu.Lock()
-	s.mu.resetBelow = version
-	s.mu.Unlock()
-	s.poke()
 }
 
 func (s *mapStream) poke() {
@@ -174,14 +162,7 @@ func (s *mapStream) bring(f *follower) error {
 	case s.last.ClusterID == "" || f.since == version:
 		return nil
 	case f.since > version:
-		if s.mu.resetBelow != version {
-			s.lost(f.since)
-			return nil
-		}
-		if err := f.conn.Send(protocol.Encode(protocol.Snapshot{Reset: true, Map: s.last})); err != nil {
-			return err
-		}
-		f.since = version
+		s.lost(f.since)
 		return nil
 	}
 	if f.slow.IsZero() {

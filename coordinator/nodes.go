@@ -86,8 +86,8 @@ func (c *Coordinator) watchNodes() {
 		c.liveness.Lock()
 		commands := c.liveness.detector.Tick(c.now(), m)
 		c.liveness.Unlock()
-		if !c.leading.Load() {
-			continue
+		if !c.leading.Load() || c.fsm.behind().Since != 0 {
+			continue // what is wanted of an old map is wanted in vain
 		}
 		if place := c.firstPlacement(m); place != nil {
 			commands = append(commands, place)
@@ -199,7 +199,7 @@ func (c *Coordinator) commitChanges(changes []partition.Change) error {
 
 // beat is a sign of life for those who follow the map here.
 func (c *Coordinator) beat(m *partition.Map) protocol.Beat {
-	b := protocol.Beat{Version: m.Version, Suspected: c.suspected(m)}
+	b := protocol.Beat{Version: m.Version, Suspected: c.suspected(m), Behind: c.fsm.behind().Since}
 	if c.notReady() == nil {
 		b.Leader = c.Leader()
 	}

@@ -41,6 +41,9 @@ func (c *Coordinator) order(ctx context.Context, o protocol.Order) protocol.Repl
 	if m.ClusterID == "" {
 		return failed(op.what, state.ErrNoCluster)
 	}
+	if c.fsm.behind().Since != 0 {
+		return failed(op.what, state.ErrMapBehind)
+	}
 	preview := Ordered{Node: o.Node, Operation: o.Operation, Version: m.Version, Rebalance: m.Rebalance}
 	command, err := c.orderFor(m, &o, &preview)
 	switch onlyLooks := o.Do == protocol.RemoveNode && o.Lost && !o.Confirm; {

@@ -46,6 +46,9 @@ func (c *Coordinator) recover(ctx context.Context, m protocol.Recover) protocol.
 	if err != nil || found {
 		return settled(&op, known, err, answer)
 	}
+	if c.fsm.behind().Since != 0 {
+		return failed(op.what, state.ErrMapBehind)
+	}
 	seen := c.fsm.Map()
 	command, preview, err := c.recoverFor(seen, &m)
 	preview.Operation = op.id

@@ -32,12 +32,15 @@ func (c *Coordinator) register(ctx context.Context, m protocol.Register) protoco
 	}
 	command := state.Register{
 		Node: m.Node, Copies: make([]state.Copy, len(m.Copies)), Live: c.settled(&m.Node),
-		Accepted: m.Accepted, Since: m.Since, Silent: silent,
+		Accepted: m.Accepted, Since: m.Since, Silent: silent, Stateless: m.Stateless, Version: m.Version,
 	}
 	for i, v := range m.Copies {
 		command.Copies[i] = state.Copy(v)
 	}
 	result, err := c.commit(ctx, command)
+	if errors.Is(err, state.ErrMapBehind) {
+		c.log.Warn("node reported, and waits", "node", m.Node.ID, "store", m.Node.Store.String(), "incarnation", m.Node.Incarnation, "err", err)
+	}
 	if err != nil {
 		return protocol.Reply{Code: registrationCode(err), Text: fmt.Sprintf("%s: %v", operation, err), Above: result.Above}
 	}

@@ -123,6 +123,8 @@ func (c *Coordinator) lead(ctx context.Context, m protocol.Message) protocol.Rep
 		return c.recover(ctx, m)
 	case protocol.Order:
 		return c.order(ctx, m)
+	case protocol.RecoverMap:
+		return c.recoverMap(ctx, m)
 	}
 	return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T cannot be forwarded", m)}
 }

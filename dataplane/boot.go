@@ -129,7 +129,7 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 		HTTPAddr: httpAddr, PeerAddr: peerAddr,
 		Store: identity.StoreID, Start: identity.Start, Accepted: identity.Accepted, Since: identity.Since,
 		OnAccepted: n.storage.AcceptStart, ClusterID: identity.ClusterID,
-		Copies: found, CurrentCopies: func() []client.Copy { return n.currentCopies(found) },
+		Copies: found, CurrentCopies: func(seal bool) []client.Copy { return n.currentCopies(found, seal) },
 		Report: n.report, OnMap: n.joined.onMap, OnFenced: n.fence, OnRefused: n.refused, ProposesItself: true,
 		TLS: n.cfg.TLS, Network: n.cfg.Network, Logger: n.cfg.Logger,
 	})
@@ -158,15 +158,16 @@ func (n *Node) copies() []client.Copy {
 
 // currentCopies are those that a registration reports which is repeated, for
 // coordinators that were restored from an old backup: by now the copies may have
-// adopted epochs that the map lacks.
-func (n *Node) currentCopies(found []client.Copy) []client.Copy {
+// adopted epochs that the map lacks. With seal, they adopt nothing after that
+// before the next map.
+func (n *Node) currentCopies(found []client.Copy, seal bool) []client.Copy {
 	if !n.ready.Load() {
 		return found
 	}
 	told := make(chan []client.Copy, len(n.executors))
 	asked := 0
 	for _, e := range n.executors {
-		if e.inbox.event(func(e *executor, _ replica.Time) { told <- e.copies() }) {
+		if e.inbox.event(func(e *executor, _ replica.Time) { told <- e.copies(seal) }) {
 			asked++
 		}
 	}
@@ -183,11 +184,14 @@ func (n *Node) currentCopies(found []client.Copy) []client.Copy {
 }
 
 // copies are those of the executor's replicas.
-func (e *executor) copies() []client.Copy {
+func (e *executor) copies(seal bool) []client.Copy {
 	var copies []client.Copy
 	for _, l := range e.lanes {
 		if l == nil {
 			continue
+		}
+		if seal {
+			l.group.Seal()
 		}
 		l.group.Copies(func(c replica.Copy) {
 			copies = append(copies, client.Copy{Partition: c.Partition, Epoch: c.Adopted, Lineage: c.Lineage, Configuration: c.Configuration})

@@ -17,13 +17,16 @@ func TestARepeatedRegistrationTellsTheEpochsOfNow(t *testing.T) {
 	if len(config.Copies) != 8 || config.Copies[0].Epoch != 1 {
 		t.Fatalf("found %+v", config.Copies)
 	}
-	copies := config.CurrentCopies()
+	copies := config.CurrentCopies(false)
 	if len(copies) != 8 {
 		t.Fatalf("has %+v", copies)
 	}
 	for _, have := range copies {
 		if p := m.Partitions[have.Partition]; have.Epoch != p.Epoch || have.Lineage != p.Lineage {
 			t.Errorf("tells %+v, the map has epoch %d, lineage %d", have, p.Epoch, p.Lineage)
+		}
+		if p := &m.Partitions[have.Partition]; have.Configuration == nil || !have.Configuration.Equal(p) {
+			t.Errorf("tells that it has adopted %+v, the map has %+v", have.Configuration, p)
 		}
 	}
 }

@@ -36,7 +36,6 @@ type Client struct {
 	// superseded is the version of a map that gave the place of this start to
 	// another; zero if none did.
 	superseded atomic.Uint64
-	resets     atomic.Uint64 // how often the coordinators turned out to have been restored
 	follow     following
 	maps       mapQueue
 	proposing  proposals
@@ -46,7 +45,7 @@ type Client struct {
 
 // Join makes the program a node of the cluster. It returns when a map names
 // this boot of it; ctx bounds only that. Its error is a *RefusedError where the
-// coordinators refuse the node.
+// coordinators refuse the node for good.
 func Join(ctx context.Context, config Config) (*Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("join the cluster: %w", err)

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -332,85 +329,4 @@ func TestLookupsBeforePlacement(t *testing.T) {
 	if c.GetPrimary(nil) != nil || c.IsPrimary(nil) || c.IsReplica(nil) || c.GetReplicas(nil) != nil {
 		t.Error("an answer for no partition")
 	}
-}
-
-// The coordinators come back from a backup that is older than the node: it
-// takes their map, although that has a lower version, and registers again.
-func TestCoordinatorsRestoredFromABackup(t *testing.T) {
-	t.Parallel()
-	g := trio.New(t, 3)
-	g.Start()
-	g.Leader()
-	g.Stop(g.IDs...)
-	backup := t.TempDir()
-	for _, id := range g.IDs {
-		if err := os.CopyFS(filepath.Join(backup, id), os.DirFS(g.Dir(id))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	g.Start()
-	c := config(g, 1)
-	var asked atomic.Int32
-	c.CurrentCopies = func() []client.Copy { asked.Add(1); return nil }
-	n := join(t, c)
-	version := n.Map().Version
-	for i := 2; n.Map().Version < version+4; i++ { // the backup will be behind
-		extra := join(t, config(g, i))
-		trio.Eventually(t, "the next version", func() bool { return n.Map().Version >= extra.Map().Version })
-		_ = extra.Close()
-	}
-	version = n.Map().Version
-
-	g.Stop(g.IDs...)
-	for _, id := range g.IDs {
-		g.Wipe(id)
-		if err := os.CopyFS(g.Dir(id), os.DirFS(filepath.Join(backup, id))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	g.Start()
-	trio.Eventually(t, "the node to be in the restored map", func() bool {
-		_, there := n.Self()
-		return there && n.Map().Version != version && len(n.Map().Nodes) == 1
-	})
-	if asked.Load() == 0 {
-		t.Error("it was not asked for its copies again")
-	}
-}
-
-// The backup is newer than the node's start, and older than what happened to
-// the partitions since: the node tells what its copies have come to.
-func TestARestoredMapThatNamesTheNodeIsToldOfItsCopies(t *testing.T) {
-	t.Parallel()
-	g := trio.New(t, 3)
-	g.Start()
-	c := config(g, 1)
-	var asked atomic.Int32
-	c.CurrentCopies = func() []client.Copy { asked.Add(1); return nil }
-	n := join(t, c)
-	g.Leader()
-	g.Stop(g.IDs...)
-	backup := t.TempDir()
-	for _, id := range g.IDs {
-		if err := os.CopyFS(filepath.Join(backup, id), os.DirFS(g.Dir(id))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	g.Start()
-	version := n.Map().Version
-	for i := 2; n.Map().Version < version+4; i++ { // the backup will be behind
-		extra := join(t, config(g, i))
-		trio.Eventually(t, "the next version", func() bool { return n.Map().Version >= extra.Map().Version })
-		_ = extra.Close()
-	}
-	g.Stop(g.IDs...)
-	for _, id := range g.IDs {
-		g.Wipe(id)
-		if err := os.CopyFS(g.Dir(id), os.DirFS(filepath.Join(backup, id))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	g.Start()
-	trio.Eventually(t, "the restored map", func() bool { return len(n.Map().Nodes) == 1 })
-	trio.Eventually(t, "the question", func() bool { return asked.Load() > 0 })
 }

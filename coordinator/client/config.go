@@ -55,8 +55,11 @@ type Config struct {
 	ClusterID string
 	// Copies on this disk at start. CurrentCopies, if set, tells them for a
 	// registration that is repeated later, where the coordinators forgot us.
-	Copies        []Copy
-	CurrentCopies func() []Copy
+	Copies []Copy
+	// Where seal is set, the coordinators went back to an old map: the program
+	// adopts nothing from then on before the next map, so that what it says here
+	// stays true.
+	CurrentCopies func(seal bool) []Copy
 
 	// Report is asked for the contents of each heartbeat, every 250 ms; nil
 	// sends empty ones. MapVersion is filled in if it is zero.

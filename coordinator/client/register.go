@@ -20,52 +20,57 @@ const (
 	registerShows = 2 * time.Second
 )
 
-// registration registers this boot whenever the map does not name it: at the
-// start, and where the coordinators were restored from a time before it. It also
-// does where they were restored from a later time: the copies may be ahead of
-// the map.
+// registration registers this boot whenever the map does not name it, and once
+// more whenever the coordinators went back to an old map: then they need to know
+// what this process has adopted.
 func (c *Client) registration() {
 	first, told := true, uint64(0)
 	for c.ctx.Err() == nil {
 		changed := c.maps.changed()
-		m, resets := c.Map(), c.resets.Load()
+		m, behind := c.Map(), c.behind()
 		// Before the first registration the map need not be known.
-		if c.named(m) && told == resets || !first && m.Version == 0 {
+		if c.named(m) && (behind == 0 || told == behind) || !first && m.Version == 0 {
 			select {
 			case <-changed:
 			case <-c.ctx.Done():
 			}
 			continue
 		}
-		reply, err := c.register(first)
+		reply, err := c.register(first, behind != 0)
 		var refusal *RefusedError
 		switch {
+		case errors.As(err, &refusal) && refusal.Waits && c.named(m):
+			// It goes on with the map that it has.
+			c.log.Warn("the coordinators went back to an old map: this node has reported what it has", "node", c.config.NodeID, "err", refusal)
+			told = behind
+			c.pauseUntil(changed)
 		case errors.As(err, &refusal):
 			c.refuse(refusal)
 			if !refusal.Waits {
 				return // the same start is never accepted
 			}
-			c.pause(refusedAgain)
+			told = behind
+			c.pauseUntil(changed)
 		case err != nil:
 			c.log.Debug("registration failed", "node", c.config.NodeID, "err", err)
 			c.pause(registerAgain)
 		default:
-			first, told = false, resets
+			first, told = false, behind
 			c.refused.Store(nil)
 			c.untilShown(reply.Version)
 		}
 	}
 }
 
-// register asks once.
-func (c *Client) register(first bool) (protocol.Reply, error) {
+// register asks once. With behind, the coordinators went back to an old map.
+func (c *Client) register(first, behind bool) (protocol.Reply, error) {
 	l := c.best()
 	if l == nil {
 		return protocol.Reply{}, errors.New("no coordinator can be reached")
 	}
 	copies := c.config.Copies
 	if !first && c.config.CurrentCopies != nil {
-		copies = c.config.CurrentCopies()
+		copies = c.config.CurrentCopies(behind)
 	}
 	m := protocol.Register{
 		Node: partition.Node{
@@ -74,6 +79,7 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 		},
 		ClusterID: c.config.ClusterID, Application: c.config.Application, Copies: copies,
 		Accepted: c.config.Accepted, Since: c.config.Since, Superseded: c.superseded.Load(),
+		Stateless: c.config.CurrentCopies == nil, Version: c.Map().Version,
 	}
 	reply, err := c.call(l, m, requestTimeout)
 	switch {
@@ -88,6 +94,15 @@ func (c *Client) register(first bool) (protocol.Reply, error) {
 		Node: c.config.NodeID, Reason: reply.Text, Above: reply.Above,
 		Removed: reply.Code == protocol.Removed, Waits: reply.Code == protocol.Wait,
 	}
+}
+
+// behind is not zero while the coordinator followed says that they went back to
+// an old map.
+func (c *Client) behind() uint64 {
+	if b := c.beat.Load(); b != nil {
+		return b.Behind
+	}
+	return 0
 }
 
 // untilShown waits for the map to name this boot, for a while.
@@ -139,6 +154,16 @@ func decodeReply(raw []byte) (protocol.Reply, error) {
 		return r, nil
 	}
 	return protocol.Reply{}, protocol.ErrMalformed
+}
+
+// pauseUntil waits before the next attempt of one that was refused, and no longer
+// than until changed is closed.
+func (c *Client) pauseUntil(changed <-chan struct{}) {
+	select {
+	case <-changed:
+	case <-time.After(refusedAgain):
+	case <-c.ctx.Done():
+	}
 }
 
 func (c *Client) pause(d time.Duration) {

@@ -130,7 +130,11 @@ func (h streamHandler) Message(conn transport.Conn, body []byte) {
 	case protocol.Delta:
 		h.c.takeDelta(conn, m.Delta)
 	case protocol.Beat:
-		if last := h.c.beat.Swap(&m); last == nil || last.Leader != m.Leader || !slices.Equal(last.Suspected, m.Suspected) {
+		last := h.c.beat.Swap(&m)
+		if last != nil && last.Behind != m.Behind || last == nil && m.Behind != 0 {
+			h.c.maps.tell() // this node is to report what it has, or need wait no more
+		}
+		if last == nil || last.Leader != m.Leader || !slices.Equal(last.Suspected, m.Suspected) {
 			h.c.maps.again() // the health may be another
 		}
 	}
@@ -154,7 +158,7 @@ func (c *Client) heard(conn transport.Conn, m protocol.Message) bool {
 		if b.Leader != "" {
 			c.follow.mu.well = now
 		}
-		if b.Version >= c.Map().Version {
+		if b.Version >= c.Map().Version || b.Behind != 0 {
 			c.follow.mu.abreast = now
 		}
 	}
@@ -175,12 +179,8 @@ func (c *Client) takeSnapshot(s protocol.Snapshot) {
 		}
 		return
 	}
-	if s.Map.Version <= cur.Version && !s.Reset {
+	if s.Map.Version <= cur.Version {
 		return
-	}
-	if s.Reset {
-		c.log.Warn("coordinators were restored: an older map is in force", "version", s.Map.Version, "had", cur.Version)
-		c.resets.Add(1)
 	}
 	c.publish(s.Map)
 }

@@ -27,25 +27,27 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindFollow:
 		return Follow{Since: d.uint(), Stop: d.bool()}
 	case kindSnapshot:
-		return Snapshot{Reset: d.bool(), Map: decodeMap(d)}
+		return Snapshot{Map: decodeMap(d)}
 	case kindDelta:
 		return Delta{Delta: decodeDelta(d)}
 	case kindBeat:
 		return Beat{
 			Version: d.uint(), Leader: d.string(),
 			Members:   decodeList(d, 3, func(d *decoder) Member { return Member{d.string(), d.string(), d.string()} }),
-			Suspected: decodeList(d, 1, (*decoder).node),
+			Suspected: decodeList(d, 1, (*decoder).node), Behind: d.uint(),
 		}
 	case kindRegister:
 		return Register{
 			Node: decodeNode(d), ClusterID: d.string(), Application: d.string(),
 			Copies:   decodeList(d, 4, decodeCopy),
-			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart), Superseded: d.uint(),
+			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart), Superseded: d.uint(), Stateless: d.bool(), Version: d.uint(),
 		}
 	case kindPropose:
 		return Propose{Changes: decodeList(d, 6, decodeChange)}
 	case kindRecover:
 		return Recover{Partition: partition.ID(d.uint32()), Node: d.node(), Unsafe: d.bool(), Confirm: d.bool(), Epoch: partition.Epoch(d.uint()), Operation: d.string()}
+	case kindRecoverMap:
+		return RecoverMap{Judged: d.uint(), Lost: decodeList(d, 1, (*decoder).node), Confirm: d.bool(), Operation: d.string()}
 	case kindForwarded:
 		return Forwarded{Timeout: time.Duration(d.int()), Request: d.rest()}
 	case kindTimed:

@@ -25,6 +25,7 @@ const (
 	kindAnswer
 	kindOrder
 	kindTimed
+	kindRecoverMap
 )
 
 // Heartbeat is sent by a node to every coordinator.
@@ -37,12 +38,8 @@ type Follow struct {
 	Stop  bool
 }
 
-// Snapshot is a whole map. Reset says that the follower's version, although
-// higher, is of a history that is gone: the coordinators were restored.
-type Snapshot struct {
-	Reset bool
-	Map   *partition.Map
-}
+// Snapshot is a whole map.
+type Snapshot struct{ Map *partition.Map }
 
 // Delta is a change of the map.
 type Delta struct{ Delta partition.Delta }
@@ -53,6 +50,10 @@ type Beat struct {
 	Leader    string // ID of the leading coordinator, "" if the sender knows of none
 	Members   []Member
 	Suspected []partition.NodeID
+	// Behind, if not zero, says that the coordinators went back to an old map.
+	// Every node then registers again, once for each value, to report what it has
+	// adopted.
+	Behind uint64
 }
 
 // Member is one coordinator.
@@ -78,6 +79,8 @@ type Register struct {
 	// was accepted before, to another; zero: none did. Then it is a question, not
 	// a claim: while the map still has the other start, the answer is Refused.
 	Superseded uint64
+	Stateless  bool   // the program reports no copies, and keeps none from one start to the next
+	Version    uint64 // the highest map version that this process has seen
 }
 
 // Propose asks for changes. They are judged one by one.
@@ -92,6 +95,18 @@ type Recover struct {
 	// Epoch is the partition's when the operator judged it; 0: whichever the
 	// leader sees.
 	Epoch partition.Epoch
+	// Operation is the ID that makes the order safe to repeat.
+	Operation string
+}
+
+// RecoverMap is an operator's order for coordinators that went back to an old
+// map: go on from what the nodes have reported.
+type RecoverMap struct {
+	// Judged names the reports that the operator has seen, as a preview says it;
+	// 0: whatever there is.
+	Judged  uint64
+	Lost    []partition.NodeID // their disks are given up
+	Confirm bool               // do it, not only say what it would do
 	// Operation is the ID that makes the order safe to repeat.
 	Operation string
 }
@@ -172,7 +187,7 @@ type Reply struct {
 
 func (m Heartbeat) encode(e *encoder) { encodeReport(e, &m.Report) }
 func (m Follow) encode(e *encoder)    { e.uint(m.Since); e.bool(m.Stop) }
-func (m Snapshot) encode(e *encoder)  { e.bool(m.Reset); encodeMap(e, m.Map) }
+func (m Snapshot) encode(e *encoder)  { encodeMap(e, m.Map) }
 func (m Delta) encode(e *encoder)     { encodeDelta(e, &m.Delta) }
 
 func (m Beat) encode(e *encoder) {
@@ -180,6 +195,7 @@ func (m Beat) encode(e *encoder) {
 	e.string(m.Leader)
 	encodeList(e, m.Members, func(e *encoder, v *Member) { e.string(v.ID); e.string(v.PeerAddr); e.string(v.HTTPAddr) })
 	encodeList(e, m.Suspected, func(e *encoder, id *partition.NodeID) { e.node(*id) })
+	e.uint(m.Behind)
 }
 
 func (m Register) encode(e *encoder) {
@@ -190,6 +206,8 @@ func (m Register) encode(e *encoder) {
 	encodeStart(e, m.Accepted)
 	encodeList(e, m.Since, func(e *encoder, s *partition.Start) { encodeStart(e, *s) })
 	e.uint(m.Superseded)
+	e.bool(m.Stateless)
+	e.uint(m.Version)
 }
 
 func (m Propose) encode(e *encoder) { encodeList(e, m.Changes, encodeChange) }
@@ -200,6 +218,13 @@ func (m Recover) encode(e *encoder) {
 	e.bool(m.Unsafe)
 	e.bool(m.Confirm)
 	e.uint(uint64(m.Epoch))
+	e.string(m.Operation)
+}
+
+func (m RecoverMap) encode(e *encoder) {
+	e.uint(m.Judged)
+	encodeList(e, m.Lost, func(e *encoder, id *partition.NodeID) { e.node(*id) })
+	e.bool(m.Confirm)
 	e.string(m.Operation)
 }
 
@@ -273,6 +298,8 @@ func kindOf(m Message) kind {
 		return kindOrder
 	case Timed:
 		return kindTimed
+	case RecoverMap:
+		return kindRecoverMap
 	}
 	panic(fmt.Sprintf("protocol: %T is no message", m))
 }

@@ -28,6 +28,7 @@ type Group struct {
 	connections map[partition.NodeID]connection
 	beacons     beacons
 	swept       int  // where the next sweep of expired values begins
+	sealed      bool // nothing is adopted before the next map
 	leaving     bool // grants are taken back, and no more given (L4)
 	shortage    Shortage
 	allowance   allowance
@@ -86,9 +87,8 @@ func (g *Group) Load(c Copy) {
 	r.flushed = c.Applied.Sequence
 }
 
-// SetMap gives the group the next map. The driver brings them in order: one with
-// a lower version is that of coordinators which were restored from a backup. A
-// map that gives this start's place to another fences the group.
+// SetMap gives the group the next map. The driver brings them in order. A map that
+// gives this start's place to another fences the group.
 func (g *Group) SetMap(now Time, m *partition.Map) {
 	g.advanceClock(now)
 	if g.fenced {
@@ -98,7 +98,7 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 		g.Fence(now)
 		return
 	}
-	g.current = m
+	g.current, g.sealed = m, false
 	for i := range m.Nodes {
 		n := &m.Nodes[i]
 		if s := g.sessions[n.ID]; s.Store != n.Store || s.Start.SupersededBy(n.Start()) {
@@ -131,6 +131,11 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 		r.tryDrop()
 	}
 }
+
+// Seal has the replicas adopt nothing before the next map: the coordinators went
+// back to an old one, and go on from what Copies says now. Messages may carry what
+// other nodes have adopted of the history that is gone.
+func (g *Group) Seal() { g.sealed = true }
 
 // Message handles what another node's replica sent. A message of a start older
 // than the newest seen of its node is dropped, and so is one of another start
