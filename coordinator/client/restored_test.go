@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/coordinator/client"
@@ -98,19 +97,16 @@ func TestCoordinatorsRestoredFromABackup(t *testing.T) {
 	}
 
 	late := config(g, 3)
+	soon, cancel := context.WithCancel(t.Context())
 	late.OnRefused = func(*client.RefusedError) { cancel() }
-	soon, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
 	_, err := client.Join(soon, late)
 	var waits *client.RefusedError
 	if !errors.As(err, &waits) || !waits.Waits || !strings.Contains(waits.Reason, "recover-map") {
 		t.Errorf("a program that starts while the map is behind hears %v", err)
 	}
 	joined := make(chan error, 1)
-	late.Store, late.Start = 99, partition.Start{Incarnation: 1, ID: 6}
-	late.NodeID = "n4"
 	go func() {
-		c, err := client.Join(t.Context(), late)
+		c, err := client.Join(t.Context(), config(g, 4))
 		if err == nil {
 			t.Cleanup(func() { _ = c.Close() })
 		}
