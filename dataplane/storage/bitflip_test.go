@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"go.etcd.io/bbolt"
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // TestFlippedBitsOfAPartitionFile flips bits all over a partition's file while
@@ -59,7 +59,7 @@ func TestFlippedBitsOfAPartitionFile(t *testing.T) {
 				right++
 			}
 		}
-		if missing && contentFault(opened) == nil {
+		if missing && scrubFault(opened, 1, 1) == nil {
 			t.Errorf("byte %d: keys are hidden, and the scrubber does not find it", at)
 		}
 		_ = opened.Close() // bbolt may complain of its pages
@@ -71,24 +71,17 @@ func TestFlippedBitsOfAPartitionFile(t *testing.T) {
 	t.Logf("%d flips: %d files refused, %d values damaged, %d hidden, %d right", flips, lost, damaged, hidden, right)
 }
 
-// contentFault does what the scrubber does with the values of a file.
-func contentFault(f *file) error {
-	first, err := f.meta()
+// scrubFault does what the scrubber does with a file.
+func scrubFault(f *file, id partition.ID, generation uint64) error {
+	s, err := f.scrub(id, generation)
 	if err != nil {
 		return err
 	}
-	sum := uint64(0)
-	for after, more := []byte(nil), true; more; more = after != nil {
-		after, _, err = f.scrub(dataBucket, after, func(*bbolt.Tx) {}, func(k, v []byte) error {
-			sum += pairSum(k, v)
-			_, _, err := storedValue(k, v)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	defer s.close()
+	for done := false; !done && err == nil; {
+		_, done, err = s.step()
 	}
-	return f.sameContent(&first, sum)
+	return err
 }
 
 // inStructure reports whether a byte of a page is of its header or its table of

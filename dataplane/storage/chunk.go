@@ -35,7 +35,7 @@ type snapshotHeader struct {
 // chunks of two snapshots have been mixed.
 type snapshotTotals struct {
 	values, sessions, keyed uint64
-	content                 uint64 // sum of pairSum over all values, as in the file's meta record
+	content                 uint64 // sum of itemSum over all values, as in the file's meta record
 	others                  uint64 // sum of itemSum over all sessions and keyed results
 }
 
@@ -44,13 +44,13 @@ func (t *snapshotTotals) add(i *chunkItem) {
 	switch i.kind {
 	case itemValue:
 		t.values++
-		t.content += pairSum(i.key, i.stored)
+		t.content += itemSum(dataKind, i.key, i.stored)
 	case itemSession:
 		t.sessions++
-		t.others += itemSum(binary.BigEndian.AppendUint64(nil, uint64(i.origin)), i.stored)
+		t.others += itemSum(sessionKind, binary.BigEndian.AppendUint64(nil, uint64(i.origin)), i.stored)
 	case itemKeyed:
 		t.keyed++
-		t.others += itemSum(i.key, i.stored)
+		t.others += itemSum(keyedKind, i.key, i.stored)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // expiryBucket is the file's index of values that end: logged time, 8 bytes
-// big-endian, and key → nothing. It has exactly the values of the file.
+// big-endian, and key → checksum of these. It has exactly the values of the file.
 var expiryBucket = []byte("expiry")
 
 // endings are the values with a TTL that came since the last flush began, the
@@ -111,9 +111,14 @@ func expiryKey(key []byte, at entry.LoggedTime) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(key)), uint64(at)), key...)
 }
 
-func splitExpiryKey(k []byte) (at entry.LoggedTime, key []byte, err error) {
+// storedExpiry returns what an item of the index says. The key aliases it.
+func storedExpiry(k, stored []byte) (at entry.LoggedTime, key []byte, err error) {
+	const what = "item of the expiry index"
+	if err := checkIndexValue(k, stored, what); err != nil {
+		return 0, nil, err
+	}
 	if len(k) < 9 {
-		return 0, nil, fmt.Errorf("%w: expiry index: a key of %d bytes", ErrDamaged, len(k))
+		return 0, nil, fmt.Errorf("%s: %w: a key of %d bytes", what, ErrDamaged, len(k))
 	}
 	return entry.LoggedTime(binary.BigEndian.Uint64(k)), k[8:], nil
 }
@@ -127,12 +132,12 @@ func (f *file) expired(way fileEndings, by entry.LoggedTime, most int) (keys [][
 			return nil
 		}
 		c := b.Cursor()
-		k, _ := c.Seek(way.after)
+		k, stored := c.Seek(way.after)
 		if way.after != nil && bytes.Equal(k, way.after) {
-			k, _ = c.Next()
+			k, stored = c.Next()
 		}
-		for ; k != nil; k, _ = c.Next() {
-			at, key, err := splitExpiryKey(k)
+		for ; k != nil; k, stored = c.Next() {
+			at, key, err := storedExpiry(k, stored)
 			if err != nil {
 				return err
 			}
@@ -154,11 +159,11 @@ func nextExpiry(tx *bbolt.Tx) (entry.LoggedTime, error) {
 	if b == nil {
 		return 0, nil
 	}
-	k, _ := b.Cursor().First()
+	k, stored := b.Cursor().First()
 	if k == nil {
 		return 0, nil
 	}
-	at, _, err := splitExpiryKey(k)
+	at, _, err := storedExpiry(k, stored)
 	return at, err
 }
 
@@ -170,42 +175,26 @@ func (f *file) nextExpiry() (at entry.LoggedTime, err error) {
 	return at, err
 }
 
-// expiryIndex keeps the index while a transaction writes values. It costs
-// nothing where nothing has a TTL.
-type expiryIndex struct {
-	tx     *bbolt.Tx
-	bucket *bbolt.Bucket // nil: there is none yet
-}
-
-func openExpiryIndex(tx *bbolt.Tx) expiryIndex {
-	return expiryIndex{tx: tx, bucket: tx.Bucket(expiryBucket)}
-}
-
-// replaced takes a value out of the index that is about to be replaced.
-func (x *expiryIndex) replaced(data *bbolt.Bucket, key []byte) error {
-	if x.bucket == nil {
+// unindexExpiry takes a value out of the index that is about to be replaced; old
+// is what is stored, nil if there is nothing. It costs nothing where nothing in
+// the file has a TTL.
+func unindexExpiry(w *bucketWriter, key, old []byte) error {
+	if old == nil || w.open(expiryKind) == nil {
 		return nil
 	}
-	stored := data.Get(key)
-	if stored == nil {
-		return nil
-	}
-	v, err := storedVersion(key, stored)
+	v, err := storedVersion(key, old)
 	if err != nil || v.Expires == 0 {
 		return err
 	}
-	return x.bucket.Delete(expiryKey(key, v.Expires))
+	k := expiryKey(key, v.Expires)
+	return w.delete(expiryKind, k, w.get(expiryKind, k))
 }
 
-// add puts a value into the index that has an end.
-func (x *expiryIndex) add(key []byte, at entry.LoggedTime) (err error) {
+// indexExpiry puts a value into the index that has an end, and is not there yet.
+func indexExpiry(w *bucketWriter, key []byte, at entry.LoggedTime) error {
 	if at == 0 {
 		return nil
 	}
-	if x.bucket == nil {
-		if x.bucket, err = x.tx.CreateBucketIfNotExists(expiryBucket); err != nil {
-			return err
-		}
-	}
-	return x.bucket.Put(expiryKey(key, at), nil)
+	k := expiryKey(key, at)
+	return w.put(expiryKind, k, nil, indexValue(k))
 }

@@ -3,15 +3,14 @@ package storage
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
-	bboltErrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
@@ -41,10 +40,10 @@ type fileMeta struct {
 	logged     entry.LoggedTime // as of applied
 	hash       uint64           // rolling hash of the entries up to applied
 	logEnd     uint64           // an index that the log had reached when this was written
-	content    uint64           // sum of pairSum over all values
+	sums       bucketSums       // of everything else in the file
 }
 
-const fileMetaVersion = 3
+const fileMetaVersion = 4
 
 func (m *fileMeta) encode() []byte {
 	b := []byte{fileMetaVersion}
@@ -56,7 +55,9 @@ func (m *fileMeta) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(m.logged))
 	b = binary.LittleEndian.AppendUint64(b, m.hash)
 	b = binary.AppendUvarint(b, m.logEnd)
-	b = binary.LittleEndian.AppendUint64(b, m.content)
+	for _, sum := range m.sums {
+		b = binary.LittleEndian.AppendUint64(b, sum)
+	}
 	return seal(b, 0)
 }
 
@@ -79,15 +80,24 @@ func decodeFileMeta(b []byte) (fileMeta, error) {
 	m.logged = entry.LoggedTime(r.uvarint("logged time"))
 	m.hash = r.uint64("hash")
 	m.logEnd = r.uvarint("log end")
-	m.content = r.uint64("content")
+	for kind := range m.sums {
+		m.sums[kind] = r.uint64("sum")
+	}
 	return m, r.end()
 }
 
 // file is a partition's bbolt file, open.
 type file struct {
-	path    string // may be renamed under it
-	content uint64 // as in the meta record: whoever writes the file has it
-	db      *bbolt.DB
+	path   string     // may be renamed under it
+	sums   bucketSums // as in the meta record: whoever writes the file has them
+	db     *bbolt.DB
+	handle *os.File // db's
+
+	// committed is the number of the last transaction that must be there: a
+	// reader that is given an earlier one reads what was replaced.
+	committed atomic.Int64
+	sweeping  atomic.Pointer[sweep] // the scrub's way through the file, while there is one
+	bothMeta  atomic.Bool           // both of bbolt's meta pages are known to have been whole
 
 	mu        sync.Mutex
 	snapshots map[*Snapshot]struct{}
@@ -102,6 +112,10 @@ func openFile(path string) (*file, error) {
 	err := guard(path, func() (err error) {
 		f.db, err = bbolt.Open(path, 0o644, &bbolt.Options{
 			Timeout: time.Second, FreelistType: bbolt.FreelistArrayType, InitialMmapSize: mapSize, NoStatistics: true,
+			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+				f.handle, err = os.OpenFile(name, flag, mode)
+				return f.handle, err
+			},
 		})
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -130,32 +144,46 @@ func openExisting(path string) (f *file, m fileMeta, err error) {
 		if b == nil || tx.Bucket(dataBucket) == nil || tx.Bucket(requestBucket) == nil {
 			return fmt.Errorf("%w: a bucket is missing", ErrDamaged)
 		}
+		f.committed.Store(int64(tx.ID()))
 		m, err = decodeFileMeta(b.Get(metaKey))
 		return err
 	})
 	if err != nil {
 		return nil, m, join(err, f)
 	}
-	f.content = m.content
+	f.sums = m.sums
 	return f, m, nil
 }
 
 // view runs a read transaction.
 func (f *file) view(read func(tx *bbolt.Tx) error) error {
 	return guard(f.path, func() error {
+		committed := f.committed.Load()
 		tx, err := f.db.Begin(false)
 		if err != nil {
 			return err
 		}
 		defer tx.Rollback() //nolint:errcheck // of a read transaction: nothing to lose
+		if err := f.current(tx, committed); err != nil {
+			return err
+		}
 		return read(tx)
 	})
+}
+
+// current checks that a transaction reads the newest state. bbolt falls back to
+// the state before, without a word, where the newer of its meta pages is damaged.
+func (f *file) current(tx *bbolt.Tx, committed int64) error {
+	if int64(tx.ID()) < committed {
+		return fmt.Errorf("%w: its newest meta page is: it shows transaction %d, and %d was committed", ErrDamaged, tx.ID(), committed)
+	}
+	return nil
 }
 
 // lookup returns the version of a key's value.
 func (f *file) lookup(key []byte) (version entry.Version, found bool, err error) {
 	err = f.view(func(tx *bbolt.Tx) error {
-		stored, err := find(tx, key)
+		stored, err := findValue(tx, key)
 		if stored == nil || err != nil {
 			return err
 		}
@@ -169,7 +197,7 @@ func (f *file) lookup(key []byte) (version entry.Version, found bool, err error)
 // get returns a copy of a key's value too.
 func (f *file) get(key []byte) (value []byte, version entry.Version, found bool, err error) {
 	err = f.view(func(tx *bbolt.Tx) error {
-		stored, err := find(tx, key)
+		stored, err := findValue(tx, key)
 		if stored == nil || err != nil {
 			return err
 		}
@@ -181,15 +209,15 @@ func (f *file) get(key []byte) (value []byte, version entry.Version, found bool,
 	return value, version, found && err == nil, err
 }
 
-// find returns what is stored under a key, nil if there is nothing. That there
-// is nothing is believed only where the keys on both sides are in order and
-// whole: a key in a page that was damaged would not be found, and neither would
-// those that a search passes by on its way past one. Where a single key of a
-// leaf or a branch is wrong, it is the one on the left or the right, or these
-// are out of order. (What bbolt's pages say of where their keys are has no
-// checksum: damage there can hide a key.)
-func find(tx *bbolt.Tx, key []byte) ([]byte, error) {
-	c := tx.Bucket(dataBucket).Cursor()
+// find returns what is stored under a key of a bucket, nil if there is nothing.
+// That there is nothing is believed only where the keys on both sides are in
+// order and whole: a key in a page that was damaged would not be found, and
+// neither would those that a search passes by on its way past one. Where a single
+// key of a leaf or a branch is wrong, it is the one on the left or the right, or
+// these are out of order. (What bbolt's pages say of where their keys are has no
+// checksum: damage there can hide a key until the scrub comes there.)
+func find(b *bbolt.Bucket, key []byte, check func(key, stored []byte) error) ([]byte, error) {
+	c := b.Cursor()
 	k, stored := c.Seek(key)
 	if bytes.Equal(k, key) && k != nil {
 		if stored == nil { // its page says that it is a bucket
@@ -200,12 +228,12 @@ func find(tx *bbolt.Tx, key []byte) ([]byte, error) {
 	before := c.Prev
 	if k == nil {
 		before = c.Last
-	} else if _, err := storedVersion(k, stored); err != nil {
+	} else if err := check(k, stored); err != nil {
 		return nil, fmt.Errorf("on the way to key %q: %w", key, err)
 	}
 	left, stored := before()
 	if left != nil {
-		if _, err := storedVersion(left, stored); err != nil {
+		if err := check(left, stored); err != nil {
 			return nil, fmt.Errorf("on the way to key %q: %w", key, err)
 		}
 	}
@@ -215,118 +243,31 @@ func find(tx *bbolt.Tx, key []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// loadRequests reads the remembered requests.
+// findValue is find for the values of keys.
+func findValue(tx *bbolt.Tx, key []byte) ([]byte, error) {
+	return find(tx.Bucket(dataBucket), key, func(k, stored []byte) error {
+		_, err := storedVersion(k, stored)
+		return err
+	})
+}
+
+// loadRequests reads the remembered requests. A file that hides one is damaged.
 func (f *file) loadRequests() (requests, error) {
 	r := newRequests()
 	err := f.view(func(tx *bbolt.Tx) error {
-		return tx.Bucket(requestBucket).ForEach(func(k, v []byte) error {
+		sum := uint64(0)
+		err := tx.Bucket(requestBucket).ForEach(func(k, v []byte) error {
 			origin, s, err := storedSession(k, v)
 			r.origins[origin] = s
+			sum += itemSum(sessionKind, k, v)
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		return f.sums.check(sessionKind, sum)
 	})
 	return r, err
-}
-
-// change is what one synced transaction writes.
-type change struct {
-	meta     fileMeta
-	keys     []string                // sorted
-	entries  map[string]*entry.Entry // by key: put or deleted
-	requests map[partition.StoreID][]byte
-	keyed    keyedResults
-	// nextExpiry is when the first value of the file ends, once it is written.
-	nextExpiry entry.LoggedTime
-}
-
-// write carries a change out, whole and synced, or not at all.
-func (f *file) write(c *change) error {
-	c.meta.content = f.content
-	err := f.update(func(tx *bbolt.Tx) error {
-		data, err := tx.CreateBucketIfNotExists(dataBucket)
-		if err != nil {
-			return err
-		}
-		index := openExpiryIndex(tx)
-		for _, k := range c.keys {
-			if err := putEntry(data, &index, c.entries[k], &c.meta.content); err != nil {
-				return err
-			}
-		}
-		if c.nextExpiry, err = nextExpiry(tx); err != nil {
-			return err
-		}
-		if err := putSessions(tx, c.requests); err != nil {
-			return err
-		}
-		if err := putKeyed(tx, c.keyed, c.meta.logged); err != nil {
-			return err
-		}
-		return putMeta(tx, &c.meta)
-	})
-	if err == nil {
-		f.content = c.meta.content
-	}
-	return err
-}
-
-func putEntry(data *bbolt.Bucket, index *expiryIndex, e *entry.Entry, content *uint64) error {
-	if err := index.replaced(data, e.Key); err != nil {
-		return err
-	}
-	if old := data.Get(e.Key); old != nil {
-		*content -= pairSum(e.Key, old)
-	}
-	if e.Kind == entry.Delete {
-		return data.Delete(e.Key)
-	}
-	stored := make([]byte, 0, maxValueHeaderSize+len(e.Value))
-	stored = appendValue(stored, e.Key, entry.Version{Sequence: e.Sequence, Expires: e.Expires}, e.Value)
-	if err := data.Put(e.Key, stored); err != nil {
-		return err
-	}
-	*content += pairSum(e.Key, stored)
-	return index.add(e.Key, e.Expires)
-}
-
-// update runs a write transaction, which is synced when it returns.
-func (f *file) update(write func(tx *bbolt.Tx) error) error {
-	return guard(f.path, func() (err error) {
-		tx, err := f.db.Begin(true)
-		if err != nil {
-			return err
-		}
-		defer func() {
-			if rollback := tx.Rollback(); rollback != nil && !errors.Is(rollback, bboltErrors.ErrTxClosed) {
-				err = errors.Join(err, rollback)
-			}
-		}()
-		if err := write(tx); err != nil {
-			return err
-		}
-		return tx.Commit()
-	})
-}
-
-func putSessions(tx *bbolt.Tx, sessions map[partition.StoreID][]byte) error {
-	b, err := tx.CreateBucketIfNotExists(requestBucket)
-	if err != nil {
-		return err
-	}
-	for origin, s := range sessions {
-		if err := b.Put(binary.BigEndian.AppendUint64(nil, uint64(origin)), s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func putMeta(tx *bbolt.Tx, m *fileMeta) error {
-	b, err := tx.CreateBucketIfNotExists(metaBucket)
-	if err != nil {
-		return err
-	}
-	return b.Put(metaKey, m.encode())
 }
 
 // Close ends the snapshots that read from the file, and closes it.

@@ -36,7 +36,12 @@ func (e *Engine) flush(id partition.ID, force bool) error {
 	c.meta.store, c.meta.lineage, c.meta.logEnd = e.identity.get().StoreID, facts.lineage, e.writer.durable.Load()
 	c.keys = sortedKeys(c)
 	if err := f.write(&c); err != nil {
-		return fmt.Errorf("flush %s: %w", id, err)
+		// Nothing was written where the file is damaged: the table stays as it is
+		// until the copy is made anew.
+		if made {
+			err = join(err, f)
+		}
+		return t.check("flush", err)
 	}
 	if made {
 		if err := syncDir(filepath.Dir(f.path)); err != nil {

@@ -28,6 +28,8 @@ type flusher struct {
 	mapped  mapped
 	rest    time.Time // no flush before
 	stuck   bool      // that nothing lets the log be cut has been said
+	damaged chan struct{}
+	mendTo  uint64 // what stands in the log before this batch must go; zero: nothing
 
 	stopping sync.Once
 	quit     chan struct{}
@@ -35,7 +37,7 @@ type flusher struct {
 }
 
 func newFlusher(e *Engine) *flusher {
-	return &flusher{e: e, settled: make(chan flushedNote, 4096), quit: make(chan struct{}), done: make(chan struct{})}
+	return &flusher{e: e, settled: make(chan flushedNote, 4096), damaged: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 }
 
 // stop ends the flusher after the flush it is at, and waits for it.
@@ -61,10 +63,16 @@ func (f *flusher) run() {
 			return
 		case n := <-f.settled:
 			f.settle(n)
+		case <-f.damaged:
+			f.beginMending()
 		case now := <-tick.C:
 			f.e.writer.quiet(now)
 			f.mapped.look(f.e, now)
-			if err := f.relieveAll(); err != nil {
+			err := f.relieveAll()
+			if err == nil && f.mendTo != 0 && !now.Before(f.rest) {
+				err = f.goOnMending()
+			}
+			if err != nil {
 				f.e.fail(err)
 				return
 			}
@@ -113,8 +121,8 @@ func (f *flusher) relieve() (flushed bool, err error) {
 	}
 	start := time.Now()
 	switch err := f.e.flush(id, false); {
-	case errors.Is(err, ErrClosed), errors.Is(err, ErrNoCopy):
-		return false, nil // it ends, or the copy has just gone
+	case errors.Is(err, ErrClosed), errors.Is(err, ErrNoCopy), isDamage(err):
+		return false, nil // it ends, or the copy has just gone, or is damaged, which has been told
 	case err != nil:
 		return false, err
 	}

@@ -219,9 +219,9 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// stoppedTimer is one that only Reset starts.
-func (f *fixture) stoppedTimer() *time.Timer {
+// scrubber is one that a test takes step by step, and that never rests for long.
+func (f *fixture) scrubber() *scrubber {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
-	return timer
+	return &scrubber{e: f.Engine, rate: 1 << 40, quit: f.flusher.quit, pause: timer}
 }

@@ -15,7 +15,7 @@ import (
 // as forgotten at once, and is deleted by the flushes that come.
 var (
 	keyedBucket    = []byte("keyed")       // ID → what is remembered
-	keyedAgeBucket = []byte("keyed-since") // logged time, 8 bytes big-endian, and ID → nothing
+	keyedAgeBucket = []byte("keyed-since") // logged time, 8 bytes big-endian, and ID → checksum of these
 )
 
 // forgetBatch is how many forgotten results one flush deletes at most.
@@ -114,9 +114,9 @@ func (f *file) remembered(id entry.IdempotencyID) (m entry.Remembered, found boo
 		if b == nil {
 			return nil
 		}
-		stored := b.Get(id[:])
-		if stored == nil {
-			return nil
+		stored, err := find(b, id[:], func(k, stored []byte) error { return checkItem(keyedKind, k, stored) })
+		if stored == nil || err != nil {
+			return err
 		}
 		found = true
 		_, m, err = decodeKeyed(id[:], stored)
@@ -125,47 +125,57 @@ func (f *file) remembered(id entry.IdempotencyID) (m entry.Remembered, found boo
 	return m, found && err == nil, err
 }
 
-// putKeyed stores results, and deletes those that are forgotten by now.
-func putKeyed(tx *bbolt.Tx, results keyedResults, now entry.LoggedTime) error {
-	if len(results) == 0 && tx.Bucket(keyedBucket) == nil {
-		return nil
+// storedAge returns what an item of the index by age says.
+func storedAge(k, stored []byte) (at entry.LoggedTime, id []byte, err error) {
+	const what = "age of an idempotency key"
+	if err := checkIndexValue(k, stored, what); err != nil {
+		return 0, nil, err
 	}
-	keyed, err := tx.CreateBucketIfNotExists(keyedBucket)
-	if err != nil {
-		return err
+	if len(k) != 24 {
+		return 0, nil, fmt.Errorf("%s: %w: it has %d bytes", what, ErrDamaged, len(k))
 	}
-	ages, err := tx.CreateBucketIfNotExists(keyedAgeBucket)
-	if err != nil {
-		return err
-	}
-	for id, r := range results {
-		if err := keyed.Put(id[:], encodeKeyed(id, &r)); err != nil {
-			return err
-		}
-		if err := ages.Put(ageKey(id, r.Logged), nil); err != nil {
-			return err
-		}
-	}
-	return forgetKeyed(keyed, ages, now)
+	return entry.LoggedTime(binary.BigEndian.Uint64(k)), k[8:], nil
 }
 
-func forgetKeyed(keyed, ages *bbolt.Bucket, now entry.LoggedTime) error {
+// putKeyed stores results, and deletes those that are forgotten by now.
+func putKeyed(w *bucketWriter, results keyedResults, now entry.LoggedTime) error {
+	if len(results) == 0 && w.open(keyedKind) == nil {
+		return nil
+	}
+	for id, r := range results {
+		key, age := append([]byte(nil), id[:]...), ageKey(id, r.Logged)
+		if err := w.put(keyedKind, key, w.get(keyedKind, key), encodeKeyed(id, &r)); err != nil {
+			return err
+		}
+		if err := w.put(keyedAgeKind, age, w.get(keyedAgeKind, age), indexValue(age)); err != nil {
+			return err
+		}
+	}
+	return forgetKeyed(w, now)
+}
+
+func forgetKeyed(w *bucketWriter, now entry.LoggedTime) error {
+	ages := w.open(keyedAgeKind)
+	if ages == nil {
+		return fmt.Errorf("%w: there is no bucket %s", ErrDamaged, keyedAgeBucket)
+	}
 	var old [][]byte
 	cursor := ages.Cursor()
-	for k, _ := cursor.First(); k != nil && len(old) < forgetBatch; k, _ = cursor.Next() {
-		if len(k) != 24 {
-			return fmt.Errorf("%w: age of an idempotency key of %d bytes", ErrDamaged, len(k))
+	for k, stored := cursor.First(); k != nil && len(old) < forgetBatch; k, stored = cursor.Next() {
+		at, _, err := storedAge(k, stored)
+		if err != nil {
+			return err
 		}
-		if entry.LoggedTime(binary.BigEndian.Uint64(k))+entry.Remember > now {
+		if at+entry.Remember > now {
 			break
 		}
 		old = append(old, append([]byte(nil), k...))
 	}
 	for _, k := range old {
-		if err := ages.Delete(k); err != nil {
+		if err := w.delete(keyedAgeKind, k, w.get(keyedAgeKind, k)); err != nil {
 			return err
 		}
-		stored := keyed.Get(k[8:])
+		stored := w.get(keyedKind, k[8:])
 		if stored == nil {
 			continue
 		}
@@ -176,7 +186,7 @@ func forgetKeyed(keyed, ages *bbolt.Bucket, now entry.LoggedTime) error {
 		if uint64(m.Logged) != binary.BigEndian.Uint64(k) {
 			continue // used again since it was forgotten
 		}
-		if err := keyed.Delete(k[8:]); err != nil {
+		if err := w.delete(keyedKind, k[8:], stored); err != nil {
 			return err
 		}
 	}

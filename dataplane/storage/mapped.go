@@ -94,10 +94,5 @@ func (e *Engine) fileOf(s *slot) *file {
 	if t == nil {
 		return nil
 	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	if t.gone {
-		return nil
-	}
-	return t.file
+	return t.inUse()
 }

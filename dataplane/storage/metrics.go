@@ -18,7 +18,7 @@ type metrics struct {
 	flush                                prometheus.Histogram
 	flushed                              prometheus.Counter
 	scrubBytes, scrubFaults, scrubPasses prometheus.Counter
-	scrubPass                            prometheus.Gauge
+	scrubPass, scrubProgress, scrubEnd   prometheus.Gauge
 	collectors                           []prometheus.Collector
 	from                                 prometheus.Registerer
 }
@@ -44,12 +44,14 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) *metrics {
 		flush:    histogram("flush_seconds", "Writing and syncing one table to its file.", seconds),
 		flushed:  prometheus.NewCounter(prometheus.CounterOpts(opts("flushed_keys_total", "Keys written to partition files."))),
 	}
-	m.scrubBytes = prometheus.NewCounter(prometheus.CounterOpts(opts("scrubbed_bytes_total", "Bytes of stored values that were read and checked for their own sake.")))
-	m.scrubFaults = prometheus.NewCounter(prometheus.CounterOpts(opts("scrub_faults_total", "Partition files that were found damaged by that.")))
-	m.scrubPasses = prometheus.NewCounter(prometheus.CounterOpts(opts("scrub_passes_total", "Times that all files were checked.")))
+	m.scrubBytes = prometheus.NewCounter(prometheus.CounterOpts(opts("scrubbed_bytes_total", "Bytes of files and log that were read and checked for their own sake.")))
+	m.scrubFaults = prometheus.NewCounter(prometheus.CounterOpts(opts("scrub_faults_total", "Files that were found damaged by that.")))
+	m.scrubPasses = prometheus.NewCounter(prometheus.CounterOpts(opts("scrub_passes_total", "Times that all that is stored was checked.")))
 	m.scrubPass = prometheus.NewGauge(prometheus.GaugeOpts(opts("scrub_pass_seconds", "How long the last of these took.")))
+	m.scrubProgress = prometheus.NewGauge(prometheus.GaugeOpts(opts("scrub_progress", "How much of what is stored the check under way has read, from 0 to 1.")))
+	m.scrubEnd = prometheus.NewGauge(prometheus.GaugeOpts(opts("scrub_last_pass_timestamp_seconds", "When all that is stored had last been checked; 0: not since the start.")))
 	m.collectors = []prometheus.Collector{
-		m.scrubBytes, m.scrubFaults, m.scrubPasses, m.scrubPass,
+		m.scrubBytes, m.scrubFaults, m.scrubPasses, m.scrubPass, m.scrubProgress, m.scrubEnd,
 		m.commits, m.records, m.written, m.fsync, m.logBytes, m.flushes, m.flush, m.flushed,
 	}
 	for _, g := range []struct {
@@ -92,9 +94,17 @@ func (m *metrics) flushDone(keys int, took time.Duration) {
 	m.flush.Observe(took.Seconds())
 }
 
-func (m *metrics) scrubbed(took time.Duration) {
+func (m *metrics) scrubbed(took time.Duration, at time.Time) {
 	m.scrubPasses.Inc()
 	m.scrubPass.Set(took.Seconds())
+	m.scrubProgress.Set(1)
+	m.scrubEnd.Set(float64(at.UnixMilli()) / 1000)
+}
+
+// scrubRead counts bytes read, and those of the pass under way, of about as many.
+func (m *metrics) scrubRead(bytes, pass, of int64) {
+	m.scrubBytes.Add(float64(bytes))
+	m.scrubProgress.Set(min(1, float64(pass)/float64(max(1, of))))
 }
 
 // unregister lets another engine register in the same place.

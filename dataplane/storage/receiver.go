@@ -21,13 +21,15 @@ type Receiver struct {
 	path       string
 
 	file    *file
-	tx      *bbolt.Tx // open between chunks; nil before the first
-	pending int       // bytes put in tx
-	dirty   int       // bytes committed and not synced
-	number  uint64    // of the next chunk
-	made    bool      // the buckets are
-	header  bool      // has come
-	whole   bool      // the end has come
+	tx      *bbolt.Tx     // open between chunks; nil before the first
+	writer  *bucketWriter // of tx
+	sums    bucketSums    // of what transactions before tx have written
+	pending int           // bytes put in tx
+	dirty   int           // bytes committed and not synced
+	number  uint64        // of the next chunk
+	made    bool          // the buckets are
+	header  bool          // has come
+	whole   bool          // the end has come
 	hash    uint64
 	logged  entry.LoggedTime
 	totals  snapshotTotals
@@ -115,36 +117,36 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 			return err
 		}
 		if version.Expires != 0 {
-			index := openExpiryIndex(r.tx)
-			if err := index.add(i.key, version.Expires); err != nil {
+			if err := indexExpiry(r.writer, i.key, version.Expires); err != nil {
 				return err
 			}
 		}
 		r.totals.add(i)
 		r.pending += len(i.key) + len(i.stored)
-		data := r.tx.Bucket(dataBucket)
-		data.FillPercent = 0.9 // keys come sorted
 		// bbolt keeps the slices until the commit; the chunk is the caller's.
-		return data.Put(append([]byte(nil), i.key...), append([]byte(nil), i.stored...))
+		return r.writer.put(dataKind, append([]byte(nil), i.key...), nil, append([]byte(nil), i.stored...))
 	case itemSession:
 		if _, err := decodeSession(i.origin, i.stored); err != nil {
 			return err
 		}
 		r.totals.add(i)
-		return putSessions(r.tx, map[partition.StoreID][]byte{i.origin: append([]byte(nil), i.stored...)})
+		return putSessions(r.writer, map[partition.StoreID][]byte{i.origin: append([]byte(nil), i.stored...)})
 	case itemKeyed:
 		id, m, err := decodeKeyed(i.key, i.stored)
 		if err != nil {
 			return err
 		}
 		r.totals.add(i)
-		return putKeyed(r.tx, keyedResults{id: m}, 0)
+		return putKeyed(r.writer, keyedResults{id: m}, 0)
 	case itemEnd:
 		r.whole = true
 		if r.totals != i.totals {
 			return fmt.Errorf("%w: it has %+v, should have %+v", ErrDamaged, r.totals, i.totals)
 		}
-		r.file.content = r.totals.content
+		sums := &r.writer.sums
+		if sums[dataKind] != r.totals.content || sums[sessionKind]+sums[keyedKind] != r.totals.others {
+			return fmt.Errorf("%w: something came twice", ErrDamaged)
+		}
 	}
 	return nil
 }
@@ -154,15 +156,16 @@ func (r *Receiver) begin() (err error) {
 	if r.tx, err = r.file.db.Begin(true); err != nil {
 		return err
 	}
-	if r.made {
-		return nil
-	}
-	for _, name := range [][]byte{dataBucket, requestBucket, metaBucket} {
-		if _, err := r.tx.CreateBucket(name); err != nil {
-			return err
+	r.writer = &bucketWriter{tx: r.tx, sums: r.sums}
+	if !r.made {
+		for _, name := range [][]byte{dataBucket, requestBucket, metaBucket} {
+			if _, err := r.tx.CreateBucket(name); err != nil {
+				return err
+			}
 		}
+		r.made = true
 	}
-	r.made = true
+	r.writer.open(dataKind).FillPercent = 0.9 // keys come sorted
 	return nil
 }
 
@@ -182,8 +185,14 @@ func (r *Receiver) flush() error {
 		return nil
 	}
 	tx := r.tx
-	r.tx, r.pending = nil, 0
-	return tx.Commit()
+	r.sums = r.writer.sums
+	r.tx, r.writer, r.pending = nil, nil, 0
+	number := tx.ID()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	r.file.committed.Store(int64(number))
+	return nil
 }
 
 // Commit puts the snapshot in place of the copy, if it is whole: durably, and
@@ -208,7 +217,6 @@ func (r *Receiver) commit() (*Table, error) {
 	meta := fileMeta{
 		store: r.e.identity.get().StoreID, partition: r.id, lineage: r.want.lineage,
 		generation: r.generation, applied: r.want.applied, logged: r.logged, hash: r.hash, logEnd: r.e.writer.durable.Load(),
-		content: r.file.content,
 	}
 	err := guard(r.path, func() error {
 		if r.tx == nil {
@@ -216,6 +224,8 @@ func (r *Receiver) commit() (*Table, error) {
 				return err
 			}
 		}
+		meta.sums = r.writer.sums
+		r.file.sums = meta.sums
 		if err := putMeta(r.tx, &meta); err != nil {
 			return err
 		}

@@ -177,6 +177,13 @@ func (r *retention) oldest() (first uint64, needy map[partition.ID]uint64) {
 	return first, needy
 }
 
+// newest returns the index of the first batch of the last stretch.
+func (r *retention) newest() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stretches[len(r.stretches)-1].first
+}
+
 // cut forgets the stretches before the one that begins at index, and reports
 // whether there were any.
 func (r *retention) cut(index uint64) bool {

@@ -1,23 +1,15 @@
 package storage
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
-
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// scrubBatch is about how many bytes are checked in one read transaction: a
-// long one would make the file grow.
-const scrubBatch = 128 << 10
-
-// scrubRest is how long the scrubber rests after it has been through all files.
+// scrubRest is how long a pass of the scrubber takes at least: where little is
+// stored, it rests.
 const scrubRest = time.Second
 
 // scrubber reads what is stored, again and again, at a bounded rate, and checks
@@ -28,7 +20,9 @@ type scrubber struct {
 	e     *Engine
 	rate  int64 // bytes a second
 	quit  chan struct{}
-	debt  time.Duration // rest that is due
+	debt  time.Duration // rest that is due for what was read since the last one
+	due   time.Time     // when all that was read should have been read
+	pass  struct{ read, of int64 }
 	pause *time.Timer
 }
 
@@ -39,16 +33,27 @@ func (s *scrubber) run() {
 	<-s.pause.C
 	for {
 		began := time.Now()
-		for _, id := range s.e.copiesHere() {
-			if !s.file(id) {
-				return
-			}
+		if !s.all() {
+			return
 		}
-		s.e.metrics.scrubbed(time.Since(began))
-		if !s.rest(scrubRest) {
+		took := time.Since(began)
+		s.e.metrics.scrubbed(took, time.Now())
+		if !s.rest(max(0, scrubRest-took)) {
 			return
 		}
 	}
+}
+
+// all is one pass. It returns false at the engine's end.
+func (s *scrubber) all() bool {
+	ids := s.e.copiesHere()
+	s.due, s.debt, s.pass.read, s.pass.of = time.Now(), 0, 0, s.e.stored(ids)
+	for _, id := range ids {
+		if !s.file(id) {
+			return false
+		}
+	}
+	return s.log() && s.identity()
 }
 
 // copiesHere lists the partitions with a copy, in order.
@@ -65,6 +70,23 @@ func (e *Engine) copiesHere() []partition.ID {
 	return ids
 }
 
+// stored is how many bytes the partitions' files and the log have, roughly.
+func (e *Engine) stored(ids []partition.ID) int64 {
+	sum := e.retention.bytes()
+	for _, id := range ids {
+		_, t, err := e.current(id)
+		if err != nil {
+			continue
+		}
+		if f := t.inUse(); f != nil {
+			if info, err := f.handle.Stat(); err == nil {
+				sum += info.Size()
+			}
+		}
+	}
+	return sum
+}
+
 // rest reports whether it was not cut short by the engine's end.
 func (s *scrubber) rest(d time.Duration) bool {
 	s.pause.Reset(d)
@@ -76,119 +98,60 @@ func (s *scrubber) rest(d time.Duration) bool {
 	}
 }
 
-// scrubbed are the buckets whose content has checksums, with their check.
-var scrubbed = []struct {
-	bucket []byte
-	check  func(key, value []byte) error
-}{
-	{dataBucket, func(k, v []byte) error { _, _, err := storedValue(k, v); return err }},
-	{keyedBucket, func(k, v []byte) error { _, _, err := decodeKeyed(k, v); return err }},
-	{requestBucket, func(k, v []byte) error { _, _, err := storedSession(k, v); return err }},
+// pay rests as long as what was read asks for. Where reading took longer than it
+// should, or waited for a flush, the rests that follow are shorter, by half at
+// most, until that is made up for.
+func (s *scrubber) pay(read int64) bool {
+	s.pass.read += read
+	s.e.metrics.scrubRead(read, s.pass.read, s.pass.of)
+	cost := time.Duration(float64(read) / float64(s.rate) * float64(time.Second))
+	s.due, s.debt = s.due.Add(cost), s.debt+cost
+	if s.debt < 10*time.Millisecond {
+		return true
+	}
+	d := min(s.debt, max(s.debt/2, time.Until(s.due)))
+	s.debt = 0
+	return s.rest(d)
 }
 
 // file checks one partition's file. It returns false at the engine's end.
 func (s *scrubber) file(id partition.ID) bool {
-	for _, kind := range scrubbed {
-		var after []byte
-		var first fileMeta              // before anything of the bucket was read
-		sum, all := uint64(0), int64(0) // of what was read of the bucket
-		var at ahead
-		for more := true; more; {
-			_, t, err := s.e.current(id)
-			if err != nil {
-				return !errors.Is(err, ErrClosed)
-			}
-			t.mu.RLock()
-			f := t.file
-			t.mu.RUnlock()
-			if f == nil {
-				return true
-			}
-			var read int64
-			if after == nil {
-				first, err = f.meta()
-			}
-			if err == nil {
-				after, read, err = f.scrub(kind.bucket, after, func(tx *bbolt.Tx) {
-					if bytes.Equal(kind.bucket, dataBucket) {
-						at.scanned(f, all, tx.Size())
-					}
-				}, func(k, v []byte) error {
-					sum += pairSum(k, v)
-					return kind.check(k, v)
-				})
-			}
-			if more = after != nil; err == nil && !more && bytes.Equal(kind.bucket, dataBucket) {
-				err = f.sameContent(&first, sum)
-			}
-			switch {
-			case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
-				return true // replaced meanwhile
-			case err != nil:
-				s.e.metrics.scrubFaults.Inc()
-				_ = t.check("scrub", err) // told to whoever asked to hear of damage
-				return true
-			}
-			all += read
-			s.e.metrics.scrubBytes.Add(float64(read))
-			s.debt += time.Duration(float64(read) / float64(s.rate) * float64(time.Second))
-			if s.debt < 10*time.Millisecond {
-				continue
-			}
-			if !s.rest(s.debt) {
-				return false
-			}
-			s.debt = 0
+	slot, t, err := s.e.current(id)
+	if err != nil {
+		return !errors.Is(err, ErrClosed)
+	}
+	// A flush that began before would not tell what it changes.
+	slot.files.Lock()
+	f := t.inUse()
+	if f == nil {
+		slot.files.Unlock()
+		return true // nothing is in a file yet
+	}
+	w, err := f.scrub(id, t.generation)
+	slot.files.Unlock()
+	if err != nil {
+		s.found(t, err)
+		return true
+	}
+	defer w.close()
+	for done := false; !done; {
+		var read int64
+		if read, done, err = w.step(); err != nil {
+			s.found(t, err)
+			done = true
+		}
+		if !s.pay(read) {
+			return false
 		}
 	}
 	return true
 }
 
-// sameContent checks the sum of all values, unless the file was written to while
-// they were read.
-func (f *file) sameContent(first *fileMeta, sum uint64) error {
-	last, err := f.meta()
-	if err == nil && last.applied == first.applied && last.content == first.content && sum != first.content {
-		err = fmt.Errorf("%s: %w", f.path, wrongContent(sum, first.content))
+// found reports damage.
+func (s *scrubber) found(t *Table, err error) {
+	if isClosed(err) {
+		return // replaced meanwhile
 	}
-	return err
-}
-
-func wrongContent(sum, want uint64) error {
-	return fmt.Errorf("%w: the sum of its content is %x, should be %x", ErrDamaged, sum, want)
-}
-
-// scrub checks about scrubBatch bytes of a bucket behind a key, after it has said
-// which transaction it reads in. It returns the last key checked, nil at the end.
-func (f *file) scrub(bucket, after []byte, begins func(*bbolt.Tx), check func(key, value []byte) error) (last []byte, read int64, err error) {
-	err = f.view(func(tx *bbolt.Tx) error {
-		begins(tx)
-		b := tx.Bucket(bucket)
-		if b == nil {
-			return nil
-		}
-		c := b.Cursor()
-		k, v := c.Seek(after)
-		if after != nil && k != nil && string(k) == string(after) {
-			k, v = c.Next()
-		}
-		for ; k != nil; k, v = c.Next() {
-			if len(last) > 0 && string(k) <= string(last) {
-				return fmt.Errorf("%w: key %q stands behind %q", ErrDamaged, k, last)
-			}
-			if err := check(k, v); err != nil {
-				return err
-			}
-			last = append(last[:0], k...)
-			if read += int64(len(k) + len(v)); read >= scrubBatch {
-				return nil
-			}
-		}
-		last = nil
-		return nil
-	})
-	if err != nil {
-		return nil, read, fmt.Errorf("%s: %w", f.path, err)
-	}
-	return last, read, nil
+	s.e.metrics.scrubFaults.Inc()
+	_ = t.check("scrub", err) // told to whoever asked to hear of damage
 }

@@ -76,7 +76,7 @@ func TestScrubFindsWhatNobodyReads(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s := scrubber{e: f.Engine, rate: 1 << 30, quit: f.flusher.quit, pause: f.stoppedTimer()}
+			s := f.scrubber()
 			for _, id := range f.copiesHere() {
 				s.file(id)
 			}

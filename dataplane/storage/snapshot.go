@@ -32,8 +32,8 @@ type Snapshot struct {
 	session *bbolt.Cursor
 	keyed   *bbolt.Cursor // nil: the file has none
 	totals  snapshotTotals
-	content uint64 // what totals.content must be in the end
-	key     []byte // the cursor's place; nil: not begun, or through
+	sums    bucketSums // of the file: what totals must come to in the end
+	key     []byte     // the cursor's place; nil: not begun, or through
 	stored  []byte
 	stage   byte // what comes next: itemHeader, itemValue, itemSession, itemKeyed, itemEnd; zero: nothing
 }
@@ -71,15 +71,19 @@ func (s *Snapshot) begin(id partition.ID) error {
 		if s.file.snapshots == nil {
 			return ErrClosed
 		}
+		committed := s.file.committed.Load()
 		tx, err := s.file.db.Begin(false)
 		if err != nil {
 			return err
+		}
+		if err := s.file.current(tx, committed); err != nil {
+			return join(err, rollback{tx})
 		}
 		m, err := decodeFileMeta(tx.Bucket(metaBucket).Get(metaKey))
 		if err != nil {
 			return join(err, rollback{tx})
 		}
-		s.tx, s.Applied, s.Estimated, s.content = tx, m.applied, tx.Size(), m.content
+		s.tx, s.Applied, s.Estimated, s.sums = tx, m.applied, tx.Size(), m.sums
 		s.header = snapshotHeader{partition: id, lineage: s.Lineage, applied: m.applied, logged: m.logged, hash: m.hash}
 		if b := tx.Bucket(keyedBucket); b != nil {
 			s.keyed = b.Cursor()
@@ -162,8 +166,11 @@ func (s *Snapshot) item() (chunkItem, error) {
 		s.skipStages()
 		return i, nil
 	default:
-		if s.totals.content != s.content {
-			return chunkItem{}, wrongContent(s.totals.content, s.content)
+		if err := s.sums.check(dataKind, s.totals.content); err != nil {
+			return chunkItem{}, err
+		}
+		if got, want := s.totals.others, s.sums[sessionKind]+s.sums[keyedKind]; got != want {
+			return chunkItem{}, fmt.Errorf("%w: the sum of remembered requests is %x, should be %x", ErrDamaged, got, want)
 		}
 		s.stage = 0
 		return chunkItem{kind: itemEnd, totals: s.totals}, nil

@@ -99,6 +99,16 @@ func (t *Table) Get(key []byte) ([]byte, entry.Version, bool, error) {
 	return value, version, found, t.check("read", err)
 }
 
+// inUse returns the table's file, nil if it has none or is out of service.
+func (t *Table) inUse() *file {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.gone {
+		return nil
+	}
+	return t.file
+}
+
 // check reports damage, and names what was done in the error.
 func (t *Table) check(what string, err error) error {
 	if err == nil {
@@ -240,11 +250,11 @@ func (t *Table) thaw(f *file, c *change) (gone bool) {
 }
 
 // size returns the bytes that a flush would free, and whether one would gain
-// anything at all.
+// anything at all: not while another is under way, or has failed.
 func (t *Table) size() (bytes int64, unflushed bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.bytes, t.applied != t.flushed
+	return t.bytes, t.applied != t.flushed && t.frozen == nil
 }
 
 // retire takes the table out of service, and returns its file, if it has one,

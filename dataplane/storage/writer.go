@@ -49,6 +49,7 @@ type appended struct {
 	records []entry.Record
 	own     *record // or one of storage's own
 	carry   bool    // or again all that own's partition needs of the log
+	renew   bool    // own begins a stretch
 	done    func()
 	at      time.Time
 }
@@ -163,6 +164,12 @@ func (w *logWriter) write(batch []appended) error {
 			w.mu.Lock()
 			w.oldest = batch[i].at
 			w.mu.Unlock()
+		}
+		if batch[i].renew {
+			if err := w.commit(); err != nil {
+				return err
+			}
+			w.started = false
 		}
 		if batch[i].carry {
 			if err := w.carry(batch[i].own.partition); err != nil {
