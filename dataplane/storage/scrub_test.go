@@ -2,11 +2,14 @@ package storage
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -93,6 +96,76 @@ func TestScrubFindsWhatNobodyReads(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A page says that it has one key less than it has: a read of that key says that
+// there is none. Flushes of another key go on all the time, and it is found within
+// the pass that begins next.
+func TestScrubFindsAHiddenKeyUnderLoad(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	o := small(t.TempDir())
+	var damaged atomic.Int64
+	o.Registerer, o.ScrubRate, o.Damaged = registry, 4<<20, func(partition.ID, error) { damaged.Add(1) }
+	b := newBusyFile(t, o, 1)
+	b.write(1, b.table, b.large(1000)...)
+	if err := b.flush(1, false); err != nil {
+		t.Fatal(err)
+	}
+	_, leaves := b.layout(dataKind)
+	id := leaves[len(leaves)-2]
+	page := b.page(id)
+	count := int(binary.NativeEndian.Uint16(page[10:]))
+	at, keySize, _ := elementOf(page, count-1)
+	key := string(page[at : at+keySize])
+	b.writeBytes(id, 10, binary.NativeEndian.AppendUint16(nil, uint16(count-1))...)
+	if _, _, found, err := b.table.Get([]byte(key)); found || err != nil {
+		t.Fatalf("%q: found %v, %v", key, found, err)
+	}
+	damaged.Store(0)
+	passes := counted(t, registry, "holdfast_storage_scrub_passes_total")
+	for deadline := time.Now().Add(30 * time.Second); damaged.Load() == 0; {
+		b.flushSome()
+		if more := counted(t, registry, "holdfast_storage_scrub_passes_total") - passes; more > 2 || time.Now().After(deadline) {
+			t.Fatalf("it is not found in %v passes", more)
+		}
+	}
+}
+
+// What is read is read at the rate that is asked for, whatever it takes: a wait is
+// made up for, at twice the rate at most.
+func TestScrubKeepsItsRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := &Engine{}
+		e.metrics = newMetrics(prometheus.NewRegistry(), e)
+		s := scrubber{e: e, rate: 1 << 20, pause: time.NewTimer(time.Hour), due: time.Now()}
+		s.pause.Stop()
+		read := func(bytes int64, waits time.Duration) time.Duration {
+			began := time.Now()
+			for range bytes / 4096 {
+				time.Sleep(waits * 4096 / time.Duration(bytes))
+				s.pay(4096)
+			}
+			return time.Since(began)
+		}
+		for _, c := range []struct {
+			what     string
+			bytes    int64
+			waits    time.Duration
+			min, max time.Duration
+		}{
+			{"nothing else to do", 10 << 20, 0, 9900 * time.Millisecond, 10100 * time.Millisecond},
+			{"reading takes half of the time", 10 << 20, 5 * time.Second, 9900 * time.Millisecond, 10100 * time.Millisecond},
+			{"it waits for a flush", 4096, 2 * time.Second, 2 * time.Second, 2100 * time.Millisecond},
+			{"which is made up for", 3 << 20, 0, 1400 * time.Millisecond, 1600 * time.Millisecond},
+			{"and then not any more", 4 << 20, 0, 3200 * time.Millisecond, 4100 * time.Millisecond},
+		} {
+			if took := read(c.bytes, c.waits); took < c.min || took > c.max {
+				t.Errorf("%s: %v, want %v to %v", c.what, took, c.min, c.max)
+			}
+		}
+	})
 }
 
 // A copy that was put aside is lost from the next start on, and its file is

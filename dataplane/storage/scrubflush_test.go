@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -19,16 +21,23 @@ import (
 // and a few keys that flushes change all the time.
 type busyFile struct {
 	*fixture
-	table  *Table
-	f      *file
-	random *rand.Rand
-	next   uint64
+	table    *Table
+	f        *file
+	random   *rand.Rand
+	next     uint64
+	registry *prometheus.Registry
+	damaged  atomic.Int64 // how often that was told
 }
 
 func newBusyFile(t *testing.T, o Options, seed uint64) *busyFile {
 	t.Helper()
-	f := open(t, o)
-	b := &busyFile{fixture: f, table: f.OpenPartition(1, lineage), random: rand.New(rand.NewPCG(seed, 0)), next: 1}
+	b := &busyFile{random: rand.New(rand.NewPCG(seed, 0)), next: 1, registry: prometheus.NewRegistry()}
+	if o.Registerer == nil {
+		o.Registerer, o.Damaged, o.ScrubRate = b.registry, func(partition.ID, error) { b.damaged.Add(1) }, -1
+	}
+	b.fixture = open(t, o)
+	f := b.fixture
+	b.table = f.OpenPartition(1, lineage)
 	var entries []*entry.Entry
 	for i := range 600 {
 		entries = append(entries, b.entry(fmt.Sprintf("%c-%04d", "ak"[i%2], i), entry.LoggedTime(1_000_000+i*i%601)))
@@ -51,6 +60,16 @@ func (b *busyFile) entry(key string, ends entry.LoggedTime) *entry.Entry {
 	binary.BigEndian.PutUint64(e.Idempotency.ID[:], b.next*0x9e3779b97f4a7c15)
 	b.next++
 	return e
+}
+
+// large returns some entries of keys that are not changed later.
+func (b *busyFile) large(n int) (entries []*entry.Entry) {
+	for i := range n {
+		e := b.entry(fmt.Sprintf("q-%06d", i), 0)
+		e.Value = fmt.Appendf(nil, "%01000d", i)
+		entries = append(entries, e)
+	}
+	return entries
 }
 
 // flushSome changes some of a few keys, in the middle and at both ends of all
@@ -258,8 +277,6 @@ func otherItem(t *testing.T, kind bucketKind, key, stored []byte) []byte {
 			t.Fatal(err)
 		}
 		v.Sequence ^= 1
-		other = appendValue(append(other, key...), key, v, value)
-		// The checksum covers the key, which stands before it here.
 		other = append(append([]byte(nil), key...), appendValue(nil, key, v, value)...)
 	case expiryKind, keyedAgeKind:
 		k := append([]byte(nil), key...)

@@ -1,0 +1,128 @@
+package storage
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/raft-wal/metadb"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// Damage in the log, wherever it is, is found while the node runs, and the log cut
+// behind it: the next start reads all that was acknowledged, where it would have
+// refused the directory.
+func TestScrubMendsADamagedLog(t *testing.T) {
+	t.Parallel()
+	for what, damage := range map[string]func(t *testing.T, dir string, files []string){
+		"in the first segment": func(t *testing.T, dir string, files []string) { damageBatch(t, dir, files[0], 1) },
+		"in a segment between": func(t *testing.T, dir string, files []string) { damageBatch(t, dir, files[1], 0) },
+		"in the last segment":  func(t *testing.T, dir string, files []string) { damageBatch(t, dir, files[len(files)-1], 0) },
+		"a segment is gone":    func(t *testing.T, dir string, files []string) { removeFile(t, dir, files[1]) },
+		"a segment is cut":     func(t *testing.T, dir string, files []string) { cutTo(900)(t, dir, files[1]) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			registry := prometheus.NewRegistry()
+			o := small(t.TempDir())
+			o.Registerer, o.ScrubRate = registry, -1
+			f := open(t, o)
+			for id := range partition.ID(3) { // two that can be flushed; of the third, half is not committed
+				table := f.OpenPartition(id, lineage)
+				for _, e := range puts(1, 40, 700) {
+					if id == 2 && e.Sequence > 20 {
+						f.sync(records(id, e)...)
+					} else {
+						f.write(id, table, e)
+					}
+				}
+			}
+			s := f.scrubber()
+			if !s.log() || counted(t, registry, "holdfast_storage_scrub_faults_total") != 0 {
+				t.Fatal("damage where there is none")
+			}
+			files := segments(t, f.dir)
+			if len(files) < 4 {
+				t.Fatalf("only %d segments", len(files))
+			}
+			damage(t, f.dir, files)
+			if !s.log() || counted(t, registry, "holdfast_storage_scrub_faults_total") != 1 {
+				t.Fatal("the damage was not found")
+			}
+			eventually(t, "a start would not refuse the log", f.opens)
+			if !s.log() || counted(t, registry, "holdfast_storage_scrub_faults_total") != 1 {
+				t.Error("damage is found again")
+			}
+			g := open(t, small(image(t, f.dir)))
+			for id := range partition.ID(3) {
+				r := g.recovered(id)
+				if end := r.Applied.Sequence + uint64(len(r.Log)); end != 40 {
+					t.Errorf("%s: entries up to %d", id, end)
+				}
+			}
+		})
+	}
+}
+
+// opens reports whether a crash now would leave a directory that opens.
+func (f *fixture) opens() bool {
+	f.t.Helper()
+	e, err := Open(small(image(f.t, f.dir)))
+	return err == nil && e.Close() == nil
+}
+
+// damageBatch changes a byte in the middle of a batch of a segment.
+func damageBatch(t *testing.T, dir, path string, n int) {
+	t.Helper()
+	all := batches(t, image(t, dir), path)
+	at := (all[n][0] + all[n][1]) / 2
+	writeByte(t, path, at, readFile(t, path)[at]^0x10)
+}
+
+// A file of the store that is not as it was written is written anew.
+func TestScrubRestoresTheStoresFile(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	o := small(t.TempDir())
+	o.Registerer, o.ScrubRate = registry, -1
+	f := open(t, o)
+	path := filepath.Join(f.dir, storeFile)
+	whole := readFile(t, path)
+	s := f.scrubber()
+	for n, damage := range []func(){
+		func() {},
+		func() { writeByte(t, path, 30, whole[30]^1) },
+		func() { removeFile(t, f.dir, path) },
+	} {
+		damage()
+		if !s.identity() {
+			t.Fatal("it ended")
+		}
+		if found := counted(t, registry, "holdfast_storage_scrub_faults_total"); found != float64(n) {
+			t.Errorf("%v faults, want %d", found, n)
+		}
+		if now, err := os.ReadFile(path); err != nil || string(now) != string(whole) {
+			t.Errorf("it is %q, %v", now, err)
+		}
+	}
+}
+
+// The log's meta file names the segments and holds the salt.
+func TestScrubReadsTheLogsMetaFile(t *testing.T) {
+	t.Parallel()
+	o := small(t.TempDir())
+	o.ScrubRate = -1
+	f := open(t, o)
+	f.write(1, f.OpenPartition(1, lineage), puts(1, 5, 10)...)
+	if _, err := f.log.segments(); err != nil {
+		t.Fatal(err)
+	}
+	flipText(t, filepath.Join(f.dir, "log", metadb.FileName), string(saltKey))
+	if _, err := f.log.segments(); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), metadb.FileName) {
+		t.Errorf("without its salt: %v", err)
+	}
+}
