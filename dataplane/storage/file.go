@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/partition"
@@ -88,10 +90,11 @@ func decodeFileMeta(b []byte) (fileMeta, error) {
 
 // file is a partition's bbolt file, open.
 type file struct {
-	path   string     // may be renamed under it
-	sums   bucketSums // as in the meta record: whoever writes the file has them
-	db     *bbolt.DB
-	handle *os.File // db's
+	path     string     // may be renamed under it
+	sums     bucketSums // as in the meta record: whoever writes the file has them
+	db       *bbolt.DB
+	handle   *os.File // db's
+	pageSize int
 
 	// committed is the number of the last transaction that must be there: a
 	// reader that is given an earlier one reads what was replaced.
@@ -102,13 +105,17 @@ type file struct {
 	mu        sync.Mutex
 	snapshots map[*Snapshot]struct{}
 
+	// stuck is closed when a write transaction cannot be ended: bbolt gave up in the
+	// middle, over a damaged page, and keeps the lock that closing waits for.
+	stuck chan struct{}
+
 	mapping sync.Mutex // guards closed, and the addresses that the file is mapped to
 	closed  bool
 }
 
 // openFile opens a bbolt file, and makes it if there is none.
 func openFile(path string) (*file, error) {
-	f := &file{path: path, snapshots: map[*Snapshot]struct{}{}}
+	f := &file{path: path, snapshots: map[*Snapshot]struct{}{}, stuck: make(chan struct{})}
 	err := guard(path, func() (err error) {
 		f.db, err = bbolt.Open(path, 0o644, &bbolt.Options{
 			Timeout: time.Second, FreelistType: bbolt.FreelistArrayType, InitialMmapSize: mapSize, NoStatistics: true,
@@ -120,7 +127,7 @@ func openFile(path string) (*file, error) {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
-		f.db.AllocSize = growStep
+		f.db.AllocSize, f.pageSize = growStep, f.db.Info().PageSize
 		return nil
 	})
 	return f, err
@@ -270,7 +277,8 @@ func (f *file) loadRequests() (requests, error) {
 	return r, err
 }
 
-// Close ends the snapshots that read from the file, and closes it.
+// Close ends the snapshots that read from the file, and closes it. Of a file that
+// is stuck, the mapping stays until the process ends.
 func (f *file) Close() error {
 	f.mu.Lock()
 	open := f.snapshots
@@ -282,7 +290,31 @@ func (f *file) Close() error {
 	f.mapping.Lock()
 	f.closed = true
 	f.mapping.Unlock()
-	return f.db.Close()
+	select {
+	case <-f.stuck:
+		return f.release()
+	default:
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- f.db.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-f.stuck: // while it waited for a flush
+		return f.release()
+	}
+}
+
+// release gives up a stuck file: its lock, which the mapping would keep, and its
+// descriptor.
+func (f *file) release() error {
+	raw, err := f.handle.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var fault error
+	err = raw.Control(func(fd uintptr) { fault = unix.Flock(int(fd), unix.LOCK_UN) })
+	return errors.Join(err, fault, f.handle.Close())
 }
 
 // partitionPath is where a partition's file is.

@@ -91,10 +91,17 @@ func (f *file) update(write func(tx *bbolt.Tx) error) error {
 		if err != nil {
 			return err
 		}
+		ended := false
+		defer func() {
+			if !ended {
+				close(f.stuck)
+			}
+		}()
 		defer func() {
 			if rollback := tx.Rollback(); rollback != nil && !errors.Is(rollback, bboltErrors.ErrTxClosed) {
 				err = errors.Join(err, rollback)
 			}
+			ended = true
 		}()
 		if err := write(tx); err != nil {
 			return err

@@ -21,6 +21,7 @@ type scrubber struct {
 	rate  int64 // bytes a second
 	quit  chan struct{}
 	debt  time.Duration // rest that is due for what was read since the last one
+	busy  time.Duration // that reading took since then
 	due   time.Time     // when all that was read should have been read
 	pass  struct{ read, of int64 }
 	pause *time.Timer
@@ -47,7 +48,7 @@ func (s *scrubber) run() {
 // all is one pass. It returns false at the engine's end.
 func (s *scrubber) all() bool {
 	ids := s.e.copiesHere()
-	s.due, s.debt, s.pass.read, s.pass.of = time.Now(), 0, 0, s.e.stored(ids)
+	s.due, s.debt, s.busy, s.pass.read, s.pass.of = time.Now(), 0, 0, 0, s.e.stored(ids)
 	for _, id := range ids {
 		if !s.file(id) {
 			return false
@@ -100,17 +101,18 @@ func (s *scrubber) rest(d time.Duration) bool {
 
 // pay rests as long as what was read asks for. Where reading took longer than it
 // should, or waited for a flush, the rests that follow are shorter, by half at
-// most, until that is made up for.
-func (s *scrubber) pay(read int64) bool {
+// most, until that is made up for; but never shorter than reading took: a slow
+// disk has others to serve.
+func (s *scrubber) pay(read int64, took time.Duration) bool {
 	s.pass.read += read
 	s.e.metrics.scrubRead(read, s.pass.read, s.pass.of)
 	cost := time.Duration(float64(read) / float64(s.rate) * float64(time.Second))
-	s.due, s.debt = s.due.Add(cost), s.debt+cost
+	s.due, s.debt, s.busy = s.due.Add(cost), s.debt+cost, s.busy+took
 	if s.debt < 10*time.Millisecond {
 		return true
 	}
-	d := min(s.debt, max(s.debt/2, time.Until(s.due)))
-	s.debt = 0
+	d := max(s.busy, min(s.debt, max(s.debt/2, time.Until(s.due))))
+	s.debt, s.busy = 0, 0
 	return s.rest(d)
 }
 
@@ -135,12 +137,12 @@ func (s *scrubber) file(id partition.ID) bool {
 	}
 	defer w.close()
 	for done := false; !done; {
-		var read int64
+		began, read := time.Now(), int64(0)
 		if read, done, err = w.step(); err != nil {
 			s.found(t, err)
 			done = true
 		}
-		if !s.pay(read) {
+		if !s.pay(read, time.Since(began)) {
 			return false
 		}
 	}

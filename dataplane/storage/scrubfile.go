@@ -36,7 +36,7 @@ func (f *file) scrub(id partition.ID, generation uint64) (*fileScrub, error) {
 	if s.direct != nil {
 		from = s.direct
 	}
-	s.pages = pageReader{file: from, pageSize: f.db.Info().PageSize}
+	s.pages = pageReader{file: from, pageSize: f.pageSize}
 	if err := s.metaPages(); err != nil {
 		s.close()
 		return nil, err
@@ -77,11 +77,10 @@ func (s *fileScrub) metaPages() error {
 func (s *fileScrub) step() (read int64, done bool, err error) {
 	before := s.pages.read
 	done, err = s.transaction()
-	if isDamage(err) {
-		// What flushes have written may be on its way to the disk yet.
-		if sync := s.f.handle.Sync(); sync != nil {
-			return s.pages.read - before, false, sync
-		}
+	if isDamage(err) && s.direct != nil {
+		// What flushes have written may be on its way to the disk yet. That it cannot
+		// be synced is for the flush to find: its own descriptor is told of it too.
+		_ = s.direct.Sync()
 		done, err = s.transaction()
 	}
 	return s.pages.read - before, done, err

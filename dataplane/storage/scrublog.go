@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
@@ -16,8 +17,8 @@ import (
 // needs to is in memory too, so damage is mended at once: a start would refuse
 // the whole directory for it. It returns false at the engine's end.
 func (s *scrubber) log() bool {
-	l := s.e.log
-	state, err := l.segments()
+	l, durable := s.e.log, s.e.writer.durable.Load()
+	state, err := l.segments() // after durable: what is the last segment now holds that batch, or one before does
 	if err != nil {
 		s.logFault(err)
 		return true
@@ -25,7 +26,7 @@ func (s *scrubber) log() bool {
 	for _, info := range state.Segments {
 		last := info.MaxIndex
 		if info.SealTime.IsZero() {
-			last = s.e.writer.durable.Load()
+			last = durable
 		}
 		if last < info.BaseIndex {
 			continue // nothing is in it yet
@@ -90,7 +91,7 @@ func (s *scrubber) segment(l *sharedLog, info types.SegmentInfo, last uint64) (o
 	defer unmap()
 	scan := &segmentScan{file: content, info: info, salt: l.salt, last: info.BaseIndex - 1}
 	for scan.last < last {
-		from, read := scan.end, int64(0)
+		began, from, read := time.Now(), scan.end, int64(0)
 		err := guard(path, func() error {
 			for scan.last < last && read < scrubBatch {
 				if _, ok := scan.next(); !ok {
@@ -109,7 +110,7 @@ func (s *scrubber) segment(l *sharedLog, info types.SegmentInfo, last uint64) (o
 				return true, err
 			}
 		}
-		if !s.pay(read) {
+		if !s.pay(read, time.Since(began)) {
 			return false, nil
 		}
 	}
@@ -156,7 +157,7 @@ func (s *scrubber) identity() bool {
 		s.e.metrics.scrubFaults.Inc()
 		s.e.options.Logger.Error("the store's file is damaged; it is written anew", slog.Any("err", err))
 	}
-	return s.pay(read)
+	return s.pay(read, 0)
 }
 
 // restore compares the file with the state, and writes it anew if it differs.

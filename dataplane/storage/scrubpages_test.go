@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 )
 
@@ -165,5 +166,40 @@ func TestFlushThatMeetsDamageReportsIt(t *testing.T) {
 	wantValue(t, b.table, key, string(e.Value), e.Sequence)
 	if _, unflushed := b.table.size(); unflushed {
 		t.Error("it would be flushed again and again")
+	}
+}
+
+// A file whose write transaction bbolt cannot end any more closes all the same: the
+// node starts again without that copy, in the same process.
+func TestFileThatIsStuckCloses(t *testing.T) {
+	t.Parallel()
+	for _, first := range []bool{false, true} { // is it stuck before it is closed, or meanwhile
+		path := filepath.Join(t.TempDir(), "00001.db")
+		f, err := openFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx, err := f.db.Begin(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		if first {
+			close(f.stuck)
+		}
+		go func() { done <- f.Close() }()
+		if !first {
+			close(f.stuck)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		again, err := openFile(path)
+		if err != nil {
+			t.Fatalf("it is still locked: %v", err)
+		}
+		if err := errors.Join(again.Close(), tx.Rollback()); err != nil { // tx for what still waits
+			t.Error(err)
+		}
 	}
 }
