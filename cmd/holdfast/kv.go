@@ -116,12 +116,12 @@ type conditionFlags struct {
 	IfMatch  []string `help:"Only if the key's value has this ETag; repeatable. * is any value." placeholder:"ETAG" env:"-"`
 	IfAbsent bool     `help:"Only if the key has no value." env:"-"`
 	// IdempotencyKey makes the command itself safe to repeat.
-	IdempotencyKey string `help:"Name of this write: the same again within 10 minutes is applied once." placeholder:"NAME" env:"-"`
+	IdempotencyKey *string `help:"Name of this write: the same again within 10 minutes is applied once." placeholder:"NAME" env:"-"`
 }
 
 func (f conditionFlags) options() (options []client.Option, err error) {
-	if f.IdempotencyKey != "" {
-		options = append(options, client.IdempotencyKey(f.IdempotencyKey))
+	if f.IdempotencyKey != nil {
+		options = append(options, client.IdempotencyKey(*f.IdempotencyKey))
 	}
 	switch {
 	case f.IfAbsent && len(f.IfMatch) > 0:

@@ -135,6 +135,31 @@ func checkKeyInJSON(t *testing.T, key, text string) {
 	}
 }
 
+// TestAnEmptyIdempotencyKeyIsNotReplaced: a script whose variable is not set must
+// not believe that its write has a name.
+func TestAnEmptyIdempotencyKeyIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Holdfast-Node", "n1")
+		if key, named := r.Header["Idempotency-Key"]; !named || key[0] != "" {
+			w.Header().Set("ETag", `"0000002a-7"`)
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"code":"bad-idempotency-key","detail":"in words"}`)
+	}))
+	t.Cleanup(server.Close)
+	for args, want := range map[string]int{"": exitOK, "--idempotency-key=": exitNotApplied, "--idempotency-key=n": exitOK} {
+		line := []string{"put", "k", "v", "--server", server.URL}
+		if args != "" {
+			line = append(line, args)
+		}
+		if code, _, errOut := execute(t, "", line...); code != want {
+			t.Errorf("%q: exit code %d, want %d: %s", args, code, want, errOut)
+		}
+	}
+}
+
 // TestExitCodesWhereNoNodeAnswers: a page of something between tells of a write
 // nothing, and is no value.
 func TestExitCodesWhereNoNodeAnswers(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,19 @@ func (c *Client) once(ctx context.Context, server string, k *call, number int, o
 		a = nil
 	}
 	return a, e
+}
+
+// invalid reports a header that cannot be sent: another attempt could not either.
+func (c *call) invalid() *Error {
+	for name, values := range c.header {
+		for _, value := range values {
+			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return &Error{Operation: c.operation, Key: c.key, Kind: ErrNotApplied,
+					Detail: fmt.Sprintf("%s %.64q has a control character", name, value)}
+			}
+		}
+	}
+	return nil
 }
 
 // doubtful is what is known of a call that has no answer to be believed. A read

@@ -82,7 +82,7 @@ func newCall(operation, method, key string, body []byte, options []Option) *call
 	for _, o := range options {
 		o(c)
 	}
-	if c.write && c.header.Get(idempotencyHeader) == "" {
+	if _, named := c.header[idempotencyHeader]; c.write && !named {
 		c.header.Set(idempotencyHeader, rand.Text())
 	}
 	return c

@@ -376,3 +376,33 @@ func TestAnOperationThatEndsByItselfTellsOfNoContext(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// An argument that cannot be sent is refused at once, and none is replaced by
+// another: a write whose name is empty by mistake would be applied twice.
+func TestArgumentsAreSentAsTheyAre(t *testing.T) {
+	t.Parallel()
+	keys := make(chan string, 1)
+	url, asked := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		key, named := r.Header["Idempotency-Key"]
+		keys <- fmt.Sprint(key, named)
+		problem(400, "bad-idempotency-key")(w, r)
+	})
+	c := newClient(t, url)
+	if _, err := c.Put(t.Context(), "k", nil, client.IdempotencyKey("")); !errors.Is(err, client.ErrNotApplied) {
+		t.Errorf("an empty key: %v", err)
+	}
+	if got := <-keys; got != "[] true" {
+		t.Errorf("an empty key is sent as %s", got)
+	}
+	before := asked.Load()
+	for name, option := range map[string]client.Option{"key": client.IdempotencyKey("a\nb"), "ETag": client.IfMatch("\"a\x00\"")} {
+		start := time.Now()
+		_, err := c.Put(t.Context(), "k", nil, option)
+		if !errors.Is(err, client.ErrNotApplied) || !strings.Contains(err.Error(), "control character") || time.Since(start) > time.Second {
+			t.Errorf("%s: %v after %v", name, err, time.Since(start))
+		}
+	}
+	if n := asked.Load(); n != before {
+		t.Errorf("%d requests went out", n-before)
+	}
+}

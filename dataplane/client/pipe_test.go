@@ -269,6 +269,7 @@ func TestAWriteIsNotSentOnceItsKeyMayBeForgotten(t *testing.T) {
 		want   error
 	}{
 		{name: "back in time", away: 5 * time.Minute},
+		{name: "back when our clock says that there is time", away: 8*time.Minute + 30*time.Second, want: ErrOutcomeUnknown},
 		{name: "back too late", away: 11 * time.Minute, want: ErrOutcomeUnknown},
 		{name: "back in time, but slow", away: 5 * time.Minute, slowly: true, want: ErrOutcomeUnknown},
 	} {

@@ -63,6 +63,9 @@ func (d *doubt) left() time.Duration {
 // attempt has an unknown outcome, for all have one Idempotency-Key; only success
 // is believed then.
 func (c *Client) do(ctx context.Context, k *call) (*answer, error) {
+	if e := k.invalid(); e != nil {
+		return nil, e
+	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	start := time.Now()
