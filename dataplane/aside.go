@@ -30,7 +30,7 @@ func (n *Node) found(f replica.Finding) {
 	case replica.HashesDiffer:
 		n.metrics.hashChecks[hashesDiffer].Inc()
 		if f.Expels == "" {
-			n.cfg.Logger.Error("replicas of a partition differ, and which is right cannot be told or not be helped: compare them, and unsafe-recover from the right one", about...)
+			n.cfg.Logger.Error("replicas of a partition differ, and which is right cannot be told or not be helped: compare them, and start the node whose copy is wrong with an empty data directory", about...)
 			return
 		}
 		n.cfg.Logger.Error("replicas of a partition differ", append(about, slog.String("expelled", string(f.Expels)))...)

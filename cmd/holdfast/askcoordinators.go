@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
@@ -45,6 +46,30 @@ func (f serverFlags) askLeader(ctx context.Context, cluster *mapjson.Cluster) {
 		}
 		return
 	}
+}
+
+// askBehind asks the leader, or else any coordinator that answers, whether the
+// coordinators went back to an old map. Where none answers, that is not known.
+func (f serverFlags) askBehind(ctx context.Context, cluster *mapjson.Cluster) (state coordinator.MapRecovery) {
+	f.Timeout = min(f.Timeout/4, leaderPatience)
+	ask := func(addrs ...string) bool {
+		f.Server = addrs
+		return len(addrs) > 0 && f.firstAnswer(ctx, func(ctx context.Context, server string) error {
+			return exchange(ctx, server+"/v1/recover-map", &state)
+		}) == nil
+	}
+	var all []string
+	for _, one := range cluster.Coordinators {
+		switch {
+		case one.HTTPAddr == "":
+		case one.ID == cluster.Leader && ask(one.HTTPAddr):
+			return state
+		case one.ID != cluster.Leader:
+			all = append(all, one.HTTPAddr)
+		}
+	}
+	ask(all...)
+	return state
 }
 
 // askCoordinators asks the coordinators something, and changes nothing.

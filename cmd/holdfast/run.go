@@ -44,6 +44,7 @@ type commandLine struct {
 	Coordinators coordinatorsCommand `cmd:"" help:"List the coordinators; replace one whose directory is lost."`
 
 	Recover       recoverCommand       `cmd:"" help:"Make an eligible replica the primary of a partition whose in-sync replicas are lost. Nothing is lost by it."`
+	RecoverMap    recoverMapCommand    `cmd:"" help:"Have coordinators that were restored from an old backup go on from what the nodes have."`
 	UnsafeRecover unsafeRecoverCommand `cmd:"" help:"Make the best copy left the primary of a partition. Acknowledged writes may be lost by it."`
 	Version       versionCommand       `cmd:"" help:"Print the version."`
 }

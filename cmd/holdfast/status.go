@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
@@ -24,9 +25,12 @@ type overview struct {
 	Degraded   []partition.ID  `json:"degraded"`        // fewer replicas in sync than the cluster keeps
 	Below      []partition.ID  `json:"below_min"`       // too few for writes to be acknowledged
 	Headless   []partition.ID  `json:"without_primary"` // neither reads nor writes
-	Reasons    []string        `json:"reasons"`         // why the cluster is degraded, in words; empty if it is well
-	primaries  map[string]int  // by node
-	replicas   map[string]int
+	// MapBehind says whether the coordinators went back to an old map; its frozen
+	// partitions and waiting nodes are what holdfast recover-map goes on from.
+	MapBehind coordinator.MapRecovery `json:"map_behind"`
+	Reasons   []string                `json:"reasons"` // why the cluster is degraded, in words; empty if it is well
+	primaries map[string]int          // by node
+	replicas  map[string]int
 }
 
 // Run tells how the cluster is; exit code 6 says that it is degraded.
@@ -63,7 +67,7 @@ func gather(ctx context.Context, c *client.Client, f serverFlags) (*overview, er
 	if err != nil {
 		return nil, err
 	}
-	o := &overview{Cluster: *cluster, Nodes: nodes.Nodes, Partitions: len(partitions.Partitions)}
+	o := &overview{MapBehind: f.askBehind(ctx, cluster), Cluster: *cluster, Nodes: nodes.Nodes, Partitions: len(partitions.Partitions)}
 	o.judge(partitions.Partitions)
 	return o, nil
 }
@@ -89,6 +93,18 @@ func (o *overview) judge(partitions []mapjson.Partition) {
 		}
 	}
 	add := func(format string, args ...any) { o.Reasons = append(o.Reasons, fmt.Sprintf(format, args...)) }
+	if b := &o.MapBehind; b.Behind {
+		add("the coordinators went back to an old map, and change nothing: holdfast recover-map --dry-run says what is missing, holdfast recover-map ends this")
+		if n := len(b.Frozen); n > 0 {
+			add("%s, for nodes have adopted what the map lacks: %s", count(n, "partition is frozen", "partitions are frozen"), some(b.Frozen))
+		}
+		if n := len(b.Waiting); n > 0 {
+			add("%s, and %s nothing: %s", count(n, "node is frozen", "nodes are frozen"), map[bool]string{true: "serves", false: "serve"}[n == 1], names(b.Waiting))
+		}
+		if n := len(b.Missing); n > 0 {
+			add("%s not reported yet what is on its disk: %s", count(n, "node has", "nodes have"), names(b.Missing))
+		}
+	}
 	if o.Cluster.Leader == "" {
 		add("no coordinator leads: the map cannot change")
 	}
