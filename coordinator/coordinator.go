@@ -42,6 +42,7 @@ type Coordinator struct {
 	group     atomic.Pointer[raftGroup] // nil until the group is made
 	leading   atomic.Bool               // this leader has applied all that was committed
 	stream    *mapStream
+	relay     *relay
 	proposals *proposals
 	peers     map[string]*peer // the other members; fixed
 	memberIDs []string         // all members, sorted; fixed
@@ -91,6 +92,7 @@ func Start(config Config) (*Coordinator, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.fsm = newFSM(c.fail)
 	c.stream = newMapStream(c.fsm.Map, c.beat, c.lostFollower)
+	c.relay = newRelay()
 	c.proposals = newProposals(c.commitChanges)
 	c.liveness.detector = liveness.New(liveness.Config{Tick: config.Timings.Tick})
 	c.rebalancer = rebalance.New(rebalance.Config{ReplaceAfter: config.Timings.ReplaceAfter})

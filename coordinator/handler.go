@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/transport"
 )
 
@@ -40,10 +41,13 @@ func (c *Coordinator) verify(theirs []byte) (any, error) {
 }
 
 // Up implements transport.Handler.
-func (h handler) Up(transport.Conn) {}
+func (h handler) Up(conn transport.Conn) { h.c.relay.up(conn) }
 
 // Down implements transport.Handler.
-func (h handler) Down(conn transport.Conn, _ error) { h.c.stream.leave(conn) }
+func (h handler) Down(conn transport.Conn, _ error) {
+	h.c.relay.down(conn)
+	h.c.stream.leave(conn)
+}
 
 // Message implements transport.Handler.
 func (h handler) Message(conn transport.Conn, body []byte) {
@@ -60,6 +64,12 @@ func (h handler) Message(conn transport.Conn, body []byte) {
 			return
 		}
 		h.c.heartbeat(who, m.Report)
+	case protocol.Hints:
+		if who.Role != protocol.RoleNode {
+			h.malformed(conn, fmt.Errorf("%w: hints of what is no node", protocol.ErrMalformed))
+			return
+		}
+		h.c.relay.pass(who, m)
 	case protocol.Follow:
 		if m.Stop {
 			h.c.stream.leave(conn)
@@ -90,7 +100,14 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 		h.inner(m.Timeout, m.Request, reply, h.c.lead)
 	case protocol.Timed:
 		h.inner(m.Timeout, m.Request, reply, h.c.route)
-	case protocol.Register, protocol.Propose, protocol.Recover, protocol.Order, protocol.RecoverMap:
+	case protocol.Propose:
+		if who, _ := conn.Identity().(protocol.Hello); who.Role == protocol.RoleNode {
+			for i := range m.Changes {
+				m.Changes[i].Proposer = partition.NodeID(who.Name) // only the primary proposes a learner
+			}
+		}
+		h.c.serve(0, reply, func(ctx context.Context) protocol.Reply { return h.c.route(ctx, m) })
+	case protocol.Register, protocol.Recover, protocol.Order, protocol.RecoverMap:
 		h.c.serve(0, reply, func(ctx context.Context) protocol.Reply { return h.c.route(ctx, m) })
 	default:
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T is no request to a coordinator", m)}))

@@ -40,6 +40,9 @@ type Client struct {
 	maps       mapQueue
 	proposing  proposals
 	hooks      hooks
+	asking     asking
+	leading    leading
+	fences     fences
 	lifecycle  lifecycle
 }
 
@@ -88,6 +91,8 @@ func start(config Config, role protocol.Role) *Client {
 	c.maps.init()
 	c.proposing.init()
 	c.hooks.init(c)
+	c.asking.init(c)
+	c.leading.init(c)
 	c.connect()
 	c.wg.Go(c.deliver)
 	c.wg.Go(c.supervise)
@@ -95,7 +100,11 @@ func start(config Config, role protocol.Role) *Client {
 		c.wg.Go(c.heartbeats)
 		c.wg.Go(c.registration)
 		c.wg.Go(c.sendProposals)
-		c.wg.Go(c.handOver)
+		if !config.ProposesItself {
+			c.wg.Go(c.handOver)
+			c.wg.Go(c.asking.run)
+			c.wg.Go(c.leading.run)
+		}
 	}
 	return c
 }

@@ -67,10 +67,15 @@ type Config struct {
 	// OnMap is called with every map, in order, on one goroutine, and must not
 	// block. Maps that follow one another at once may be passed over.
 	OnMap func(m *partition.Map)
-	// ProposesItself says that this program proposes its own changes of the
-	// in-sync replicas. Otherwise the library proposes a learner of this node
-	// once its hooks have returned nil.
+	// ProposesItself says that this program proposes its own changes of the in-sync
+	// replicas, replicates by itself, and does not use Write. Otherwise the library
+	// proposes a learner, at its primary, once the learner's hooks have returned nil.
 	ProposesItself bool
+	// NothingToCopy says that a new replica needs nothing from another: this program
+	// keeps nothing, or what it keeps is shared. A learner without hooks is proposed at
+	// once then. Without it such a learner stays one, for its hooks may be registered
+	// later, and a replica that has not copied would lose what was acknowledged.
+	NothingToCopy bool
 
 	// OnFenced, if set, is called when this program must stop acting as its node
 	// at once: the map names another start of it, or the coordinators refuse it

@@ -70,8 +70,8 @@ func (f *found) partition(v *view, id partition.ID) *Partition {
 
 // describe copies what a map says of a partition.
 func (f *found) describe(v *view, cur *partition.Configuration) *Partition {
-	own := *cur
-	p := &Partition{ID: own.ID.String(), Number: own.ID, Epoch: own.Epoch, Configuration: &own, generation: v.generation}
+	own := cur.Clone()
+	p := &Partition{ID: own.ID.String(), Number: own.ID, Epoch: own.Epoch, Configuration: own, generation: v.generation}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range own.Replicas {
@@ -105,7 +105,7 @@ func (f *found) node(m *partition.Map, r partition.Replica) *Node {
 	if f.mu.nodes == nil {
 		f.mu.nodes = make(map[partition.NodeID]*Node)
 	}
-	own := *n
-	f.mu.nodes[r.Node] = &own
-	return &own
+	own := n.Clone()
+	f.mu.nodes[r.Node] = own
+	return own
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -15,9 +14,6 @@ const handOverEvery = 250 * time.Millisecond
 // handOver does for a program that does not propose by itself what moves want of
 // a primary: to hand over, and to let those go that move away.
 func (c *Client) handOver() {
-	if c.config.ProposesItself || c.role != protocol.RoleNode {
-		return
-	}
 	ticks := time.NewTicker(handOverEvery)
 	defer ticks.Stop()
 	for {

@@ -64,7 +64,9 @@ func (q *mapQueue) takeAgain() bool {
 // calls it, or another after the stream has moved there.
 func (c *Client) publish(m *partition.Map) {
 	c.look(m)
-	c.current.Store(viewOf(m, c.current.Load()))
+	v := viewOf(m, c.current.Load())
+	c.current.Store(v)
+	c.leading.take(v)
 	if c.role == protocol.RoleFollower {
 		c.refused.Store(nil)
 	}

@@ -121,6 +121,10 @@ func (h streamHandler) Message(conn transport.Conn, body []byte) {
 		_ = conn.Close()
 		return
 	}
+	if hints, are := m.(protocol.Hints); are {
+		h.c.hinted(h.from, hints)
+		return
+	}
 	if !h.c.heard(conn, m) {
 		return // of a stream that is followed no more
 	}

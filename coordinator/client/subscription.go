@@ -47,7 +47,7 @@ func (s *subscription[E]) run() {
 		s.mu.Unlock()
 		if err := guarded(func() error { return s.hook(s.c.ctx, e) }); err != nil {
 			s.c.log.Warn("hook failed", "hook", s.what, "err", err)
-			s.c.pauseOr(retry.NextBackOff(), nil)
+			s.c.pause(retry.NextBackOff())
 			continue
 		}
 		retry.Reset()

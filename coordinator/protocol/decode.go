@@ -56,6 +56,8 @@ func decodeBody(d *decoder, k kind) Message {
 		return Ask{Self: decodeSeen(d)}
 	case kindAnswer:
 		return Answer{Self: decodeSeen(d), Group: decodeList(d, 9, decodeSeen), ClusterID: d.string(), Token: d.fixed(), Vacant: d.bool(), Seated: d.bool()}
+	case kindHints:
+		return decodeHints(d)
 	case kindOrder:
 		return decodeOrder(d)
 	case kindReply:

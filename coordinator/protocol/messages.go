@@ -26,6 +26,7 @@ const (
 	kindOrder
 	kindTimed
 	kindRecoverMap
+	kindHints
 )
 
 // Heartbeat is sent by a node to every coordinator.
@@ -300,6 +301,8 @@ func kindOf(m Message) kind {
 		return kindTimed
 	case RecoverMap:
 		return kindRecoverMap
+	case Hints:
+		return kindHints
 	}
 	panic(fmt.Sprintf("protocol: %T is no message", m))
 }

@@ -56,6 +56,10 @@ func messages() []Message {
 		Forwarded{Timeout: time.Minute, Request: []byte{1, 2, 3}}, Timed{Timeout: -1, Request: []byte{1}},
 		Order{Do: RemoveNode, Node: "n1", Lost: true, Confirm: true, Weight: 3, Operation: "op", Incarnation: 9, Rebalance: partition.DefaultRebalance.Change()},
 		Order{Do: Drain},
+		Hints{
+			From: NodeStart{"n1", 7, partition.Start{Incarnation: 3, ID: 5}}, To: NodeStart{"n2", 8, partition.Start{Incarnation: 4, ID: 6}},
+			List: []Hint{{Kind: CopyWanted, Partition: 1, Epoch: 2}, {Kind: CopyReady, Partition: 70000, Epoch: 3, Sequence: 1 << 50}},
+		},
 		Ask{Self: seen},
 		Answer{Self: seen, Group: []Seen{seen, {ID: "c2", Store: 1}}, ClusterID: "c"},
 		Reply{Code: Refused, Text: "no", Version: 8, Body: []byte("{}")}, Reply{Code: OK}, Reply{Code: Wait, Text: "later", Above: 3},

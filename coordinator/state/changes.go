@@ -83,8 +83,9 @@ func (t *txn) admissible(c *partition.Change, cur *partition.Configuration) erro
 }
 
 // member checks one replica of the new set: it stays with its store, or is a
-// learner with its store that the primary, or the learner's own node, vouches
-// for. Nobody else may: a primary counts a replica in before it asks (L7).
+// learner with its store that the primary proposes. Only the primary knows that
+// the learner has every acknowledged write, for it has sent them: it counts a
+// replica in before it asks (L7).
 func (t *txn) member(c *partition.Change, cur *partition.Configuration, r partition.Replica) error {
 	if n, known := t.old.Node(r.Node); !known || n.Store != r.Store {
 		return fmt.Errorf("%w: node %q, store %v", ErrUnknownStore, r.Node, r.Store)
@@ -95,8 +96,8 @@ func (t *txn) member(c *partition.Change, cur *partition.Configuration, r partit
 	if !cur.IsLearner(r.Node) {
 		return fmt.Errorf("%w: node %q is none", ErrNotLearner, r.Node)
 	}
-	if c.Proposer != cur.Primary && c.Proposer != r.Node || c.Proposer == "" {
-		return fmt.Errorf("%w: %q cannot vouch for learner %q", ErrNotProposer, c.Proposer, r.Node)
+	if c.Proposer != cur.Primary || c.Proposer == "" {
+		return fmt.Errorf("%w: only the primary %q proposes learner %q, not %q", ErrNotProposer, cur.Primary, r.Node, c.Proposer)
 	}
 	return nil
 }

@@ -1,0 +1,61 @@
+package coordinator
+
+import (
+	"sync"
+
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/partition"
+	"github.com/holdfast-io/holdfast/transport"
+)
+
+// relay passes hints on between nodes that are connected to this coordinator.
+// It needs no leader and no Raft, and keeps no hint: the nodes repeat them.
+type relay struct {
+	mu struct {
+		sync.Mutex
+		nodes map[partition.NodeID]transport.Conn // the newest connection of each node
+	}
+}
+
+func newRelay() *relay {
+	r := &relay{}
+	r.mu.nodes = make(map[partition.NodeID]transport.Conn)
+	return r
+}
+
+// up notes a node's connection.
+func (r *relay) up(conn transport.Conn) {
+	who, _ := conn.Identity().(protocol.Hello)
+	if who.Role != protocol.RoleNode {
+		return
+	}
+	r.mu.Lock()
+	r.mu.nodes[partition.NodeID(who.Name)] = conn
+	r.mu.Unlock()
+}
+
+// down forgets a connection.
+func (r *relay) down(conn transport.Conn) {
+	who, _ := conn.Identity().(protocol.Hello)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id := partition.NodeID(who.Name); r.mu.nodes[id] == conn {
+		delete(r.mu.nodes, id)
+	}
+}
+
+// pass sends hints on to the start that they are for. They are lost where that
+// start is not connected here, or is slow to read.
+func (r *relay) pass(from protocol.Hello, m protocol.Hints) {
+	r.mu.Lock()
+	conn := r.mu.nodes[m.To.Node]
+	r.mu.Unlock()
+	if conn == nil {
+		return
+	}
+	if who, _ := conn.Identity().(protocol.Hello); who.NodeStart() != m.To {
+		return
+	}
+	m.From = from.NodeStart() // who connected, not who it says it is
+	_ = conn.Send(protocol.Encode(m))
+}
