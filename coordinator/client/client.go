@@ -1,7 +1,3 @@
-// Package client joins a cluster and follows its partition map: the library
-// for every server that handles its partitions itself, and all that the data
-// plane knows of the coordinators. It keeps the last map when they are gone.
-// It never touches data, and never waits for the coordinators in a lookup.
 package client
 
 import (
@@ -54,6 +50,9 @@ func Join(ctx context.Context, config Config) (*Client, error) {
 		return nil, fmt.Errorf("join the cluster: %w", err)
 	}
 	c := start(config.withDefaults(), protocol.RoleNode)
+	if config.NothingToCopy && !config.ProposesItself {
+		c.log.Info("nothing to copy: a learner of this node becomes a replica at once, unless a hook is registered", "node", config.NodeID)
+	}
 	err := c.await(ctx, func(m *partition.Map) bool { return c.named(m) })
 	if err == nil && c.config.OnAccepted != nil {
 		if err = c.config.OnAccepted(); err != nil {

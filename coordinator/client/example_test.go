@@ -2,10 +2,13 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/client"
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // A server joins the cluster, says where it serves, and finds out who has a key.
@@ -26,19 +29,58 @@ func ExampleJoin() {
 	if err != nil {
 		panic(err)
 	}
-	switch {
-	case c.IsPrimary(p):
-		// Order the write, and hand it to all replicas with p.Epoch as the fence.
-		for _, replica := range c.GetReplicas(p) {
-			fmt.Println("hand the write to", replica.Services["kv"])
-		}
-	default:
+	if !c.IsPrimary(p) {
 		fmt.Println("pass the request on to", c.GetPrimary(p).Services["kv"])
+		return
 	}
+	err = c.Write(ctx, p, func(ctx context.Context, w *client.Write) error {
+		for _, target := range w.Targets() {
+			switch err := send(ctx, target.Services["kv"], w.Epoch, w.Sequence, "value"); {
+			case errors.Is(err, client.ErrFenced):
+				return err // it knows a later epoch
+			case err != nil:
+				w.Failed(target)
+			}
+		}
+		return store(w.Epoch, w.Sequence, "value") // here last
+	})
+	fmt.Println("acknowledged:", err == nil)
 }
 
-// A node that is to have a partition copies it; nil says that it has everything,
-// and is the proposal to the coordinators to count it as a replica.
+// A receiver asks whether it may store, under the lock that it stores under.
+func ExampleClient_Accept() {
+	var c *client.Client // from Join
+	var p *client.Partition
+	var mu sync.Mutex
+	receive := func(epoch partition.Epoch, sequence uint64, value string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if err := c.Accept(p, epoch); err != nil {
+			return err
+		}
+		return store(epoch, sequence, value)
+	}
+	_ = receive
+}
+
+// A new primary brings all replicas to what it has before it writes.
+func ExampleClient_OnTakeover() {
+	var c *client.Client // from Join
+	c.OnTakeover(func(ctx context.Context, w *client.Write) error {
+		for _, target := range w.Targets() {
+			switch err := sendAll(ctx, target.Services["kv"], w.Partition.Number, w.Epoch, w.Sequence); {
+			case errors.Is(err, client.ErrFenced):
+				return err
+			case err != nil:
+				w.Failed(target)
+			}
+		}
+		return nil
+	})
+}
+
+// A node that is to have a partition copies it. Nil says that it has everything
+// below e.Sequence; the primary then proposes the node as a replica.
 func ExampleClient_OnPartitionEvent() {
 	var c *client.Client // from Join
 	c.OnPartitionEvent(func(ctx context.Context, e client.PartitionEvent) error {
@@ -66,3 +108,9 @@ func ExampleClient_OnNodeEvent() {
 }
 
 func copyPartition(context.Context, string, string, any) error { return nil }
+
+func send(context.Context, string, partition.Epoch, uint64, string) error { return nil }
+
+func sendAll(context.Context, string, partition.ID, partition.Epoch, uint64) error { return nil }
+
+func store(partition.Epoch, uint64, string) error { return nil }

@@ -62,6 +62,7 @@ func (c *Client) OnPartitionEvent(hook PartitionHook) {
 	c.hooks.mu.list = append(slices.Clip(c.hooks.mu.list), hook)
 	c.hooks.mu.Unlock()
 	c.maps.again()
+	c.asking.poke()
 }
 
 // hooks calls the hooks.

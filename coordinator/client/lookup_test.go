@@ -36,10 +36,7 @@ func TestLookUpsOfOnePartitionUseOneMap(t *testing.T) {
 	}
 	before := old.GetReplicas(p)
 	successor := before[0].ID
-	change := partition.Change{
-		Partition: p.Number, Epoch: p.Epoch, Primary: successor,
-		Replicas: p.Configuration.Replicas, Proposer: old.NodeID(), Reason: "test",
-	}
+	change := withPrimary(p, successor)
 	trio.Eventually(t, "the next primary", func() bool {
 		old.Propose(change)
 		now, err := old.GetPartitionByID(p.Number)

@@ -370,11 +370,16 @@ func TestSequencesGrowAcrossPrimaries(t *testing.T) {
 		if turn%2 == 0 {
 			next = primary.GetReplicas(now)[turn/2%2].ID
 		}
-		change := partition.Change{Partition: p.Number, Epoch: now.Epoch, Primary: next, Replicas: now.Configuration.Replicas}
+		change := withPrimary(now, next)
 		trio.Eventually(t, "the next epoch", func() bool {
 			primary.Propose(change)
 			later, err := primary.GetPartitionByID(p.Number)
 			return err == nil && later.Epoch > now.Epoch
 		})
 	}
+}
+
+// withPrimary is the change that makes another replica primary.
+func withPrimary(p *client.Partition, id partition.NodeID) partition.Change {
+	return partition.Change{Partition: p.Number, Epoch: p.Epoch, Primary: id, Replicas: p.Configuration.Replicas, Reason: "test"}
 }

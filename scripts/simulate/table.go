@@ -20,6 +20,7 @@ const (
 	routingDir    = "dataplane/routing/"
 	simulationDir = "dataplane/simulation/"
 	stateDir      = "coordinator/state/"
+	libraryDir    = "coordinator/client/"
 	inSyncBelow   = "r.inBoth() < r.g.cfg.MinInSync || "
 )
 
@@ -290,6 +291,39 @@ var rules = []rule{
 	{"4 an emptied coordinator starts", []edit{{"coordinator/bootstrap.go",
 		"if g.Store != self.Store {", "if false {"}},
 		scenario{"coordinator", "TestAnEmptiedMemberIsRefused"}},
+	{"8 a learner proposes itself and is counted", []edit{{stateDir + "changes.go",
+		`if c.Proposer != cur.Primary || c.Proposer == "" {`, `if c.Proposer != cur.Primary && c.Proposer != r.Node || c.Proposer == "" {`}},
+		scenario{"coordinator/client/example", "TestServersOfTheirOwnLoseNothing"}},
+	{"8 a learner gets no writes", []edit{{libraryDir + "write.go",
+		"one != nil && one.since > 0", "one != nil && one.since > 0 && false"}},
+		scenario{"coordinator/client", "TestANewReplicaHasWhatWasWrittenWhileItCopied"}},
+	{"8 a copy is opened while earlier writes are open", []edit{{libraryDir + "learner.go",
+		"one.open = l.endedBefore(one.since)", "one.open = true"}},
+		scenario{"coordinator/client", "TestACopyIsOpenedWhenEarlierWritesHaveEnded"}},
+	{"8 a copy of an earlier leadership, or start, counts", []edit{{libraryDir + "learner.go",
+		"	if hint.Sequence == one.since {\n", "	if hint.Sequence > 0 {\n"}},
+		scenario{"coordinator/client", "TestOnlyHintsOfTheOpenCopyCount"}},
+	{"8 a void copy counts", []edit{{libraryDir + "learner.go",
+		"	l.since, l.open, l.ready = 0, false, false\n", ""}},
+		scenario{"coordinator/client", "TestAVoidCopyIsNotProposed"}},
+	{"8 acknowledged while a failed replica is in sync", []edit{{libraryDir + "write.go",
+		"waits := err == nil && len(l.mu.failed) > 0", "waits := false"}},
+		scenario{"coordinator/client", "TestAFailedReplicaIsTakenOutBeforeTheWriteIsAcknowledged"}},
+	{"8 a learner that may be in sync fails like one that is not", []edit{{libraryDir + "write.go",
+		"case l.mu.p.Configuration.InSync(node.ID), one != nil && one.proposed:", "case l.mu.p.Configuration.InSync(node.ID):"}},
+		scenario{"coordinator/client", "TestALearnerThatMayBeInSyncIsTakenOut"}},
+	{"8 a write is acknowledged below min-in-sync", []edit{{libraryDir + "write.go",
+		"	if len(p.Configuration.Replicas) < l.least {\n", "	if false {\n"}},
+		scenario{"coordinator/client", "TestWriteTellsWhetherItMayHaveHappened"}},
+	{"8 an epoch that is over is accepted", []edit{{libraryDir + "accept.go",
+		"epoch < known {", "epoch < known && false {"}},
+		scenario{"coordinator/client", "TestAcceptRefusesEpochsThatAreOver"}},
+	{"8 a new primary writes before it takes over", []edit{{libraryDir + "write.go",
+		"if hook := l.c.leading.takeoverHook(); hook != nil {", "if hook := l.c.leading.takeoverHook(); hook != nil && false {"}},
+		scenario{"coordinator/client", "TestATakeoverComesBeforeTheFirstWrite"}},
+	{"8 look-ups of one Partition use the newest map", []edit{{libraryDir + "lookup.go",
+		"	if p == nil {\n		return nil\n	}\n	return p.replicas\n", "	if p, _ = c.GetPartitionByID(p.Number); p == nil {\n		return nil\n	}\n	return p.replicas\n"}},
+		scenario{"coordinator/client", "TestLookUpsOfOnePartitionUseOneMap"}},
 	{"6 a dropped partition's file is read again", []edit{
 		{storageDir + "install.go", "		own:  &record{kind: droppedRecord, partition: id, generation: generation},\n", "		own:  &record{kind: quietRecord},\n"},
 		{storageDir + "install.go", "err := os.Remove(partitionPath(e.partitionsDir(), id))", "err := error(nil)"},

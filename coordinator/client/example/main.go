@@ -54,6 +54,7 @@ func run(ctx context.Context, id, addr string, coordinators []string, logger *sl
 		return err
 	}
 	defer s.close()
+	s.begin()
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second}
 	go func() { // ends with ctx
 		<-ctx.Done()

@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -21,102 +22,72 @@ import (
 const (
 	// service is what the others find this server's address under.
 	service = "kv"
-	// proposeAgain is how often what the coordinators do not answer is asked again.
-	proposeAgain = 250 * time.Millisecond
+	// lookAgain is how long a request waits for a newer map before it tries again.
+	lookAgain = 250 * time.Millisecond
 	// patience bounds a request between servers, requestTimeout one of a client.
 	patience       = 2 * time.Second
 	requestTimeout = 15 * time.Second
 	// forwarded marks a request that another server has passed on: it is not passed
 	// on again.
 	forwarded = "Example-Forwarded"
-	mostBytes = 64 << 20
+	// sequenceOf tells which write the answer is of, or from.
+	sequenceOf = "Example-Sequence"
+	mostBytes  = 64 << 20
+)
+
+var (
+	errNotPrimary  = errors.New("this server is not the partition's primary")
+	errNoSuchThing = errors.New("there is no such thing")
 )
 
 // server is one node of the cluster with its copies.
 type server struct {
-	client  *client.Client
-	copies  []held
-	offices []office
-	http    *http.Client
+	client *client.Client
+	copies []held
+	http   *http.Client
+	// targets are the nodes that must store a write; tests leave some out, to see
+	// that this is noticed.
+	targets func(*client.Write) []*client.Node
 
-	ctx     context.Context
+	running context.Context // of requests: ends with the server
 	stop    context.CancelFunc
-	running sync.WaitGroup
 }
 
 // join makes the server a node of the cluster, which serves at the address.
 func join(ctx context.Context, config client.Config, addr string) (*server, error) {
 	config.Services = map[string]string{service: addr}
-	config.ProposesItself = true // a primary knows best when a learner has everything
 	c, err := client.Join(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	n := c.Map().Settings.Partitions
-	s := &server{client: c, copies: make([]held, n), offices: make([]office, n), http: &http.Client{Timeout: patience}}
-	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	c.OnPartitionEvent(s.learn)
-	s.running.Go(s.moves)
+	s := &server{
+		client: c, copies: make([]held, c.Map().Settings.Partitions),
+		http: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, targets: (*client.Write).Targets,
+	}
+	s.running, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	for i := range s.copies {
+		s.copies[i].accept = func(epoch partition.Epoch) error {
+			p, err := c.GetPartitionByID(partition.ID(i))
+			if err != nil {
+				return err
+			}
+			return c.Accept(p, epoch)
+		}
+	}
 	return s, nil
+}
+
+// begin registers the hooks: from now on this node copies, and takes over.
+func (s *server) begin() {
+	s.client.OnTakeover(s.takeOver)
+	s.client.OnPartitionEvent(s.learn)
 }
 
 // close leaves the cluster; the map still names the node.
 func (s *server) close() {
 	s.stop()
-	s.running.Wait()
 	_ = s.client.Close()
 	s.http.CloseIdleConnections()
-}
-
-// learn is the hook of a partition that this node is to have: it asks the primary
-// for the content, until it counts.
-func (s *server) learn(ctx context.Context, e client.PartitionEvent) error {
-	for {
-		version := s.client.Map().Version
-		p, err := s.client.GetPartitionByID(e.Partition)
-		if err != nil || p.Configuration.InSync(s.client.NodeID()) {
-			return err
-		}
-		if primary := s.client.GetPrimary(p); primary != nil {
-			if err := s.send(ctx, primary, e.Partition, "join", s.client.NodeID()); err != nil {
-				return err
-			}
-		}
-		wait, cancel := context.WithTimeout(ctx, proposeAgain)
-		_ = s.client.WaitMap(wait, version)
-		cancel()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-}
-
-// moves does what moves want of a primary, once all members have everything.
-func (s *server) moves() {
-	for s.ctx.Err() == nil {
-		m := s.client.Map()
-		for i := range m.Moves {
-			id := m.Moves[i].Partition
-			p, err := s.client.GetPartitionByID(id)
-			if err != nil || !s.client.IsPrimary(p) {
-				continue
-			}
-			ctx, cancel := context.WithTimeout(s.ctx, patience)
-			_ = s.lead(ctx, id, func(context.Context, partition.Epoch, []*client.Node) (*client.Node, error) {
-				now, err := s.client.GetPartitionByID(id)
-				if err == nil {
-					if change, wanted := s.client.MoveChange(now); wanted {
-						s.client.Propose(change)
-					}
-				}
-				return nil, err
-			})
-			cancel()
-		}
-		wait, cancel := context.WithTimeout(s.ctx, proposeAgain)
-		_ = s.client.WaitMap(wait, m.Version)
-		cancel()
-	}
 }
 
 func (s *server) handler() http.Handler {
@@ -128,9 +99,11 @@ func (s *server) handler() http.Handler {
 }
 
 // serveKey answers a client: here, if this node is the primary of the key's
-// partition, or by passing the request on to it.
+// partition, or by passing the request on to it. It tries again as long as nothing
+// was done: 503 says that nothing was, and 504 that it is not known.
 func (s *server) serveKey(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	// A client that hangs up ends no write that has begun.
+	ctx, cancel := context.WithTimeout(s.running, requestTimeout)
 	defer cancel()
 	key := strings.TrimPrefix(r.URL.Path, "/kv/")
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBytes))
@@ -141,20 +114,23 @@ func (s *server) serveKey(w http.ResponseWriter, r *http.Request) {
 	for {
 		version := s.client.Map().Version
 		done, err := s.try(ctx, w, r, key, body)
-		if done {
+		switch {
+		case done:
 			return
-		}
-		if r.Header.Get(forwarded) != "" || ctx.Err() != nil {
+		case r.Method == http.MethodPut && errors.Is(err, client.ErrOutcomeUnknown):
+			http.Error(w, err.Error(), http.StatusGatewayTimeout)
+			return
+		case r.Header.Get(forwarded) != "" || ctx.Err() != nil:
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		wait, cancelWait := context.WithTimeout(ctx, proposeAgain)
+		wait, cancelWait := context.WithTimeout(ctx, lookAgain)
 		_ = s.client.WaitMap(wait, version)
 		cancelWait()
 	}
 }
 
-// try makes one attempt; a write may be made again, for it sets a key to a value.
+// try makes one attempt.
 func (s *server) try(ctx context.Context, w http.ResponseWriter, r *http.Request, key string, body []byte) (done bool, err error) {
 	p, err := s.client.GetPartition(key)
 	if err != nil {
@@ -164,20 +140,23 @@ func (s *server) try(ctx context.Context, w http.ResponseWriter, r *http.Request
 		return s.forward(ctx, w, r, p, body)
 	}
 	if r.Method == http.MethodPut {
-		if err := s.put(ctx, p.Number, key, string(body)); err != nil {
+		sequence, err := s.put(ctx, p, key, string(body))
+		if err != nil {
 			return false, err
 		}
+		w.Header().Set(sequenceOf, strconv.FormatUint(sequence, 10))
 		w.WriteHeader(http.StatusNoContent)
 		return true, nil
 	}
-	value, found, err := s.get(ctx, p.Number, key)
+	v, found, err := s.get(ctx, p, key)
 	switch {
 	case err != nil:
 		return false, err
 	case !found:
 		http.Error(w, "there is no such key", http.StatusNotFound)
 	default:
-		_, _ = io.WriteString(w, value)
+		w.Header().Set(sequenceOf, strconv.FormatUint(v.Sequence, 10))
+		_, _ = io.WriteString(w, v.Value)
 	}
 	return true, nil
 }
@@ -196,12 +175,19 @@ func (s *server) forward(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	onward.Header.Set(forwarded, string(s.client.NodeID()))
 	answer, err := s.http.Do(onward)
-	if err != nil {
-		return false, err
+	var network *net.OpError
+	switch {
+	case errors.As(err, &network) && network.Op == "dial":
+		return false, err // it never left
+	case err != nil:
+		return false, fmt.Errorf("%w: %w", client.ErrOutcomeUnknown, err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusServiceUnavailable {
 		return false, fmt.Errorf("%s: %s", primary.ID, answer.Status)
+	}
+	if sequence := answer.Header.Get(sequenceOf); sequence != "" {
+		w.Header().Set(sequenceOf, sequence)
 	}
 	w.WriteHeader(answer.StatusCode)
 	_, _ = io.Copy(w, answer.Body)
@@ -212,65 +198,23 @@ func (s *server) forward(ctx context.Context, w http.ResponseWriter, r *http.Req
 func (s *server) serveInternal(w http.ResponseWriter, r *http.Request) {
 	id, err := partition.ParseID(chi.URLParam(r, "partition"))
 	if err == nil && int(id) >= len(s.copies) {
-		err = errors.New("there is no such partition")
+		err = errNoSuchThing
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	own := &s.copies[id]
-	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBytes))
-	switch chi.URLParam(r, "what") {
-	case "state":
-		err = receive(body, own.replace)
-	case "write":
-		err = receive(body, own.apply)
-	case "confirm":
-		err = receive(body, own.enter)
-	case "join":
-		err = receive(body, func(node partition.NodeID) error {
-			learner, known := s.client.Map().Node(node)
-			if !known {
-				return fmt.Errorf("node %s is not in the map", node)
-			}
-			return s.admit(r.Context(), id, learner)
-		})
-	default:
-		http.NotFound(w, r)
-		return
-	}
+	answer, err := s.serve(id, chi.URLParam(r, "what"), json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBytes)).Decode)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusConflict)
+		return
 	}
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// receive decodes a message and hands it on.
-func receive[T any](body *json.Decoder, to func(T) error) error {
-	var v T
-	if err := body.Decode(&v); err != nil {
-		return err
-	}
-	return to(v)
-}
-
-// toAll sends the same to all members; the first that did not take it is named.
-func (s *server) toAll(ctx context.Context, members []*client.Node, id partition.ID, what string, message any) (failed *client.Node, err error) {
-	faults := make([]error, len(members))
-	var sending sync.WaitGroup
-	for i, m := range members {
-		sending.Go(func() { faults[i] = s.send(ctx, m, id, what, message) })
-	}
-	sending.Wait()
-	for i, err := range faults {
-		if err != nil {
-			return members[i], err
-		}
-	}
-	return nil, nil
-}
-
-// send sends one message to another server, and wants it taken.
-func (s *server) send(ctx context.Context, to *client.Node, id partition.ID, what string, message any) error {
+// ask sends one message to another server, and wants it taken. It fails with
+// client.ErrFenced where the other refuses it.
+func (s *server) ask(ctx context.Context, to *client.Node, id partition.ID, what string, message, answer any) error {
 	text, err := json.Marshal(message)
 	if err != nil {
 		return err
@@ -281,14 +225,17 @@ func (s *server) send(ctx context.Context, to *client.Node, id partition.ID, wha
 	if err != nil {
 		return err
 	}
-	answer, err := s.http.Do(r)
+	response, err := s.http.Do(r)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		said, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
-		return fmt.Errorf("%s does not take %s of %v: %s", to.ID, what, id, bytes.TrimSpace(said))
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+		return json.NewDecoder(response.Body).Decode(&answer)
+	case http.StatusConflict:
+		reason, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+		return fmt.Errorf("%s does not take %s of %v: %w: %s", to.ID, what, id, client.ErrFenced, bytes.TrimSpace(reason))
 	}
-	return nil
+	return fmt.Errorf("%s: %s of %v: %s", to.ID, what, id, response.Status)
 }

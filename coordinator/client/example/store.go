@@ -9,81 +9,103 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// errFenced says that a message is of an epoch that is over.
-var errFenced = errors.New("a later epoch has begun")
+// errOlder says that a message is from before the content that is here.
+var errOlder = errors.New("newer content is here")
 
-// state is a partition's whole content as of one write.
+// value is what a key has, with the sequence of the write that it is from.
+type value struct {
+	Sequence uint64 `json:"sequence"`
+	Value    string `json:"value"`
+}
+
+// state is a partition's whole content, as far as it is older than a sequence.
 type state struct {
-	Epoch    partition.Epoch   `json:"epoch"`
-	Sequence uint64            `json:"sequence"`
-	Values   map[string]string `json:"values"`
+	Epoch    partition.Epoch  `json:"epoch"`
+	Sequence uint64           `json:"sequence"`
+	Values   map[string]value `json:"values"`
 }
 
-// write is one change, in the order that the primary gave it.
+// write is one change.
 type write struct {
-	Epoch    partition.Epoch `json:"epoch"`
-	Sequence uint64          `json:"sequence"`
-	Key      string          `json:"key"`
-	Value    string          `json:"value"`
+	Epoch partition.Epoch `json:"epoch"`
+	Key   string          `json:"key"`
+	value
 }
 
-// held is this server's copy of a partition. The epoch is the fence: what was
-// sent in an earlier one is refused, so a primary that has been replaced, and does
-// not know it yet, cannot get a write to all replicas any more.
+// held is this server's copy of a partition.
 type held struct {
-	mu sync.Mutex
-	state
+	// accept asks the library whether something of an epoch may be stored. It is
+	// called under mu: nothing of an epoch that is over is stored after a later
+	// primary has looked at what is here.
+	accept func(partition.Epoch) error
+
+	mu     sync.Mutex
+	since  uint64 // sequence of the state that was taken last
+	values map[string]value
 }
 
-// enter begins an epoch; whatever is sent in an earlier one is refused from now on.
-func (h *held) enter(epoch partition.Epoch) error {
+// confirm reports whether an epoch is not over.
+func (h *held) confirm(epoch partition.Epoch) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if epoch < h.Epoch {
-		return fmt.Errorf("epoch %d: %w: %d", epoch, errFenced, h.Epoch)
-	}
-	h.Epoch = epoch
-	return nil
+	return h.accept(epoch)
 }
 
-// replace takes the primary's whole content.
-func (h *held) replace(s state) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if s.Epoch < h.Epoch {
-		return fmt.Errorf("content of epoch %d: %w: %d", s.Epoch, errFenced, h.Epoch)
-	}
-	h.state = s
-	return nil
-}
-
-// apply takes the next write of the epoch that the copy is in.
+// apply stores a write. Writes come in any order: the one with the highest sequence
+// stays.
 func (h *held) apply(w write) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch {
-	case w.Epoch != h.Epoch:
-		return fmt.Errorf("write of epoch %d: %w: %d", w.Epoch, errFenced, h.Epoch)
-	case w.Sequence != h.Sequence+1:
-		return fmt.Errorf("write %d does not follow %d", w.Sequence, h.Sequence)
+	if err := h.accept(w.Epoch); err != nil {
+		return err
 	}
-	if h.Values == nil {
-		h.Values = map[string]string{}
+	if w.Sequence < h.since {
+		return fmt.Errorf("write %d: %w: as of %d", w.Sequence, errOlder, h.since)
 	}
-	h.Sequence, h.Values[w.Key] = w.Sequence, w.Value
+	if h.values[w.Key].Sequence < w.Sequence {
+		h.set(w.Key, w.value)
+	}
 	return nil
 }
 
-func (h *held) get(key string) (string, bool) {
+// replace takes a whole content: of what is here, only that stays which the primary
+// has written since.
+func (h *held) replace(s state) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	v, ok := h.Values[key]
+	if err := h.accept(s.Epoch); err != nil {
+		return err
+	}
+	if s.Sequence < h.since {
+		return fmt.Errorf("content as of %d: %w: as of %d", s.Sequence, errOlder, h.since)
+	}
+	h.since = s.Sequence
+	maps.DeleteFunc(h.values, func(_ string, v value) bool { return v.Sequence < s.Sequence })
+	for key, v := range s.Values {
+		if h.values[key].Sequence < v.Sequence {
+			h.set(key, v)
+		}
+	}
+	return nil
+}
+
+func (h *held) set(key string, v value) {
+	if h.values == nil {
+		h.values = map[string]value{}
+	}
+	h.values[key] = v
+}
+
+func (h *held) get(key string) (value, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v, ok := h.values[key]
 	return v, ok
 }
 
-// copy returns the content, to be sent in an epoch.
-func (h *held) copy(epoch partition.Epoch) state {
+// content is what is here.
+func (h *held) content() map[string]value {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return state{Epoch: epoch, Sequence: h.Sequence, Values: maps.Clone(h.Values)}
+	return maps.Clone(h.values)
 }

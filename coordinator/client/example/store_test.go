@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+func fromEpoch(least partition.Epoch) func(partition.Epoch) error {
+	return func(epoch partition.Epoch) error {
+		if epoch < least {
+			return errors.New("fenced")
+		}
+		return nil
+	}
+}
+
+func writeOf(epoch partition.Epoch, sequence uint64, key string) write {
+	return write{Epoch: epoch, Key: key, value: value{Sequence: sequence, Value: "w"}}
+}
+
+func TestACopyTakesNothingOfAnEpochThatIsOver(t *testing.T) {
+	t.Parallel()
+	h := held{accept: fromEpoch(2)}
+	if err := h.apply(writeOf(2, 5, "k")); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"a write":  h.apply(writeOf(1, 9, "k")),
+		"content":  h.replace(state{Epoch: 1, Sequence: 9}),
+		"a reader": h.confirm(1),
+	} {
+		if err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	if v, _ := h.get("k"); v.Sequence != 5 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// Messages overtake each other: what is newer stays, whichever came first.
+func TestTheHigherSequenceStays(t *testing.T) {
+	t.Parallel()
+	h := held{accept: fromEpoch(1)}
+	for _, sequence := range []uint64{20, 10} {
+		if err := h.apply(writeOf(1, sequence, "k")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v, _ := h.get("k"); v.Sequence != 20 {
+		t.Errorf("after the writes %+v", v)
+	}
+	if err := h.apply(writeOf(1, 11, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	copied := state{Epoch: 1, Sequence: 15, Values: map[string]value{"k": {Sequence: 12}, "old": {Sequence: 3}}}
+	if err := h.replace(copied); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]uint64{"k": 20, "old": 3, "gone": 0} {
+		if v, _ := h.get(key); v.Sequence != want {
+			t.Errorf("%s after the copy %+v, want sequence %d", key, v, want)
+		}
+	}
+	if h.apply(writeOf(1, 14, "old")) == nil || h.replace(state{Epoch: 1, Sequence: 14}) == nil {
+		t.Error("what is older than the content was taken")
+	}
+}
