@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
-	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/transport"
 )
 
@@ -13,13 +12,13 @@ import (
 type relay struct {
 	mu struct {
 		sync.Mutex
-		nodes map[partition.NodeID]transport.Conn // the newest connection of each node
+		nodes map[protocol.NodeStart]transport.Conn // the newest connection of each start
 	}
 }
 
 func newRelay() *relay {
 	r := &relay{}
-	r.mu.nodes = make(map[partition.NodeID]transport.Conn)
+	r.mu.nodes = make(map[protocol.NodeStart]transport.Conn)
 	return r
 }
 
@@ -30,7 +29,7 @@ func (r *relay) up(conn transport.Conn) {
 		return
 	}
 	r.mu.Lock()
-	r.mu.nodes[partition.NodeID(who.Name)] = conn
+	r.mu.nodes[who.NodeStart()] = conn
 	r.mu.Unlock()
 }
 
@@ -39,8 +38,8 @@ func (r *relay) down(conn transport.Conn) {
 	who, _ := conn.Identity().(protocol.Hello)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if id := partition.NodeID(who.Name); r.mu.nodes[id] == conn {
-		delete(r.mu.nodes, id)
+	if r.mu.nodes[who.NodeStart()] == conn {
+		delete(r.mu.nodes, who.NodeStart())
 	}
 }
 
@@ -48,14 +47,11 @@ func (r *relay) down(conn transport.Conn) {
 // start is not connected here, or is slow to read.
 func (r *relay) pass(from protocol.Hello, m protocol.Hints) {
 	r.mu.Lock()
-	conn := r.mu.nodes[m.To.Node]
+	conn := r.mu.nodes[m.To]
 	r.mu.Unlock()
 	if conn == nil {
 		return
 	}
-	if who, _ := conn.Identity().(protocol.Hello); who.NodeStart() != m.To {
-		return
-	}
-	m.From = from.NodeStart() // who connected, not who it says it is
+	m.From = from.NodeStart() // the node that is connected, whatever the message says
 	_ = conn.Send(protocol.Encode(m))
 }

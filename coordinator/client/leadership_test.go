@@ -12,8 +12,9 @@ import (
 )
 
 var (
-	n2 = protocol.NodeStart{Node: "n2", Store: 2, Incarnation: 1}
-	n3 = protocol.NodeStart{Node: "n3", Store: 3, Incarnation: 1}
+	first = partition.Start{Incarnation: 1, ID: 1}
+	n2    = protocol.NodeStart{Node: "n2", Store: 2, Start: first}
+	n3    = protocol.NodeStart{Node: "n3", Store: 3, Start: first}
 )
 
 // configured is a map in which n1 leads partition 0 at that epoch: n2 is in sync, n3
@@ -30,7 +31,8 @@ func configured(epoch partition.Epoch, change func(*partition.Configuration)) *p
 	return &partition.Map{
 		Version: uint64(epoch), ClusterID: "c", Settings: partition.Settings{Partitions: 1, ReplicationFactor: 3, MinInSync: 2},
 		Nodes: []partition.Node{
-			{ID: "n1", Store: 1, Incarnation: 1}, {ID: "n2", Store: 2, Incarnation: 1}, {ID: "n3", Store: 3, Incarnation: 1},
+			{ID: "n1", Store: 1, Incarnation: 1, StartID: 1}, {ID: "n2", Store: 2, Incarnation: 1, StartID: 1},
+			{ID: "n3", Store: 3, Incarnation: 1, StartID: 1},
 		},
 		Partitions: []partition.Configuration{conf},
 	}
@@ -43,7 +45,7 @@ func allInSync(c *partition.Configuration) {
 
 // primary is the client of n1, without connections.
 func primary(t *testing.T) *Client {
-	c := &Client{config: Config{NodeID: "n1", Store: 1, Incarnation: 1, NothingToCopy: true}, role: protocol.RoleNode, log: slog.New(slog.DiscardHandler)}
+	c := &Client{config: Config{NodeID: "n1", Store: 1, Start: first, NothingToCopy: true}, role: protocol.RoleNode, log: slog.New(slog.DiscardHandler)}
 	c.ctx, c.cancel = context.WithCancel(t.Context())
 	t.Cleanup(c.cancel)
 	c.current.Store(&view{m: &partition.Map{}})
@@ -107,7 +109,10 @@ func TestOnlyHintsOfTheOpenCopyCount(t *testing.T) {
 	t.Parallel()
 	c := primary(t)
 	for name, from := range map[string]protocol.NodeStart{
-		"another start": {Node: "n3", Store: 3, Incarnation: 2}, "another disk": {Node: "n3", Store: 4, Incarnation: 1}, "a replica in sync": n2,
+		"another start":           {Node: "n3", Store: 3, Start: partition.Start{Incarnation: 2, ID: 1}},
+		"another with its number": {Node: "n3", Store: 3, Start: partition.Start{Incarnation: 1, ID: 2}},
+		"another disk":            {Node: "n3", Store: 4, Start: first},
+		"a replica in sync":       n2,
 	} {
 		if _, open := c.leading.asked(from, wanted(5, 0)); open {
 			t.Errorf("a copy was opened for %s", name)
