@@ -35,7 +35,10 @@ func (c *Client) Accept(p *Partition, epoch partition.Epoch) error {
 	if p == nil {
 		return fmt.Errorf("accept: %w", ErrNotPlaced)
 	}
-	m := c.Map()
+	m := c.Map() // before the look at fenced, which is set before the map is
+	if err := c.Fenced(); err != nil {
+		return fmt.Errorf("accept for %s: %w", p.ID, err)
+	}
 	cur, placed := m.Partition(p.Number)
 	if !placed {
 		return fmt.Errorf("accept for %s: %w", p.ID, ErrNotPlaced)

@@ -36,7 +36,7 @@ func ExampleJoin() {
 	err = c.Write(ctx, p, func(ctx context.Context, w *client.Write) error {
 		for _, target := range w.Targets() {
 			switch err := send(ctx, target.Services["kv"], w.Epoch, w.Sequence, "value"); {
-			case errors.Is(err, client.ErrFenced):
+			case errors.Is(err, client.ErrStaleEpoch):
 				return err // it knows a later epoch
 			case err != nil:
 				w.Failed(target)
@@ -69,7 +69,7 @@ func ExampleClient_OnTakeover() {
 	c.OnTakeover(func(ctx context.Context, w *client.Write) error {
 		for _, target := range w.Targets() {
 			switch err := sendAll(ctx, target.Services["kv"], w.Partition.Number, w.Epoch, w.Sequence); {
-			case errors.Is(err, client.ErrFenced):
+			case errors.Is(err, client.ErrStaleEpoch):
 				return err
 			case err != nil:
 				w.Failed(target)

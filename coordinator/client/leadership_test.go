@@ -253,7 +253,19 @@ func TestWriteTellsWhetherItMayHaveHappened(t *testing.T) {
 			c.publish(configured(6, other))
 			c.publish(configured(7, nil))
 			return c.Write(t.Context(), p, never)
+		}, ErrStaleEpoch, true},
+		"refused for good": {func(t *testing.T, c *Client) error {
+			p := at(t, c)
+			c.fence(&RefusedError{Node: "n1", Reason: "removed"})
+			return c.Write(t.Context(), p, never)
 		}, ErrFenced, true},
+		"refused for good meanwhile": {func(t *testing.T, c *Client) error {
+			return c.Write(t.Context(), at(t, c), func(ctx context.Context, _ *Write) error {
+				c.fence(&RefusedError{Node: "n1", Reason: "removed"})
+				<-ctx.Done()
+				return nil
+			})
+		}, ErrNotPrimary, false},
 		"too few": {func(t *testing.T, c *Client) error {
 			c.publish(configured(6, few))
 			return c.Write(t.Context(), at(t, c), never)
@@ -361,14 +373,14 @@ func TestAcceptRefusesEpochsThatAreOver(t *testing.T) {
 		epoch partition.Epoch
 		want  error
 	}{
-		{4, ErrFenced}, {5, nil}, {8, nil}, {7, ErrFenced}, {5, ErrFenced}, {8, nil},
+		{4, ErrStaleEpoch}, {5, nil}, {8, nil}, {7, ErrStaleEpoch}, {5, ErrStaleEpoch}, {8, nil},
 	} {
 		if err := c.Accept(p, test.epoch); !errors.Is(err, test.want) {
 			t.Errorf("epoch %d: %v, want %v", test.epoch, err, test.want)
 		}
 	}
 	c.publish(configured(9, nil))
-	if err := c.Accept(p, 8); !errors.Is(err, ErrFenced) {
+	if err := c.Accept(p, 8); !errors.Is(err, ErrStaleEpoch) {
 		t.Errorf("an epoch below the map's: %v", err)
 	}
 	if err := c.Accept(p, 9); err != nil {
@@ -381,10 +393,15 @@ func TestAcceptRefusesEpochsThatAreOver(t *testing.T) {
 	if err := c.Accept(p, 10); !errors.Is(err, ErrNotReplica) {
 		t.Errorf("a node with no part in it: %v", err)
 	}
+	fenced := primary(t)
+	fenced.fence(&RefusedError{Node: "n1", Reason: "removed"})
+	if err := fenced.Accept(p, 5); !errors.Is(err, ErrFenced) {
+		t.Errorf("a program that is refused for good: %v", err)
+	}
 	later := configured(11, nil)
 	later.Nodes[0].Incarnation = 2
 	c.publish(later)
-	if err := c.Accept(p, 11); !errors.Is(err, ErrNotReplica) {
+	if err := c.Accept(p, 11); !errors.Is(err, ErrFenced) {
 		t.Errorf("a start that the map does not name: %v", err)
 	}
 }

@@ -68,11 +68,14 @@ func (l *leading) remove(id partition.ID, one *leadership) {
 }
 
 // leadership is what this start leads a partition with in the newest map; an
-// ErrNotPrimary where it does not.
+// ErrNotPrimary where it does not, an ErrFenced where this program is no node any more.
 func (l *leading) leadership(id partition.ID) (*leadership, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := l.c.current.Load()
+	v := l.c.current.Load() // before the look at fenced, which is set before the map is
+	if err := l.c.Fenced(); err != nil {
+		return nil, fmt.Errorf("%v: %w", id, err)
+	}
 	if _, placed := v.m.Partition(id); !placed {
 		return nil, fmt.Errorf("%v: %w", id, ErrNotPlaced)
 	}
@@ -137,7 +140,7 @@ func (l *leading) all() []*leadership {
 	return out
 }
 
-// endAll ends every leadership: the client is closed.
+// endAll ends every leadership: the client is closed, or fenced.
 func (l *leading) endAll() {
 	for _, one := range l.all() {
 		one.end()

@@ -89,6 +89,7 @@ func (c *Client) fence(reason *RefusedError) {
 	if c.config.OnFenced != nil {
 		c.config.OnFenced(reason)
 	}
+	c.leading.endAll()
 	c.maps.again() // hooks that copy for the node end
 }
 

@@ -70,7 +70,7 @@ func (w *Write) Failed(node *Node) {
 //
 // An error that is no ErrOutcomeUnknown says that the function was not called:
 // ErrNotPrimary, ErrStaleEpoch where p was looked up before this node became primary,
-// ErrTooFewInSync, ctx's, or what the take-over hook failed with. After it was called,
+// ErrTooFewInSync, ErrFenced, ctx's, or what the take-over hook failed with. After it was called,
 // Write fails with an ErrOutcomeUnknown, which wraps the function's error, if that is
 // not nil, if ctx ends while a failed replica is waited for, if another start became
 // primary, and if a replica of the newest epoch did not get the write. An epoch that

@@ -113,7 +113,7 @@ func TestARuleThatIsLeftOutIsNoticed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, test.without, 4)
-			for range 8 {
+			for range 20 {
 				if faults := w.run(test.harm); len(faults) > 0 {
 					t.Logf("noticed: %s", faults[0])
 					return

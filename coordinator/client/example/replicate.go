@@ -56,7 +56,7 @@ func (s *server) toAll(ctx context.Context, w *client.Write, targets []*client.N
 	for i, n := range targets {
 		sending.Go(func() {
 			err := s.ask(ctx, n, w.Partition.Number, what, message, nil)
-			if errors.Is(err, client.ErrFenced) || ctx.Err() != nil {
+			if errors.Is(err, client.ErrStaleEpoch) || ctx.Err() != nil {
 				refusals[i] = err
 			} else if err != nil {
 				w.Failed(n)

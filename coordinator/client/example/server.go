@@ -213,7 +213,7 @@ func (s *server) serveInternal(w http.ResponseWriter, r *http.Request) {
 }
 
 // ask sends one message to another server, and wants it taken. It fails with
-// client.ErrFenced where the other refuses it.
+// client.ErrStaleEpoch where the other refuses it.
 func (s *server) ask(ctx context.Context, to *client.Node, id partition.ID, what string, message, answer any) error {
 	text, err := json.Marshal(message)
 	if err != nil {
@@ -235,7 +235,7 @@ func (s *server) ask(ctx context.Context, to *client.Node, id partition.ID, what
 		return json.NewDecoder(response.Body).Decode(&answer)
 	case http.StatusConflict:
 		reason, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-		return fmt.Errorf("%s does not take %s of %v: %w: %s", to.ID, what, id, client.ErrFenced, bytes.TrimSpace(reason))
+		return fmt.Errorf("%s does not take %s of %v: %w: %s", to.ID, what, id, client.ErrStaleEpoch, bytes.TrimSpace(reason))
 	}
 	return fmt.Errorf("%s: %s of %v: %s", to.ID, what, id, response.Status)
 }

@@ -77,10 +77,15 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // slow delays requests at random; what is copied takes longer.
-type slow struct{ http.RoundTripper }
+type slow struct {
+	http.RoundTripper
+	writes time.Duration // so much at most
+}
 
 func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
-	pause(r.Context(), rand.N(8*time.Millisecond))
+	if strings.HasSuffix(r.URL.Path, "/write") {
+		pause(r.Context(), rand.N(s.writes))
+	}
 	answer, err := s.RoundTripper.RoundTrip(r)
 	if strings.HasSuffix(r.URL.Path, "/copy") {
 		pause(r.Context(), 50*time.Millisecond+rand.N(100*time.Millisecond))
@@ -108,7 +113,10 @@ func (w *world) start(id partition.NodeID) *node {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s.http.Transport = slow{s.http.Transport}
+	s.http.Transport = slow{s.http.Transport, 8 * time.Millisecond}
+	if w.without.copiesAtOnce { // then a write that is under way is what is missing
+		s.http.Transport = slow{s.http.Transport.(slow).RoundTripper, 100 * time.Millisecond}
+	}
 	n := &node{server: s, http: web}
 	w.leaveOut(n)
 	handler = s.handler()
