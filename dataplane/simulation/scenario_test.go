@@ -64,6 +64,10 @@ func TestScenarios(t *testing.T) {
 		{"partitions move while nodes crash", elastic(only(drain, remove, crash, powerLoss)), movesDone},
 		{"partitions move while links are cut", elastic(only(drain, cutOneWay, isolate)), copiesDropped},
 		{"coordinators' disks are lost, and replaced", elastic(only(coordinatorLost, coordinatorLost, leaderChange, coordinatorCrash, crash, drain)), coordinatorAdded},
+		{"an admin command is reported as not applied, and is", elastic(func(w *world) {
+			only(drain, remove, weigh, pauseMoves, leaderChange, outage, coordinatorCrash)(w)
+			w.profile.unsure = 0.4
+		}), adminUnknown},
 		{"the primary hands over while coordinators come and go", elastic(only(drain, leaderChange, outage, coordinatorCrash)), handOversAsked},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {

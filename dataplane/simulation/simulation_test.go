@@ -106,6 +106,7 @@ func TestScheduleIsWorthIt(t *testing.T) {
 	for _, c := range []counter{
 		tookOver, primaryMoved, replicaRemoved, replicaAdded, hadEligible, snapshotInstalled, snapshotResumed, snapshotUnaware, faultInterruption, learnersThrottled, lostUnsynced, forwarded, readHere,
 		sentFetches, sentRejects, sentReleases, turnedRound, answeredFailed, answeredShort, outcomeUnknown, unavailable,
+		adminRepeated, adminAnswersLost, adminAttemptsLate, adminSettled, adminRefused, adminUnknown,
 	} {
 		if sum[c] == 0 {
 			t.Errorf("no schedule has any %s", counterNames[c])
