@@ -121,3 +121,32 @@ func TestARepeatedRemovalOfACoordinatorIsNotMadeAgain(t *testing.T) {
 		}
 	}
 }
+
+// A removal stops half way, with an unknown outcome. The same operation goes on where
+// it was; another command finds the place as it is.
+func TestARemovalOfACoordinatorThatStoppedHalfWayGoesOn(t *testing.T) {
+	t.Parallel()
+	g := trio.New(t, 3)
+	g.Change = steady
+	g.Start()
+	leader := g.Leader()
+	rest := others(g, leader.ID())
+	lost, path := rest[0], "/v1/coordinators/"+rest[0]+"/remove"
+	g.Stop(lost)
+	g.Network.CutBoth(leader.ID(), rest[1])
+	if o := command(t, leader, "remove-1", path+"?timeout=200ms", ""); o.status != http.StatusGatewayTimeout {
+		t.Errorf("%+v", o)
+	}
+	g.Network.HealAll()
+	var o outcome
+	trio.Eventually(t, "the removal's result", func() bool {
+		o = command(t, leader, "remove-1", path, "")
+		return o.status == http.StatusOK
+	})
+	if again := command(t, leader, "remove-1", path, ""); again.Ordered != o.Ordered {
+		t.Errorf("%+v, want %+v", again, o)
+	}
+	if o := command(t, leader, "remove-2", path, ""); o.status != http.StatusConflict || !strings.Contains(o.Detail, "removed already") {
+		t.Errorf("%+v", o)
+	}
+}
