@@ -49,12 +49,16 @@ func (c *Coordinator) getPartition(w http.ResponseWriter, r *http.Request) {
 func (c *Coordinator) getNodes(w http.ResponseWriter, _ *http.Request) {
 	m := c.fsm.Map()
 	health := c.health(m)
-	answer(w, mapjson.NodesOf(m, func(id partition.NodeID) string {
+	nodes := mapjson.NodesOf(m, func(id partition.NodeID) string {
 		if h := health[id]; h.State != liveness.Live {
 			return h.State.String() + ": " + h.Reason
 		}
 		return liveness.Live.String()
-	}))
+	})
+	for i := range nodes.Nodes {
+		nodes.Nodes[i].CorruptReplicas = c.corrupt(&m.Nodes[i])
+	}
+	answer(w, nodes)
 }
 
 func (c *Coordinator) getCluster(w http.ResponseWriter, _ *http.Request) {

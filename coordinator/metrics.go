@@ -62,6 +62,7 @@ func newMetrics(c *Coordinator) *metrics {
 	gauge("nodes", "Nodes in the map.", func() float64 { return float64(len(c.fsm.Map().Nodes)) })
 	gauge("nodes_suspected", "Nodes in the map that this coordinator suspects.",
 		func() float64 { return float64(len(c.suspected(c.fsm.Map()))) })
+	gauge("replicas_corrupt", "Copies that do not hold what they should, by the nodes' last heartbeats.", func() float64 { return float64(c.corruptReplicas()) })
 	gauge("partitions_without_primary", "Partitions that wait for a primary.", func() float64 {
 		n := 0
 		for _, p := range c.fsm.Map().Partitions {

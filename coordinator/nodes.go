@@ -14,9 +14,12 @@ import (
 // that a new leader knows who lives.
 func (c *Coordinator) heartbeat(from protocol.Hello, r protocol.Report) {
 	c.metrics.heartbeats.Inc()
+	of := liveness.Process{Node: partition.NodeID(from.Name), Store: from.Store, Start: from.Start}
 	c.liveness.Lock()
-	defer c.liveness.Unlock()
-	c.liveness.detector.Heartbeat(c.now(), liveness.Process{Node: partition.NodeID(from.Name), Store: from.Store, Start: from.Start}, r)
+	before, _ := c.liveness.detector.Report(of)
+	c.liveness.detector.Heartbeat(c.now(), of, r)
+	c.liveness.Unlock()
+	c.logCorrupt(from.Name, &before, &r)
 }
 
 // contest finds out whether a start may have the place of the one that the map

@@ -1,7 +1,6 @@
 package dataplane
 
 import (
-	"fmt"
 	"log/slog"
 
 	"github.com/holdfast-io/holdfast/dataplane/replica"
@@ -34,14 +33,20 @@ func (n *Node) found(f replica.Finding) {
 			return
 		}
 		n.cfg.Logger.Error("replicas of a partition differ", append(about, slog.String("expelled", string(f.Expels)))...)
-	case replica.Expelled:
-		n.suspects.add(suspect{f.Partition, fmt.Sprintf("the rolling hash of its entries up to %d is not that of the other replicas", f.Sequence)})
+	case replica.Corrupt:
+		n.cfg.Logger.Error("a copy does not hold what it should", append(about, slog.String("reason", f.Reason))...)
+		n.suspects.add(suspect{f.Partition, f.Reason})
+	case replica.EntriesRefused:
+		n.metrics.entriesRefused.Inc()
+		n.cfg.Logger.Error("entries with a gap, or out of order, refused; none was written, and the primary sends them again",
+			append(about, slog.String("node", string(f.Sender)))...)
 	}
 }
 
 // damaged is told by storage that a copy's file does not hold what was written.
 func (n *Node) damaged(id partition.ID, err error) {
 	n.cfg.Logger.Error("a partition's file is damaged", slog.String("partition", id.String()), slog.Any("err", err))
+	n.damage.add(id)
 	n.suspects.add(suspect{id, err.Error()})
 }
 

@@ -22,10 +22,12 @@ func (c *cluster) asks(id partition.NodeID) {
 	c.mu.Lock()
 	n := c.nodes[id]
 	c.mu.Unlock()
-	eventually(c.t, string(id)+" asks to be started again", func() bool {
+	heard := false
+	eventually(c.t, string(id)+" asks to be started again, and its heartbeats say why", func() bool {
+		heard = heard || len(n.report().Corrupt) > 0
 		select {
 		case <-n.Again():
-			return true
+			return heard
 		default:
 			return false
 		}

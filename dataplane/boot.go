@@ -275,7 +275,11 @@ func (n *Node) newExecutor() *executor {
 		propose: n.joined.joined.Load().client.Propose, snapshots: n.sending.order, findings: n.found,
 		frames: map[partition.NodeID]*frames{},
 	})
-	e.install, e.shortage, e.allowance = n.slots.install, n.shortage, n.sending.rate.take
+	e.install = func(id partition.ID, table *storage.Table) {
+		n.slots.install(id, table)
+		n.damage.replaced(id)
+	}
+	e.shortage, e.allowance = n.shortage, n.sending.rate.take
 	return e
 }
 

@@ -66,6 +66,7 @@ func (n *Node) snapshotSent(order replica.SnapshotOrder, err error) {
 func (n *Node) drop(id partition.ID) {
 	finish := n.storage.BeginDrop(id)
 	n.slots[id].Store(nil)
+	n.damage.replaced(id)
 	n.running.Go(func() {
 		switch err := finish(); {
 		case err == nil:

@@ -20,6 +20,7 @@ type metrics struct {
 	reads          [readResults]prometheus.Counter // of this node's own clients
 	hashChecks     [hashResults]prometheus.Counter
 	setAside       prometheus.Counter
+	entriesRefused prometheus.Counter
 	copiesDeleted  prometheus.Counter
 	snapshots      *prometheus.CounterVec // direction, outcome
 }
@@ -113,13 +114,14 @@ func newMetrics(r *registration) *metrics {
 	}, []string{"cause"})
 	r.add(refused)
 	m := &metrics{
-		records:       r.counter("replication_records_total", "Records handed to the log: entries and adopted epochs."),
-		unsent:        r.counter("replication_frames_unsent_total", "Frames lost for want of a connection, or of room in it."),
-		dropped:       r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
-		forwarded:     r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
-		takeOvers:     r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
-		copiesDeleted: r.counter("copies_deleted_total", "Copies deleted because their partition is elsewhere."),
-		setAside:      r.counter("copies_set_aside_total", "Copies put aside because they did not hold what they should; they are made anew."),
+		records:        r.counter("replication_records_total", "Records handed to the log: entries and adopted epochs."),
+		unsent:         r.counter("replication_frames_unsent_total", "Frames lost for want of a connection, or of room in it."),
+		dropped:        r.counter("replication_messages_dropped_total", "Messages dropped because too much waited for an executor."),
+		forwarded:      r.counter("operations_forwarded_in_total", "Operations taken from other nodes."),
+		takeOvers:      r.counter("take_overs_total", "Partitions that this node began to serve as primary."),
+		copiesDeleted:  r.counter("copies_deleted_total", "Copies deleted because their partition is elsewhere."),
+		setAside:       r.counter("copies_set_aside_total", "Copies put aside because they did not hold what they should; they are made anew."),
+		entriesRefused: r.counter("replication_entries_refused_total", "Messages whose entries had a gap or were out of order: none of them was written."),
 		snapshots: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "holdfast", Name: "snapshots_total", Help: "Partition snapshots, by direction and outcome.",
 		}, []string{"direction", "outcome"}),
@@ -180,6 +182,7 @@ func (n *Node) gauges(r *registration) {
 	r.gauge("partitions_secondary", "Partitions that this node is another in-sync replica of.", sum(func(s *summary) int { return s.secondary }))
 	r.gauge("partitions_learner", "Partitions that this node is a learner of.", sum(func(s *summary) int { return s.learner }))
 	r.gauge("partitions_not_serving", "Partitions that this node is to serve as primary and does not.", sum(func(s *summary) int { return s.notServing }))
+	r.gauge("corrupt_replicas", "Copies here that do not hold what they should, until they are made anew.", func() float64 { return float64(len(n.corruptCopies())) })
 	r.gauge("replication_lag_entries", "Most entries that one partition served here has not committed.", func() float64 {
 		most := uint64(0)
 		for _, e := range n.executors {

@@ -47,6 +47,7 @@ type Node struct {
 	released  atomic.Bool   // its grants are back: the heartbeats may say that it leaves
 	started   chan struct{} // closed with the first ready
 	suspects  suspects
+	damage    damagedCopies
 	again     chan struct{}
 	condemned map[partition.ID]string // copies that do not hold what they should, and why
 

@@ -14,6 +14,7 @@ func (n *Node) report() client.Report {
 		return r
 	}
 	r.MapVersion, r.Leaving = n.actedOn(), n.released.Load()
+	r.Corrupt = n.corruptCopies()
 	t := now()
 	for _, e := range n.executors {
 		s := e.summary.Load()

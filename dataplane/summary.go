@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"github.com/holdfast-io/holdfast/coordinator/client"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -13,6 +14,7 @@ type summary struct {
 	lag                                     uint64
 	idle                                    []idle
 	learning                                []learning
+	corrupt                                 []client.Corrupt
 }
 
 // idle is a partition that this node should serve and does not.
@@ -61,6 +63,9 @@ func (s *summary) add(status *replica.Status) {
 	}
 	if status.NotServingSince != 0 {
 		s.idle = append(s.idle, idle{partition: status.Partition, epoch: status.Epoch, since: status.NotServingSince})
+	}
+	if status.Corrupt != "" {
+		s.corrupt = append(s.corrupt, client.Corrupt{Partition: status.Partition, Void: status.Void})
 	}
 	if status.Role == replica.Learner {
 		s.learning = append(s.learning, learning{

@@ -120,6 +120,9 @@ func (o *overview) judge(partitions []mapjson.Partition) {
 		if n.State != "live" {
 			add("node %s is %s", n.ID, n.State)
 		}
+		if k := len(n.CorruptReplicas); k > 0 {
+			add("node %s has %s, to be made anew once enough others are in sync: %s", n.ID, count(k, "corrupt copy", "corrupt copies"), some(n.CorruptReplicas))
+		}
 	}
 	if len(partitions) == 0 {
 		add("nothing is placed yet: the cluster waits for %d nodes, has %d", s.ExpectNodes, len(o.Nodes))

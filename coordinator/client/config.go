@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 
+	"github.com/holdfast-io/holdfast/coordinator/liveness"
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/transport"
@@ -16,6 +17,9 @@ import (
 
 // Report is what a heartbeat says of its node.
 type Report = protocol.Report
+
+// Corrupt is a copy of which a heartbeat says that it does not hold what it should.
+type Corrupt = liveness.Corrupt
 
 // Copy is a partition's copy on this node's disk, as its registration says.
 type Copy = protocol.Copy

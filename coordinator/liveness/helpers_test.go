@@ -112,6 +112,13 @@ func (w *watch) beats() {
 	}
 }
 
+// corrupt has a node say of a copy that it is corrupt, from its next heartbeat on.
+func (w *watch) corrupt(id partition.NodeID, c Corrupt) {
+	r := w.report[id]
+	r.Corrupt = append(r.Corrupt, c)
+	w.report[id] = r
+}
+
 // run lets time pass, with ticks and heartbeats, and returns what the last tick
 // that wanted something wanted.
 func (w *watch) run(d time.Duration) []state.Command {

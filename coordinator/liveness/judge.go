@@ -33,6 +33,9 @@ func (d *Detector) Judge(now time.Duration, m *partition.Map, c partition.Change
 			}
 			continue
 		}
+		if _, void := d.corrupt(m, c.Partition, r.Node); void {
+			continue // whoever has a way to it: it could not be primary
+		}
 		switch d.accused(now, m, health, r.Node) {
 		case Live:
 			alive = append(alive, r)
@@ -44,9 +47,9 @@ func (d *Detector) Judge(now time.Duration, m *partition.Map, c partition.Change
 	if len(alive) == 0 {
 		return c, true
 	}
-	p := &planner{m: m, health: health, prompt: func(id partition.NodeID) bool { return d.prompt(now, id) }}
+	p := d.planner(now, m, health)
 	return partition.Change{
-		Partition: c.Partition, Epoch: c.Epoch, Primary: p.fewestPrimaries(alive), Replicas: kept,
+		Partition: c.Partition, Epoch: c.Epoch, Primary: p.fewestPrimaries(c.Partition, alive), Replicas: kept,
 		Reason: fmt.Sprintf("%s accuses %s, which the coordinators hear: its own way out is broken", c.Proposer, names(alive)),
 	}, true
 }

@@ -54,6 +54,19 @@ func TestJudge(t *testing.T) {
 			},
 			ask: ask("n1", "n1"), want: "n3 [n2 n3]",
 		},
+		{
+			name: "a copy that is void is given up, and its node does not lead", minInSync: 2, prepare: func(w *watch) {
+				w.d.Heartbeat(w.now, process("n2", 1), Report{MapVersion: 1 << 40, Corrupt: []Corrupt{{Partition: 0, Void: true}}})
+			},
+			ask: ask("n1", "n1"), want: "n3 [n3]",
+		},
+		{
+			name: "all accused copies are void", minInSync: 2, prepare: func(w *watch) {
+				w.set(0, "n1", "n1", "n2")
+				w.d.Heartbeat(w.now, process("n2", 1), Report{MapVersion: 1 << 40, Corrupt: []Corrupt{{Partition: 0, Void: true}}})
+			},
+			ask: ask("n1", "n1"), want: same,
+		},
 		{name: "nobody is accused", minInSync: 3, prepare: func(w *watch) { w.set(0, "n1", "n1", "n2") }, ask: ask("n1", "n1", "n2"), want: same},
 		{name: "not by the primary", minInSync: 2, ask: ask("n2", "n1"), want: same},
 		{name: "by the coordinators", minInSync: 2, ask: ask("", "n1"), want: same},

@@ -23,7 +23,7 @@ func (d *Detector) Tick(now time.Duration, m *partition.Map) []state.Command {
 	health := d.survey(now, m)
 	var commands []state.Command
 	if mark := markOf(m, health); !d.idle.equal(mark) {
-		commands = plan(m, health, func(id partition.NodeID) bool { return d.prompt(now, id) })
+		commands = d.planner(now, m, health).plan()
 		if len(commands) == 0 {
 			d.idle = mark
 		}
@@ -52,20 +52,28 @@ func (i idleMark) equal(o idleMark) bool { return i.of != nil && i == o }
 type planner struct {
 	m         *partition.Map
 	health    map[partition.NodeID]Health
-	prompt    func(partition.NodeID) bool // nil: all are
+	prompt    func(partition.NodeID) bool // could serve at once
+	corrupt   func(partition.ID, partition.NodeID) (corrupt, void bool)
 	primaries map[partition.NodeID]int
 	fails     map[partition.NodeID]*state.Fail
 	orphans   []partition.Change
 }
 
-func plan(m *partition.Map, health map[partition.NodeID]Health, prompt func(partition.NodeID) bool) []state.Command {
-	p := &planner{m: m, health: health, prompt: prompt, fails: map[partition.NodeID]*state.Fail{}}
-	for i := range m.Partitions {
-		p.partition(&m.Partitions[i])
+func (d *Detector) planner(now time.Duration, m *partition.Map, health map[partition.NodeID]Health) *planner {
+	return &planner{
+		m: m, health: health, fails: map[partition.NodeID]*state.Fail{},
+		prompt:  func(node partition.NodeID) bool { return d.prompt(now, node) },
+		corrupt: func(id partition.ID, node partition.NodeID) (corrupt, void bool) { return d.corrupt(m, id, node) },
+	}
+}
+
+func (p *planner) plan() []state.Command {
+	for i := range p.m.Partitions {
+		p.partition(&p.m.Partitions[i])
 	}
 	var commands []state.Command
-	for i := range m.Nodes {
-		if f := p.fails[m.Nodes[i].ID]; f != nil {
+	for i := range p.m.Nodes {
+		if f := p.fails[p.m.Nodes[i].ID]; f != nil {
 			commands = append(commands, *f)
 		}
 	}
@@ -86,7 +94,7 @@ func (p *planner) partition(c *partition.Configuration) {
 	}
 	primary := c.Primary
 	if primary == "" || goes[primary] {
-		primary = p.successor(c.Replicas, goes)
+		primary = p.successor(c, goes)
 	}
 	if s := p.health[primary].State; primary == "" || s != Live && s != Leaving {
 		return
@@ -159,11 +167,11 @@ func (p *planner) add(failed partition.NodeID, change partition.Change) {
 
 // successor returns the replica that is to lead those that do not go: a live one,
 // or, where the whole cluster ends, one that leaves and has to stay.
-func (p *planner) successor(replicas []partition.Replica, goes map[partition.NodeID]bool) partition.NodeID {
-	if live := p.fewestPrimaries(replicas); live != "" {
+func (p *planner) successor(c *partition.Configuration, goes map[partition.NodeID]bool) partition.NodeID {
+	if live := p.fewestPrimaries(c.ID, c.Replicas); live != "" {
 		return live
 	}
-	for _, r := range replicas {
+	for _, r := range c.Replicas {
 		if p.health[r.Node].State == Leaving && !goes[r.Node] {
 			return r.Node
 		}
@@ -173,17 +181,19 @@ func (p *planner) successor(replicas []partition.Replica, goes map[partition.Nod
 
 // fewestPrimaries returns the live replica that leads the fewest partitions of
 // the whole map, the choices made so far included; among equals the first. One
-// that could not serve at once comes last.
-func (p *planner) fewestPrimaries(replicas []partition.Replica) partition.NodeID {
+// that could not serve at once, or whose copy is corrupt, comes last; one whose
+// copy is void could never serve.
+func (p *planner) fewestPrimaries(id partition.ID, replicas []partition.Replica) partition.NodeID {
 	if p.primaries == nil {
 		p.primaries = p.m.Primaries()
 	}
 	best, prompt := partition.NodeID(""), false
 	for _, r := range replicas {
-		if p.health[r.Node].State != Live {
+		corrupt, void := p.corrupt(id, r.Node)
+		if p.health[r.Node].State != Live || void {
 			continue
 		}
-		at := p.prompt == nil || p.prompt(r.Node)
+		at := !corrupt && p.prompt(r.Node)
 		if best == "" || at && !prompt || at == prompt && p.primaries[r.Node] < p.primaries[best] {
 			best, prompt = r.Node, at
 		}

@@ -14,6 +14,7 @@ func TestPlan(t *testing.T) {
 		name       string
 		nodes      int
 		partitions []string
+		corrupt    func(w *watch) // what heartbeats say of copies, from the beginning
 		prepare    func(w *watch)
 		silent     []partition.NodeID
 		want       []string // nothing: no command at all
@@ -61,6 +62,27 @@ func TestPlan(t *testing.T) {
 			prepare: func(w *watch) { w.set(0, "n1", "n1") }, silent: []partition.NodeID{"n1", "n2"},
 		},
 		{
+			name: "not one whose copy is void", nodes: 3, partitions: []string{"n1 n2 n3", "n2 n1 n3"},
+			corrupt: func(w *watch) { w.corrupt("n3", Corrupt{Partition: 0, Void: true}) },
+			silent:  []partition.NodeID{"n1"}, want: []string{"fail n1: 0 n2 [n2 n3], 1 n2 [n2 n3]"},
+		},
+		{
+			name: "nobody, where all copies left are void", nodes: 3, partitions: []string{"n1 n2 n3"},
+			corrupt: func(w *watch) {
+				w.corrupt("n2", Corrupt{Partition: 0, Void: true})
+				w.corrupt("n3", Corrupt{Partition: 0, Void: true})
+			},
+			silent: []partition.NodeID{"n1"},
+		},
+		{
+			name: "one whose copy is corrupt, where there is no other", nodes: 3, partitions: []string{"n1 n2 n3"},
+			corrupt: func(w *watch) {
+				w.corrupt("n2", Corrupt{Partition: 0})
+				w.corrupt("n3", Corrupt{Partition: 0, Void: true})
+			},
+			silent: []partition.NodeID{"n1"}, want: []string{"fail n1: 0 n2 [n2 n3]"},
+		},
+		{
 			name: "without a primary", nodes: 3, partitions: []string{"n1 n2 n3", "n1 n2 n3"},
 			prepare: loseN1, want: []string{"give: 0 n2 [n2 n3], 1 n3 [n2 n3]"},
 		},
@@ -80,6 +102,9 @@ func TestPlan(t *testing.T) {
 			w.tick()
 			for _, id := range test.silent {
 				w.silent[id] = true
+			}
+			if test.corrupt != nil {
+				test.corrupt(w)
 			}
 			w.run(1100 * ms)
 			if test.prepare != nil {

@@ -23,7 +23,10 @@ type Report struct {
 	Leaving bool `json:"leaving,omitempty"`
 	// Learners is the progress of the copies being brought up to date there.
 	Learners []Learner `json:"learners,omitempty"`
-	Load     Load      `json:"load"`
+	// Corrupt are the copies there that do not hold what they should, sorted by
+	// partition, until they are made anew.
+	Corrupt []Corrupt `json:"corrupt,omitempty"`
+	Load    Load      `json:"load"`
 }
 
 // NotServing is a partition that a node should serve and does not.
@@ -43,6 +46,14 @@ type Learner struct {
 	// roughly; else zeros.
 	Bytes    int64 `json:"bytes"`
 	AllBytes int64 `json:"all_bytes"`
+}
+
+// Corrupt is a copy that does not hold what it should.
+type Corrupt struct {
+	Partition partition.ID `json:"partition"`
+	// Void: nothing of it is used any more. Else it may serve what is whole, as
+	// long as there is no other.
+	Void bool `json:"void"`
 }
 
 // Load is what a node has to do.

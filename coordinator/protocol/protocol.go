@@ -40,6 +40,10 @@ func encodeReport(e *encoder, r *Report) {
 		e.int(l.Bytes)
 		e.int(l.AllBytes)
 	})
+	encodeList(e, r.Corrupt, func(e *encoder, c *liveness.Corrupt) {
+		e.uint(uint64(c.Partition))
+		e.bool(c.Void)
+	})
 	e.bool(r.Leaving)
 	e.uint(r.Load.Operations)
 	e.uint(r.Load.Bytes)
@@ -59,6 +63,9 @@ func decodeReport(d *decoder) Report {
 				Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Have: d.uint(), Want: d.uint(),
 				Bytes: d.int(), AllBytes: d.int(),
 			}
+		}),
+		Corrupt: decodeList(d, 2, func(d *decoder) liveness.Corrupt {
+			return liveness.Corrupt{Partition: partition.ID(d.uint32()), Void: d.bool()}
 		}),
 		Leaving: d.bool(),
 		Load:    liveness.Load{Operations: d.uint(), Bytes: d.uint(), Free: d.uint()},

@@ -38,6 +38,7 @@ func messages() []Message {
 			Leaving:    true,
 			NotServing: []liveness.NotServing{{Partition: 1, Epoch: 2, For: time.Minute}},
 			Learners:   []liveness.Learner{{Partition: 3, Epoch: 4, Have: 5, Want: 6}},
+			Corrupt:    []liveness.Corrupt{{Partition: 7, Void: true}, {Partition: 300}},
 		}},
 		Heartbeat{},
 		Follow{Since: 99}, Follow{Stop: true},

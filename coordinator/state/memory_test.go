@@ -18,7 +18,6 @@ func TestResultsKeepNoOldMapInMemory(t *testing.T) {
 		placed = append(placed, partition.Configuration{ID: partition.ID(i), Epoch: 1, Lineage: 7, Primary: "n1", Replicas: replicas(1, 2, 3)})
 	}
 	c.ok(Place{Configurations: placed})
-	placed = nil
 	var versions []weak.Pointer[partition.Configuration]
 	var results []Result
 	for i := range partition.ID(64) {

@@ -127,7 +127,7 @@ func (g *Group) SnapshotInstalled(now Time, meta SnapshotMeta, state State) {
 	r := g.replica(meta.Partition)
 	at := meta.Applied.Sequence
 	r.state, r.lineage = state, meta.Lineage
-	r.void, r.replacing = false, false
+	r.void, r.corrupt, r.replacing = false, "", false
 	r.uncount(r.applied + 1)
 	r.log.reset(meta.Applied)
 	r.logged = loggedClock{last: meta.Logged, at: g.now} // what the old copy had may have been ahead

@@ -37,7 +37,7 @@ func (r *replica) considerChange() {
 		kept := slices.DeleteFunc(slices.Clone(r.conf.Replicas), func(c partition.Replica) bool {
 			return slices.Contains(accused, c.Node)
 		})
-		r.ask(kept, r.self(), "does not answer its primary: "+join(accused), false)
+		r.ask(kept, r.self(), r.accusation(accused), false)
 		return
 	}
 	if r.role == Comparing {
@@ -124,6 +124,15 @@ func (r *replica) accused() []partition.NodeID {
 		}
 	}
 	return out
+}
+
+// accusation says why replicas are to be removed.
+func (r *replica) accusation(accused []partition.NodeID) string {
+	reason := "does not answer its primary: " + join(accused)
+	if void := slices.DeleteFunc(slices.Clone(accused), func(n partition.NodeID) bool { return !r.member(n).void }); len(void) > 0 {
+		reason += "; has a corrupt copy: " + join(void)
+	}
+	return reason
 }
 
 // ready returns the learners that may be added: caught up, with their promise

@@ -130,7 +130,7 @@ type Output struct {
 	Answers   []Answer
 	Proposals []partition.Change // to the coordinators; lost ones are proposed again
 	Snapshots []SnapshotOrder
-	Findings  []Finding // of checks: Expelled is to be acted on, the others to be told
+	Findings  []Finding // Corrupt is to be acted on, the others to be counted and logged
 }
 
 func (c *Config) setDefaults() {

@@ -21,7 +21,7 @@ func (r *replica) tryDrop() {
 	r.g.cfg.Drop(r.id)
 	r.uncount(r.applied + 1)
 	r.log.reset(entry.Position{})
-	r.state, r.lineage, r.void = nil, 0, false
+	r.state, r.lineage, r.void, r.corrupt = nil, 0, false, ""
 	r.durable, r.committed, r.applied, r.flushed, r.kept = 0, 0, 0, 0, 0
 	r.logged = loggedClock{}
 	r.follower = follower{}

@@ -1,5 +1,7 @@
 package replica
 
+import "fmt"
+
 // message handles one message about this partition.
 func (r *replica) message(from Peer, m *Message) {
 	if m.Configuration != nil && m.Configuration.ID == r.id {
@@ -98,7 +100,17 @@ func (r *replica) onAppend(from Peer, m *Message) {
 		r.send(from.Node, Message{Kind: Reject, Mismatch: true})
 		return
 	}
+	if !contiguous(m.Previous, m.Entries, r.conf.Epoch) {
+		r.refuseEntries(from, m)
+		r.send(from.Node, Message{Kind: Reject, Previous: m.Previous, Last: r.log.last()})
+		return
+	}
 	if !r.log.has(m.Previous) {
+		if here, known := r.log.position(m.Previous.Sequence); known && here.Sequence <= r.committed {
+			r.spoiled(here.Sequence, fmt.Sprintf("its entry %d of epoch %d is committed, and its primary %s has one of epoch %d there",
+				here.Sequence, here.Epoch, from.Node, m.Previous.Epoch))
+			return
+		}
 		seq := r.log.agreement(m.Previous)
 		if seq >= m.Previous.Sequence && seq > r.log.base.Sequence {
 			seq = m.Previous.Sequence - 1
@@ -117,9 +129,7 @@ func (r *replica) onAppend(from Peer, m *Message) {
 		}
 		if e.Sequence <= r.log.last().Sequence {
 			if e.Sequence <= r.committed {
-				// A committed entry would be replaced: this copy is wrong.
-				r.void, r.grantUntil = true, 0
-				r.publish()
+				r.spoiled(e.Sequence, fmt.Sprintf("its entry %d is committed, and is not that of its primary %s", e.Sequence, from.Node))
 				return
 			}
 			r.replaceFrom(e.Sequence)

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -20,29 +21,6 @@ type hashCheck struct {
 	at     uint64 // the sequence asked for; zero: no check is under way
 	until  Time
 	hashes map[partition.NodeID]uint64
-}
-
-// FindingKind says what came out of a check.
-type FindingKind uint8
-
-const (
-	// HashesEqual: all that answered have the same.
-	HashesEqual FindingKind = iota + 1
-	// HashesDiffer: they do not. Where too few agree, or too few would be left,
-	// nobody is expelled: people must look.
-	HashesDiffer
-	// Expelled: this node's own copy is the one that differs. It is void from
-	// now on; the driver puts it aside and gets another.
-	Expelled
-)
-
-// Finding is the result of a check, for the driver to count and to log.
-type Finding struct {
-	Kind      FindingKind
-	Partition partition.ID
-	Sequence  uint64
-	Compared  int
-	Expels    partition.NodeID // HashesDiffer: who is told to go; empty: nobody
 }
 
 // checkHashes begins a check, or ends one that waits no longer.
@@ -164,7 +142,9 @@ func (r *replica) judgeHashes() {
 	switch found.Expels {
 	case "":
 	case r.self():
-		r.find(Finding{Kind: Expelled, Partition: r.id, Sequence: c.at})
+		// It serves on until another does.
+		r.corrupt = fmt.Sprintf("the rolling hash of its entries up to %d is not that of the other replicas", c.at)
+		r.find(Finding{Kind: Corrupt, Partition: r.id, Sequence: c.at, Reason: r.corrupt})
 	default:
 		r.send(found.Expels, Message{Kind: Expel, Last: entry.Position{Sequence: c.at, Epoch: r.conf.Epoch}})
 	}
@@ -176,9 +156,5 @@ func (r *replica) onExpel(from Peer, m *Message) {
 	if !r.follows(from) || r.role != Secondary || r.void {
 		return
 	}
-	r.void, r.grantUntil = true, 0
-	r.publish()
-	r.find(Finding{Kind: Expelled, Partition: r.id, Sequence: m.Last.Sequence})
+	r.spoiled(m.Last.Sequence, fmt.Sprintf("the rolling hash of its entries up to %d is not that of the other replicas", m.Last.Sequence))
 }
-
-func (r *replica) find(f Finding) { r.g.out.Findings = append(r.g.out.Findings, f) }

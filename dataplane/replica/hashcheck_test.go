@@ -55,7 +55,7 @@ func TestHashesOfReplicasAreCompared(t *testing.T) {
 				t.Fatalf("the primary finds %+v", first)
 			}
 			for id, n := range c.nodes {
-				expelled := len(n.found) > 0 && n.found[len(n.found)-1].Kind == Expelled
+				expelled := len(n.found) > 0 && n.found[len(n.found)-1].Kind == Corrupt
 				if expelled != (id == test.expels) {
 					t.Errorf("%s finds %+v", id, n.found)
 				}

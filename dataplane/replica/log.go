@@ -50,14 +50,30 @@ func (w *window) position(sequence uint64) (entry.Position, bool) {
 	return entry.Position{}, false
 }
 
-// has reports whether the log has the entry p. What lies at or before base is
-// committed and agrees with every log of the lineage.
+// has reports whether the log has the entry p. What lies before base is committed
+// and agrees with every log of the lineage; of base itself the epoch is known.
 func (w *window) has(p entry.Position) bool {
-	if p.Sequence <= w.base.Sequence {
+	switch {
+	case p.Sequence < w.base.Sequence:
 		return true
+	case p.Sequence == w.base.Sequence:
+		return p.Epoch == w.base.Epoch
 	}
 	e := w.at(p.Sequence)
 	return e != nil && e.Epoch == p.Epoch
+}
+
+// contiguous reports whether entries follow previous, and one another: no sequence
+// is left out or comes twice, and no epoch is lower than the one before it, or
+// higher than highest.
+func contiguous(previous entry.Position, entries []*entry.Entry, highest partition.Epoch) bool {
+	for _, e := range entries {
+		if e == nil || e.Sequence != previous.Sequence+1 || e.Epoch < previous.Epoch || e.Epoch > highest {
+			return false
+		}
+		previous = e.Position
+	}
+	return true
 }
 
 func (w *window) append(e *entry.Entry) {

@@ -13,6 +13,7 @@ type member struct {
 	node    partition.NodeID
 	store   partition.StoreID
 	inSync  bool
+	void    bool            // in sync, and it has said in this epoch that its copy is of no use
 	session partition.Start // that the progress below is about; zero: not heard in this office
 	phase   phase
 	match   uint64 // acknowledged: on its disk, compared, in this office
@@ -82,7 +83,7 @@ func (r *replica) setMembers() {
 				}
 				m = fresh
 			}
-			m.inSync, m.told = inSync, false
+			m.inSync, m.told, m.void = inSync, false, false
 			m.ackAt, m.answerAt, m.probeAt = r.g.now, r.g.now, 0
 			m.resend(r.g.now)
 			members = append(members, m)
@@ -103,7 +104,7 @@ func (r *replica) heardFrom(from Peer) *member {
 	}
 	if !m.session.IsZero() && from.Start != m.session {
 		// Another start: what it held unsynced is gone; it is compared anew.
-		m.phase, m.match, m.hasLast = unknown, 0, false
+		m.phase, m.match, m.hasLast, m.void = unknown, 0, false, false
 	}
 	m.session = from.Start
 	if !m.told {
@@ -295,6 +296,7 @@ func (r *replica) onReject(from Peer, msg *Message) {
 	}
 	m.sent = 0
 	if msg.Mismatch {
+		m.void = m.inSync
 		r.orderSnapshot(m)
 		return
 	}

@@ -53,8 +53,9 @@ type replica struct {
 	committed      uint64
 	applied        uint64
 	flushed        uint64
-	void           bool // the copy is of no use: only a snapshot helps
-	replacing      bool // a snapshot is about to take its place
+	void           bool   // the copy is of no use: only a snapshot helps
+	corrupt        string // why it does not hold what it should; empty where it does, as far as is known
+	replacing      bool   // a snapshot is about to take its place
 	// kept is up to where entries agreed with a primary when they came: they
 	// are, or will be, acknowledged, and primaries may count on them.
 	kept uint64
@@ -215,7 +216,7 @@ func (r *replica) adoptLineage() {
 	switch {
 	case r.lineage == r.conf.Lineage:
 	case r.conf.InSync(r.self()):
-		r.lineage, r.void = r.conf.Lineage, false
+		r.lineage, r.void, r.corrupt = r.conf.Lineage, false, ""
 	default:
 		r.void = true
 	}

@@ -13,6 +13,7 @@ type Status struct {
 	Serving         bool
 	NotServingSince Time
 	Void            bool   // the copy is of no use; only a snapshot helps
+	Corrupt         string // why the copy does not hold what it should; empty where it does, as far as is known
 	Base            uint64 // entries up to there are not in memory
 	Last            uint64
 	Durable         uint64
@@ -57,7 +58,7 @@ func (g *Group) Copies(yield func(Copy)) {
 func (r *replica) status() Status {
 	s := Status{
 		Partition: r.id, Epoch: r.conf.Epoch, Lineage: r.lineage, Role: r.role,
-		Serving: r.role == Serving, Void: r.void,
+		Serving: r.role == Serving, Void: r.void, Corrupt: r.corrupt,
 		Base: r.log.base.Sequence, Last: r.log.last().Sequence, Durable: r.durable,
 		Committed: r.committed, Applied: r.applied,
 		Window: r.log.bytes(r.log.base.Sequence, r.log.last().Sequence),

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
@@ -67,7 +68,8 @@ func (r *replica) onProbeReply(from Peer, msg *Message) {
 	}
 	if r.role == Comparing {
 		if msg.Mismatch {
-			return // a void copy in the in-sync set: it must be removed first
+			m.void = true // a void copy in the in-sync set: it must be removed first
+			return
 		}
 		m.last, m.hasLast = msg.Last, true
 		r.compare()
@@ -78,6 +80,7 @@ func (r *replica) onProbeReply(from Peer, msg *Message) {
 		return
 	}
 	if msg.Mismatch {
+		m.void = m.inSync
 		r.orderSnapshot(m)
 		return
 	}
@@ -149,10 +152,14 @@ func (r *replica) onFetchReply(from Peer, msg *Message) {
 		if !ok || position.Sequence+1 < msg.First {
 			// The holder has flushed what this log lost: nothing here can be
 			// the primary's. The coordinators see that it does not serve.
-			r.void = true
+			r.spoiled(r.log.last().Sequence, fmt.Sprintf("it lacks entries that %s has had for longer than its log reaches back", from.Node))
 			return
 		}
 		r.fetch(from.Node, position)
+		return
+	}
+	if !contiguous(msg.Previous, msg.Entries, r.conf.Epoch) {
+		r.refuseEntries(from, msg)
 		return
 	}
 	if !r.log.has(msg.Previous) {

@@ -44,11 +44,11 @@ func (p *process) found(f replica.Finding) {
 		if !w.differs(f.Partition) {
 			w.fail("%s finds that copies of %s differ, and none does", n.id, f.Partition)
 		}
-	case replica.Expelled:
+	case replica.Corrupt:
 		w.coverage[copiesExpelled]++
 		c := &n.disk.copies[f.Partition]
 		if c.twist == 0 {
-			w.fail("%s is made to give up a copy of %s that is right", n.id, f.Partition)
+			w.fail("%s gives up a copy of %s that is right: %s", n.id, f.Partition, f.Reason)
 			return
 		}
 		c.marked = true
@@ -59,6 +59,8 @@ func (p *process) found(f replica.Finding) {
 				w.restart(n, w.between(10*time.Millisecond, time.Second))
 			}
 		})
+	case replica.EntriesRefused:
+		w.fail("%s sends %s entries of %s that are not contiguous, after %d", f.Sender, n.id, f.Partition, f.Sequence)
 	}
 }
 

@@ -157,6 +157,9 @@ func (p *process) report() liveness.Report {
 			w := p.n.w
 			w.fail("%s takes its copy for useless: %s", p.n.id, w.describePartition(s.Partition))
 		}
+		if s.Corrupt != "" {
+			r.Corrupt = append(r.Corrupt, liveness.Corrupt{Partition: s.Partition, Void: s.Void})
+		}
 		if s.NotServingSince != 0 {
 			r.NotServing = append(r.NotServing, liveness.NotServing{Partition: s.Partition, Epoch: s.Epoch, For: now.Sub(s.NotServingSince)})
 		}

@@ -35,6 +35,9 @@ type Node struct {
 	State       string            `json:"state"` // in words: "live", "suspected"
 	Duty        partition.Duty    `json:"duty"`
 	Weight      uint32            `json:"weight"`
+	// CorruptReplicas are the partitions whose copies there do not hold what they
+	// should, by the node's last heartbeat; coordinators alone know them.
+	CorruptReplicas []partition.ID `json:"corrupt_replicas,omitempty"`
 }
 
 // Nodes is the answer to /v1/nodes.

@@ -21,6 +21,7 @@ const (
 	simulationDir = "dataplane/simulation/"
 	stateDir      = "coordinator/state/"
 	libraryDir    = "coordinator/client/"
+	livenessDir   = "coordinator/liveness/"
 	inSyncBelow   = "r.inBoth() < r.g.cfg.MinInSync || "
 )
 
@@ -31,6 +32,9 @@ var rules = []rule{
 		"Sequence: min(r.agreed, r.durable), Epoch", "Sequence: r.agreed, Epoch"}}, scenario{}},
 	{"W2 acknowledged before comparison", []edit{{replicaDir + "acknowledge.go",
 		"Sequence: min(r.agreed, r.durable), Epoch", "Sequence: r.durable, Epoch"}}, scenario{}},
+	{"W2 entries with a gap are appended", []edit{{replicaDir + "follow.go",
+		"if !contiguous(m.Previous, m.Entries, r.conf.Epoch) {", "if false {"}},
+		scenario{"dataplane/replica", "TestEntriesThatAreNotContiguousAreRefused"}},
 	{"W3 own fsync not waited for", []edit{{replicaDir + "takeover.go",
 		"upTo := r.durable\n", "upTo := r.log.last().Sequence\n"}}, scenario{}},
 	{"W3 commits below min-in-sync", []edit{{replicaDir + "takeover.go",
@@ -67,6 +71,8 @@ var rules = []rule{
 		"	return without(union(without(cur.Eligible, removed), removed), replicas)"}}, scenario{}},
 	{"T2 what differs is kept", []edit{{replicaDir + "log.go",
 		"return e != nil && e.Epoch == p.Epoch", "return e != nil"}}, scenario{}},
+	{"T2 the epoch of the log's base is not compared", []edit{{replicaDir + "log.go",
+		"return p.Epoch == w.base.Epoch", "return true"}}, scenario{"dataplane/replica", "TestACopyWithAnotherBaseIsCorrupt"}},
 	{"T2 cut to committed", []edit{{replicaDir + "replica.go",
 		"			r.role = Secondary\n", "			r.role = Secondary\n			r.replaceFrom(max(r.committed, r.log.base.Sequence) + 1)\n"}}, scenario{"dataplane/replica", "TestALogIsNotCutToWhatIsCommitted"}},
 	{"T3 reads what is prepared", []edit{{replicaDir + "operate.go",
@@ -155,6 +161,9 @@ var rules = []rule{
 	{"T1 newer ends are not fetched", []edit{{replicaDir + "takeover.go",
 		"if newest.Less(m.last) {", "if newest.Less(m.last) && false {"}},
 		scenario{"dataplane/replica", "TestNewerEndIsFetched"}},
+	{"T1 entries with a gap are fetched", []edit{{replicaDir + "takeover.go",
+		"if !contiguous(msg.Previous, msg.Entries, r.conf.Epoch) {", "if false {"}},
+		scenario{"dataplane/replica", "TestFetchedEntriesThatAreNotContiguousAreRefused"}},
 	{"L4 a release of another epoch counts", []edit{{replicaDir + "follow.go",
 		"	if m.Epoch < r.conf.Epoch {\n", "	if m.Epoch < r.conf.Epoch && m.Kind != Release {\n"}},
 		scenario{"dataplane/replica", "TestReleaseOfAnotherEpochDoesNotCount"}},
@@ -182,6 +191,15 @@ var rules = []rule{
 		scenario{"dataplane/replica", "TestRemovedTwiceInAMinuteWaits"}},
 	{"5 a hash stands for another sequence", []edit{{replicaDir + "hashcheck.go",
 		"r.applied != at ||", "r.applied < at ||"}}, scenario{}},
+	{"5 nobody hears of a corrupt copy", []edit{{replicaDir + "finding.go",
+		"	r.find(Finding{Kind: Corrupt, Partition: r.id, Sequence: sequence, Reason: reason})\n", "	_ = sequence\n"}},
+		scenario{"dataplane/replica", "TestACopyThatIsFoundCorruptIsReported"}},
+	{"4 one whose copy is void becomes primary", []edit{
+		{livenessDir + "plan.go", "if p.health[r.Node].State != Live || void {", "if p.health[r.Node].State != Live || void && false {"},
+	}, scenario{"coordinator/liveness", "TestPlan"}},
+	{"C4 one whose copy is void takes the accuser's place", []edit{
+		{livenessDir + "judge.go", "d.corrupt(m, c.Partition, r.Node); void {", "d.corrupt(m, c.Partition, r.Node); void && false {"},
+	}, scenario{"coordinator/liveness", "TestJudge"}},
 	{"5 expelled without a majority", []edit{{replicaDir + "hashcheck.go",
 		"if 2*agree[most] > len(r.conf.Replicas) && ", "if "}}, scenario{"dataplane/replica", "TestHashesOfReplicasAreCompared"}},
 	{"5 anybody may expel", []edit{{replicaDir + "hashcheck.go",
