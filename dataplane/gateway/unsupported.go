@@ -12,7 +12,8 @@ import (
 // these fields, but then a part of a value would replace the whole value, or a
 // write would be applied though nobody judged its condition.
 //
-// It reads the header once: a look-up for each field costs every PUT 0.2 us.
+// It goes through the header once, where a look-up for each of the fields takes
+// a third longer. If several fields are at fault, any of them is named.
 func unsupported(r *http.Request, action replica.Action) (p *problem, detail string) {
 	sized := r.ContentLength != 0 || r.ProtoMajor != 1
 	for name, lines := range r.Header {
