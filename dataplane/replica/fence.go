@@ -40,6 +40,7 @@ func (g *Group) muzzle() {
 // fence ends the replica's role. Readers outside the executor find a view under
 // which nothing may be read.
 func (r *replica) fence() {
+	r.dropVerdicts()
 	r.stepDown()
 	for _, op := range r.queue {
 		r.answer(Answer{Tag: op.Tag, Outcome: NotPrimary})

@@ -46,7 +46,7 @@ func (r *replica) giveVerdicts() {
 	}
 }
 
-// dropVerdicts refuses, when the epoch changes, the operations whose verdicts are
+// dropVerdicts refuses, when the epoch changes or the replica is fenced, the operations whose verdicts are
 // not given yet. Nothing was logged for them: whoever sent them may try again.
 func (r *replica) dropVerdicts() {
 	dropped := func(w waiter) bool {

@@ -299,3 +299,24 @@ func TestAReusedKeyIsRefusedUnderTheLease(t *testing.T) { // Q2, W5
 	c.pass(500 * time.Millisecond)
 	c.want("leaseless", KeyReused)
 }
+
+// A replica that is fenced gives no verdict any more, and leaves no operation
+// without an answer.
+func TestAFencedReplicaGivesNoVerdict(t *testing.T) { // W5
+	t.Parallel()
+	c := withoutLease(t)
+	c.do("n1", c.create("leaseless"))
+	c.release(acks)
+	c.want("put", Done)
+	c.hold = func(_ partition.NodeID, e Envelope) bool { return e.Message.Kind == Ack }
+	c.do("n1", c.operation("logged", Put, "k", "v2"))
+	c.do("n1", c.create("judged"))
+	for _, tag := range []string{"leaseless", "logged", "judged"} {
+		c.wantOpen(tag)
+	}
+	c.nodes["n1"].g.Fence(c.now)
+	c.settle()
+	c.want("leaseless", NotPrimary)
+	c.want("judged", NotPrimary)
+	c.want("logged", Unknown)
+}
