@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
 	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
@@ -20,68 +22,100 @@ const replaceAfter = 3 * time.Second
 // everything away, with other faults about.
 const removalPatience = 30 * time.Second
 
-// order has the coordinators do something about a member: whichever of them can.
-func (n *nemesis) order(member *cluster.Member, what string) error {
+// command is an admin command about a member. Its ID makes it safe to send again.
+type command struct {
+	n      *nemesis
+	member *cluster.Member
+	what   string
+	id     string
+	maybe  bool // an attempt may have been applied, or may yet be
+}
+
+func (n *nemesis) command(member *cluster.Member, what string) *command {
+	return &command{n: n, member: member, what: what, id: rand.Text()}
+}
+
+// errRefused says that the command's ID is refused for good: said again, it is
+// another command.
+var errRefused = errors.New("refused")
+
+// send asks one coordinator after another, until one has an answer.
+func (c *command) send() error {
 	kind := "coordinators"
-	if member.Node {
+	if c.member.Node {
 		kind = "nodes"
 	}
 	var errs []error
-	for _, c := range n.cluster.Coordinators {
-		if !c.Running() || c.Paused() || c == member {
+	for _, to := range c.n.cluster.Coordinators {
+		if !to.Running() || to.Paused() || to == c.member {
 			continue
 		}
-		err := post("http://" + c.HTTP + "/v1/" + kind + "/" + member.Name + "/" + what)
-		if err == nil {
-			return nil
+		err := c.post("http://" + to.HTTP + "/v1/" + kind + "/" + c.member.Name + "/" + c.what + "?timeout=4s")
+		if err == nil || errors.Is(err, errRefused) {
+			return err
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, fmt.Errorf("no coordinator takes the order to %s %s", what, member.Name))...)
+	return errors.Join(append(errs, fmt.Errorf("no coordinator takes the command to %s %s", c.what, c.member.Name))...)
 }
 
-// orders is what orders to coordinators go out with.
-var orders = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// admins is what commands to coordinators go out with.
+var admins = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-func post(url string) error {
+func (c *command) post(url string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, http.NoBody)
 	if err != nil {
 		return err
 	}
-	response, err := orders.Do(request)
+	request.Header.Set(coordinator.OperationHeader, c.id)
+	response, err := admins.Do(request)
 	if err != nil {
+		c.maybe = true
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("%s: %s", url, response.Status)
+	switch response.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusConflict:
+		return fmt.Errorf("%s: %w", url, errRefused)
+	case http.StatusServiceUnavailable:
+	default:
+		c.maybe = true
 	}
-	return nil
+	return fmt.Errorf("%s: %s", url, response.Status)
 }
 
 // drain has a node give everything away, for a while.
 func (n *nemesis) drain(ctx context.Context, node *cluster.Member) error {
-	if n.order(node, "drain") != nil {
+	if c := n.command(node, "drain"); c.send() != nil && !c.maybe {
 		return nil // without a leader, or with too few other nodes, it is not done
 	}
 	defer n.note("drain node", "drain "+node.Name)()
 	n.sleep(ctx, time.Second, 6*time.Second)
-	return n.insist(node, "undrain")
+	return n.insist(context.Background(), node, "undrain")
 }
 
-// insist repeats an order until it is taken: links may be cut for a while.
-func (n *nemesis) insist(node *cluster.Member, what string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), removalPatience)
+// insist repeats a command until it is applied: links may be cut for a while.
+func (n *nemesis) insist(ctx context.Context, member *cluster.Member, what string) error {
+	ctx, cancel := context.WithTimeout(ctx, removalPatience)
 	defer cancel()
-	return n.cluster.Wait(ctx, node.Name+" to be told to "+what, func(context.Context) error { return n.order(node, what) })
+	c := n.command(member, what)
+	return n.cluster.Wait(ctx, member.Name+" to be told to "+what, func(context.Context) error {
+		err := c.send()
+		if errors.Is(err, errRefused) {
+			c = n.command(member, what)
+		}
+		return err
+	})
 }
 
 // remove takes a node out of the cluster, and starts it again with an empty disk.
 // The node's process ends by itself; where that takes too long it keeps its part.
 func (n *nemesis) remove(ctx context.Context, node *cluster.Member) error {
-	if n.order(node, "remove") != nil {
+	if c := n.command(node, "remove"); c.send() != nil && !c.maybe {
 		return nil
 	}
 	defer n.note("remove node", "remove "+node.Name+", which joins again with an empty disk")()
@@ -90,7 +124,7 @@ func (n *nemesis) remove(ctx context.Context, node *cluster.Member) error {
 	select {
 	case <-node.Exited():
 	case <-waiting.Done():
-		if err := n.insist(node, "undrain"); err == nil || !n.gone(node) {
+		if err := n.insist(context.Background(), node, "undrain"); err == nil || !n.gone(node) {
 			return err
 		}
 		<-node.Exited() // it was removed just now
@@ -126,9 +160,7 @@ func (n *nemesis) replaceCoordinator(ctx context.Context, c *cluster.Member) err
 	if err := c.Kill(); err != nil {
 		return err
 	}
-	removing, cancel := context.WithTimeout(ctx, removalPatience)
-	defer cancel()
-	if n.cluster.Wait(removing, c.Name+" to be removed", func(context.Context) error { return n.order(c, "remove") }) != nil {
+	if n.insist(ctx, c, "remove") != nil {
 		// Nobody could be asked, or the answer was lost: in either case its disk is
 		// good for a place that it has, and for none that it has not.
 		return c.Start()
@@ -139,5 +171,5 @@ func (n *nemesis) replaceCoordinator(ctx context.Context, c *cluster.Member) err
 	if err := c.Start(); err != nil {
 		return err
 	}
-	return n.insist(c, "add")
+	return n.insist(context.Background(), c, "add")
 }
