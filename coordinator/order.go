@@ -133,12 +133,13 @@ func (c *Coordinator) orderFor(m *partition.Map, o *protocol.Order, answer *Orde
 	return state.Assign{Node: n.ID, Duty: partition.Draining}, nil
 }
 
-// chooseStart finds the start that the operator accepts: a directory that was
-// refused because the map knows its store by another history.
+// chooseStart finds the start that the operator accepts: of a directory that was
+// refused because the map knows its store by another history, or because it has
+// the only copy of a partition and started at another address.
 func (c *Coordinator) chooseStart(o *protocol.Order) (state.Command, error) {
 	var command *state.AcceptStart
 	for _, u := range c.fsm.unsettled() {
-		if !u.Disputed || u.Node != o.Node || o.Store != 0 && u.Store != o.Store {
+		if !u.Disputed && !u.Elsewhere || u.Node != o.Node || o.Store != 0 && u.Store != o.Store {
 			continue
 		}
 		if command != nil {

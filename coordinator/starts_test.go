@@ -108,6 +108,12 @@ func TestACopyElsewhereWaitsForTheFirst(t *testing.T) {
 	twin.PeerAddr = "elsewhere:1"
 	refusedWith(t, twin, "n1:1, or a twin of it")
 	_ = first.Close()
+	// It has the only copy of everything here: the operator says which directory is right.
+	refusedWith(t, twin, "holdfast accept-start n1")
+	var done coordinator.Ordered
+	if code := ask(t, leader, "POST", "/v1/nodes/n1/accept-start", "", &done); code != 200 || !done.Done {
+		t.Fatalf("%d %+v", code, done)
+	}
 	if _, err := tryJoin(t, twin, trio.Patience); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +132,7 @@ func TestTheOperatorChoosesAHistory(t *testing.T) {
 	}
 	_ = first.Close()
 	var p problem
-	if code := ask(t, leader, "POST", "/v1/nodes/n1/accept-start", "", &p); code != 409 || !strings.Contains(p.Detail, "no start of the node was refused") {
+	if code := ask(t, leader, "POST", "/v1/nodes/n1/accept-start", "", &p); code != 409 || !strings.Contains(p.Detail, "no start of the node waits") {
 		t.Fatalf("%d %+v", code, p)
 	}
 	refused := refusedWith(t, program(g, 1, start(2, 88), start(1, 77)), "holdfast accept-start n1")

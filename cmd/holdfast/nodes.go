@@ -138,8 +138,8 @@ type acceptStartCommand struct {
 	Store string `help:"The store ID of the directory, where several were refused: 16 hexadecimal digits." placeholder:"ID" env:"-"`
 }
 
-// Run chooses a data directory that the coordinators refuse, for they know its
-// store by another history.
+// Run says that a data directory is the right one, which the coordinators refuse
+// because they cannot tell.
 func (c *acceptStartCommand) Run(ctx context.Context, t *terminal) error {
 	body := map[string]string{}
 	if c.Store != "" {

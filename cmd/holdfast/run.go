@@ -34,7 +34,7 @@ type commandLine struct {
 	Undrain     undrainCommand     `cmd:"" help:"Give a node its share again, also one that is to be removed."`
 	Remove      removeCommand      `cmd:"" help:"Have a node give everything away, and take it out of the cluster for good."`
 	Weight      weightCommand      `cmd:"" help:"Set how large a node's share is, relative to other nodes."`
-	AcceptStart acceptStartCommand `cmd:"" help:"Choose a data directory of a node that the coordinators refuse because they know its store by another history."`
+	AcceptStart acceptStartCommand `cmd:"" help:"Say that a data directory is the right one, where the coordinators cannot tell: of two histories, or of the only copy, started elsewhere."`
 	Plan        planCommand        `cmd:"" help:"Tell what would be moved, and why, without doing it."`
 	Moves       movesCommand       `cmd:"" help:"Tell what is being moved, and how far that is."`
 	Pause       pauseCommand       `cmd:"" help:"Let no move begin; those under way end."`

@@ -99,7 +99,7 @@ func (t *txn) registerBehind(n partition.Node, c *Register, judged error) Result
 	}
 	r := Result{Err: wrap(ErrMapBehind)}
 	if judged != nil {
-		r = Result{Err: wrap(judged), Above: t.unsettled(c, disputed)}
+		r = Result{Err: wrap(judged), Above: t.unsettled(c, disputed, false)}
 	}
 	if disputed {
 		return r

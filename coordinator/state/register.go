@@ -46,8 +46,9 @@ func (t *txn) register(c Register) Result {
 	}
 	if err := t.mayRegister(&n, known, &c, judged); err != nil {
 		r := Result{Err: fmt.Errorf("register node %q: %w", n.ID, err)}
-		if errors.Is(err, ErrTwoHistories) {
-			r.Above = t.unsettled(&c, true)
+		disputed, elsewhere := errors.Is(err, ErrTwoHistories), errors.Is(err, ErrOnlyCopy)
+		if disputed || elsewhere {
+			r.Above = t.unsettled(&c, disputed, elsewhere)
 		}
 		return r
 	}
@@ -103,6 +104,10 @@ func (t *txn) mayRegister(n, known *partition.Node, c *Register, judged error) e
 			ErrElsewhere, known.Store, known.PeerAddr, n.Store, n.PeerAddr)
 	case c.Silent != known.Start():
 		return fmt.Errorf("%w: start %v at %s", ErrMayRun, known.Start(), known.PeerAddr)
+	}
+	if id, only := t.onlyCopy(n.ID); only && !t.vouchedFor(c) {
+		return fmt.Errorf("%w: %v. Start the node at its known address, %s; or, if the process there is stopped for good and this is its directory and no copy of it: holdfast accept-start %s",
+			ErrOnlyCopy, id, known.PeerAddr, n.ID)
 	}
 	return nil
 }
@@ -167,7 +172,7 @@ func (b *boot) restarted(cur *partition.Configuration) partition.Configuration {
 			"register %v of node %q: %w that the map counts on: it starts again", cur.ID, b.node.ID, ErrNoCopy)})
 		return b.withPrimary(lose(cur, b.node.ID, b.node.Store))
 	}
-	if b.moved && vouched {
+	if b.moved && vouched && othersInSync(cur, b.node.ID) {
 		return b.withPrimary(b.doubtful(cur))
 	}
 	next := *cur
@@ -181,9 +186,8 @@ func (b *boot) restarted(cur *partition.Configuration) partition.Configuration {
 }
 
 // doubtful returns what follows where the node's earlier start ran at another
-// address: it may be alive, and its directory may be a copy that was made while
-// it ran. Where others are in sync the node learns from them. Where none is, the
-// partition waits for the operator's word that the earlier process is gone.
+// address, and others are in sync: it may be alive, and its directory may be a
+// copy that was made while it ran. The node learns from the others.
 func (b *boot) doubtful(cur *partition.Configuration) partition.Configuration {
 	self := []partition.Replica{{Node: b.node.ID, Store: b.node.Store}}
 	next := *cur
@@ -191,16 +195,15 @@ func (b *boot) doubtful(cur *partition.Configuration) partition.Configuration {
 	next.Replicas = without(cur.Replicas, self)
 	next.Eligible = without(cur.Eligible, self)
 	next.Learners = union(without(cur.Learners, self), self)
-	if len(next.Replicas) == 0 {
-		next.Eligible = union(next.Eligible, self)
-		if cur.InSync(b.node.ID) {
-			next.Unavailable = self
-		}
-	}
 	if next.Primary == b.node.ID {
 		next.Primary = ""
 	}
 	return next
+}
+
+// othersInSync reports whether a replica of another node is in sync.
+func othersInSync(c *partition.Configuration, node partition.NodeID) bool {
+	return slices.ContainsFunc(c.Replicas, func(r partition.Replica) bool { return r.Node != node })
 }
 
 // withPrimary finds a live primary for a configuration that has lost its own.

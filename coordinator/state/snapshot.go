@@ -83,7 +83,7 @@ func (r *reader) memory() memory {
 		}),
 		removed: r.replicas(),
 		seats:   readList(r, 10, r.voter),
-		steered: r.uint(), unsettled: readList(r, 31, r.unsettled),
+		steered: r.uint(), unsettled: readList(r, 32, r.unsettled),
 		operations: readList(r, 22, r.operation),
 		behind:     r.behind(),
 	}

@@ -23,6 +23,9 @@ type UnsettledStart struct {
 	// Disputed: the map and the directory name different starts with one counter.
 	// Otherwise the map is behind the directory, and RecoverMap settles it.
 	Disputed bool `json:"disputed"`
+	// Elsewhere: the start runs at another address than the one in the map, and
+	// the node is the only one that has some partition in sync.
+	Elsewhere bool `json:"elsewhere"`
 	// Chosen: the operator has chosen this directory. Its next start, with a
 	// counter above Highest, is accepted.
 	Chosen bool `json:"chosen"`
@@ -91,31 +94,54 @@ func (t *txn) judgeStart(c *Register) error {
 // history may have used too.
 func (t *txn) aboveDispute(n *partition.Node) error {
 	u, ok := t.memory.unsettledStart(n.ID, n.Store)
-	if !ok || !u.Chosen || n.Incarnation > u.Highest {
+	if !ok || !u.Disputed || !u.Chosen || n.Incarnation > u.Highest {
 		return nil
 	}
 	return fmt.Errorf("%w: its directory was chosen; start it once more: its next start takes a counter above %d", ErrTwoHistories, u.Highest)
 }
 
+// onlyCopy returns a partition of which the node has the only copy that counts:
+// nobody else could say whether its directory is the newest.
+func (t *txn) onlyCopy(node partition.NodeID) (partition.ID, bool) {
+	for i := range t.old.Partitions {
+		c := &t.old.Partitions[i]
+		_, eligible := partition.Find(c.Eligible, node)
+		if c.InSync(node) && len(c.Replicas) == 1 || eligible && len(c.Replicas) == 0 {
+			return c.ID, true
+		}
+	}
+	return 0, false
+}
+
+// vouchedFor reports whether the operator has said that the start at another
+// address has the node's own directory, and that the earlier process is gone.
+func (t *txn) vouchedFor(c *Register) bool {
+	u, ok := t.memory.unsettledStart(c.Node.ID, c.Node.Store)
+	return ok && u.Elsewhere && u.Chosen && u.Accepted == c.Accepted
+}
+
 // unsettled remembers a start that could not be judged, and returns the counter
 // that the node's next start must exceed.
-func (t *txn) unsettled(c *Register, disputed bool) (above uint64) {
+func (t *txn) unsettled(c *Register, disputed, elsewhere bool) (above uint64) {
 	last, _ := t.lastStart(c.Node.ID, c.Node.Store)
 	u := UnsettledStart{
 		Node: c.Node.ID, Store: c.Node.Store, PeerAddr: c.Node.PeerAddr, Start: c.Node.Start(), Accepted: c.Accepted,
-		Highest: max(c.Node.Incarnation, c.Accepted.Incarnation, last.Incarnation), Disputed: disputed,
+		Highest: max(c.Node.Incarnation, c.Accepted.Incarnation, last.Incarnation), Disputed: disputed, Elsewhere: elsewhere,
 	}
 	for _, s := range c.Since {
 		u.Highest = max(u.Highest, s.Incarnation)
 	}
 	if known, ok := t.memory.unsettledStart(u.Node, u.Store); ok {
 		u.Highest = max(u.Highest, known.Highest)
-		u.Chosen = known.Chosen && known.Accepted == u.Accepted
+		u.Chosen = known.Chosen && known.Accepted == u.Accepted && known.Disputed == disputed && known.Elsewhere == elsewhere
 		if u.Chosen { // what asks too early does not raise the bar
 			u.Highest = known.Highest
 		}
 	}
 	t.memory.setUnsettled(u)
+	if !disputed {
+		return 0
+	}
 	return u.Highest
 }
 
@@ -129,6 +155,12 @@ func (t *txn) acceptStart(c AcceptStart) error {
 		return fmt.Errorf("accept a start of node %q with store %v: %w: its directory names start %v now, not %v", c.Node, c.Store, ErrStale, u.Accepted, c.Accepted)
 	case u.Chosen:
 		return nil // said twice
+	}
+	if u.Elsewhere {
+		u.Chosen = true
+		t.memory.setUnsettled(u)
+		t.memory.note(Event{Index: t.index, Kind: "start accepted", Node: u.Node, Reason: fmt.Sprintf("by the operator: store %v at %s", u.Store, u.PeerAddr)})
+		return nil
 	}
 	n := partition.Node{ID: u.Node, PeerAddr: u.PeerAddr, Weight: 1}
 	known, again := t.old.Node(u.Node)
@@ -150,12 +182,13 @@ func (t *txn) acceptStart(c AcceptStart) error {
 	return nil
 }
 
-// doubt takes the node out of every list that counts on its copies: the map knows
-// them by another history than that of the directory which was chosen.
+// doubt has the node learn wherever another replica is in sync: the map knows its
+// copies by another history than that of the directory which was chosen.
 func (b *boot) doubt() {
 	for i := range b.old.Partitions {
 		cur := &b.old.Partitions[i]
-		if _, eligible := partition.Find(cur.Eligible, b.node.ID); eligible || cur.InSync(b.node.ID) {
+		_, eligible := partition.Find(cur.Eligible, b.node.ID)
+		if (eligible || cur.InSync(b.node.ID)) && othersInSync(cur, b.node.ID) {
 			b.store(b.withPrimary(b.doubtful(cur)))
 		}
 	}
@@ -195,6 +228,7 @@ func (w *writer) unsettled(u UnsettledStart) {
 	w.start(u.Accepted)
 	w.uint(u.Highest)
 	w.bool(u.Disputed)
+	w.bool(u.Elsewhere)
 	w.bool(u.Chosen)
 }
 
@@ -202,6 +236,6 @@ func (r *reader) unsettled() UnsettledStart {
 	of := r.replica()
 	return UnsettledStart{
 		Node: of.Node, Store: of.Store, PeerAddr: r.text(), Start: r.start(), Accepted: r.start(),
-		Highest: r.uint(), Disputed: r.bool(), Chosen: r.bool(),
+		Highest: r.uint(), Disputed: r.bool(), Elsewhere: r.bool(), Chosen: r.bool(),
 	}
 }

@@ -199,16 +199,61 @@ func TestAStartElsewhereLearns(t *testing.T) {
 		c.ok(elsewhere(c, 2, "n1"))
 		c.is("3 n1 [n1] [n2 n3] [n3] []")
 	})
-	t.Run("the last in sync waits for the operator", func(t *testing.T) {
+}
+
+// The only copy that counts could be an old one, and accepting it would shut out
+// the directory that has everything: the operator says which one it is.
+func TestTheOnlyCopyElsewhereWaitsForTheOperator(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		alone func(c *cluster)
+		was   string
+		then  string
+	}{
+		{"the last in sync", func(c *cluster) {
+			c.ok(wiped(c, 2))
+			c.ok(wiped(c, 3))
+		}, "3 n1 [n1] [n2 n3] [] []", "4 n1 [n1] [n2 n3] [] []"},
+		{"eligible, and none is in sync", func(c *cluster) {
+			c.ok(c.change("n2", 2))
+			c.ok(wiped(c, 2))
+		}, "3  [] [n1 n2 n3] [n1 n3] [n2]", "4  [] [n1 n2 n3] [n1 n3] [n2]"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := three(t, 3)
+			test.alone(c)
+			c.is(test.was)
+			first := c.boot(1)
+			first.Node.StartID += 500
+			r := c.boot(1, "n2", "n3")
+			r.Node.PeerAddr, r.Silent = "elsewhere:7071", r.Accepted
+			c.refused(r, ErrOnlyCopy)
+			if u := c.m.Unsettled(); len(u) != 1 || !u[0].Elsewhere || u[0].PeerAddr != "elsewhere:7071" {
+				t.Fatalf("unsettled: %+v", u)
+			}
+			c.is(test.was)
+			c.ok(AcceptStart{Node: "n1", Store: r.Node.Store, Accepted: r.Accepted})
+			c.ok(r)
+			c.is(test.then)
+			if u := c.m.Unsettled(); len(u) != 0 {
+				t.Errorf("unsettled: %+v", u)
+			}
+			c.refused(first, ErrOldStart)
+		})
+	}
+	t.Run("the first one comes back", func(t *testing.T) {
 		t.Parallel()
 		c := three(t, 3)
 		c.ok(wiped(c, 2))
 		c.ok(wiped(c, 3))
-		c.is("3 n1 [n1] [n2 n3] [] []")
-		c.ok(elsewhere(c, 1, "n2", "n3"))
-		c.is("4  [] [n1 n2 n3] [n1] [n1]")
-		c.ok(Recover{Partition: 0, Node: "n1", Epoch: 4})
-		c.is("5 n1 [n1] [n2 n3] [] []")
+		r := c.boot(1)
+		r.Node.PeerAddr, r.Silent = "elsewhere:7071", r.Accepted
+		c.refused(r, ErrOnlyCopy)
+		c.ok(c.boot(1))
+		c.is("4 n1 [n1] [n2 n3] [] []")
+		c.refused(AcceptStart{Node: "n1", Store: r.Node.Store, Accepted: r.Accepted}, ErrStale)
 	})
 }
 
