@@ -119,7 +119,7 @@ func (w *world) drainInTurn(index int) {
 	if w.quiet {
 		return
 	}
-	n := w.nodes[index%len(w.nodes)]
+	n := w.bases()[index%w.profile.nodes]
 	w.raft.propose(state.Assign{Node: n.id, Duty: partition.Draining})
 	w.after(3*time.Second, func() {
 		w.raft.propose(state.Assign{Node: n.id, Duty: partition.Full})

@@ -118,7 +118,11 @@ func (w *world) startCall() {
 	if c.action != replica.Get && w.chance(w.profile.keyed) {
 		c.withKey()
 	}
-	w.send(c, w.nodes[w.pick(len(w.nodes))])
+	at := w.nodes[w.pick(len(w.nodes))]
+	if !at.up {
+		at = w.nodes[w.pick(w.profile.nodes)]
+	}
+	w.send(c, at)
 }
 
 // withKey gives a write an Idempotency-Key: a new one, that of an earlier call,

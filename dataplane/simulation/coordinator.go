@@ -209,6 +209,7 @@ func (w *world) operator() {
 	if w.quiet {
 		w.undrain(m)
 	}
+	w.acceptStarts()
 	for i := range m.Partitions {
 		c := &m.Partitions[i]
 		if len(c.Replicas) > 0 {
@@ -221,7 +222,7 @@ func (w *world) operator() {
 			continue
 		}
 		r := c.Eligible[w.pick(len(c.Eligible))]
-		n := w.nodes[w.index(r.Node)]
+		n := w.home(r.Node)
 		if n.up && n.disk.store == r.Store && n.shelf == nil {
 			w.coverage[recovered]++
 			w.admin(state.Recover{Partition: c.ID, Node: r.Node, Epoch: c.Epoch})

@@ -94,6 +94,10 @@ func (p *process) removed() bool {
 func (p *process) renew() {
 	n := p.n
 	p.later(time.Second, func() {
+		if n == n.w.spare() {
+			n.w.settleTwin()
+			return
+		}
 		n.wipe()
 		n.start()
 	})

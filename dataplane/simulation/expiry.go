@@ -71,7 +71,7 @@ func (n *node) revive() {
 		if _, ok := partition.Find(counted, n.id); !ok {
 			continue
 		}
-		if !slices.ContainsFunc(counted, func(r partition.Replica) bool { return r.Node != n.id && w.nodes[w.index(r.Node)].up }) {
+		if !slices.ContainsFunc(counted, func(r partition.Replica) bool { return r.Node != n.id && w.home(r.Node).up }) {
 			w.truth[i].revived = w.now
 		}
 	}

@@ -42,6 +42,7 @@ const (
 	interruption
 	restoredDirectory
 	movedDirectory
+	twinned
 	weigh
 	faultKinds
 )
@@ -52,7 +53,7 @@ var faultNames = [faultKinds]string{
 	"a coordinator crash", "a crash of all nodes", "a primary moved without need", "a false suspicion", "a node that leaves", "a lost copy",
 	"the loss of all in sync", "shortage of memory or disk", "a copy that differs",
 	"a drained node", "a removed node", "moves that pause", "a coordinator's disk that is lost", "a snapshot that is interrupted",
-	"a directory that goes back", "a directory that moves",
+	"a directory that goes back", "a directory that moves", "a copy of a directory that is started elsewhere",
 	"a node's other weight",
 }
 
@@ -69,10 +70,10 @@ func (w *world) victim() *node {
 	m := w.raft.machine.Map()
 	if m.Placed() && w.chance(0.5) {
 		if p := m.Partitions[w.pick(len(m.Partitions))].Primary; p != "" {
-			return w.nodes[w.index(p)]
+			return w.home(p)
 		}
 	}
-	return w.nodes[w.pick(len(w.nodes))]
+	return w.nodes[w.pick(w.profile.nodes)]
 }
 
 // duration draws how long a fault lasts: short ones often.
@@ -169,6 +170,8 @@ func (w *world) fault(number int) {
 		w.restoreDirectory(n)
 	case movedDirectory:
 		w.moveDirectory(n)
+	case twinned:
+		w.twin(n)
 	case weigh:
 		w.weigh(n)
 	case interruption:
@@ -196,7 +199,8 @@ func (w *world) restart(n *node, d time.Duration) {
 // wipe replaces a node's disk by an empty one.
 func (n *node) wipe() {
 	n.crash(true)
-	n.shelf, n.backup, n.address = nil, nil, n.mapped // an empty disk must start where the lost one ran
+	n.shelf, n.backup = nil, nil
+	n.toMapped() // an empty disk must start where the lost one ran
 	n.w.wiped = append(n.w.wiped, n.disk)
 	n.disk = n.w.newDisk()
 	n.w.logf("%s has an empty disk, store %s", n.id, n.disk.store)
@@ -230,9 +234,9 @@ func (w *world) survives(n *node, excused func(c *partition.Configuration) bool)
 		others := 0
 		for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
 			for _, r := range list {
-				other := w.nodes[w.index(r.Node)]
+				other := w.home(r.Node)
 				d := &other.disk.copies[i]
-				if other.disk.store != r.Store || d.lost || d.marked || d.twist != 0 && other != n || other.address != other.mapped {
+				if other.disk.store != r.Store || d.lost || d.marked || d.twist != 0 && other != n || !other.atMapped() {
 					return false
 				}
 				if other != n && other.disk.copies[i].exists {
@@ -242,7 +246,7 @@ func (w *world) survives(n *node, excused func(c *partition.Configuration) bool)
 		}
 		// One that is being counted in was in sync as much as any.
 		for _, r := range c.Learners {
-			if other := w.nodes[w.index(r.Node)]; other.disk.store != r.Store || other.disk.copies[i].lost {
+			if other := w.home(r.Node); other.disk.store != r.Store || other.disk.copies[i].lost {
 				return false
 			}
 		}
@@ -354,6 +358,9 @@ func (w *world) heal() {
 	w.after(300*time.Millisecond, w.election)
 	for _, n := range w.nodes {
 		n.putBack()
+		if n == w.spare() {
+			w.settleTwin()
+		}
 		n.disk.slow, n.short = 0, 0
 		n.start()
 		n.tellShortage()

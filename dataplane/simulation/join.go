@@ -36,15 +36,24 @@ func (p *process) register() {
 	}
 	r := state.Register{Node: partition.Node{
 		ID: p.n.id, Store: p.self.Store, Incarnation: p.self.Start.Incarnation, StartID: p.self.Start.ID,
-		HTTPAddr: fmt.Sprintf("%s-%d:7070", p.n.id, p.n.address), PeerAddr: fmt.Sprintf("%s-%d:7071", p.n.id, p.n.address), Weight: 1,
+		HTTPAddr: fmt.Sprintf("%s-%d:7070", p.n.id, p.n.address), PeerAddr: p.n.peerAddr(), Weight: 1,
 	}, Accepted: p.accepted, Since: p.since}
 	for _, c := range p.copies {
 		r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage})
 	}
 	p.toLeader(func(c *coordinator) {
 		verdict, silent := c.detector.Contest(c.now(), c.w.raft.machine.Map(), &r.Node)
-		if verdict != liveness.Free {
+		switch verdict {
+		case liveness.Undecided:
 			return
+		case liveness.Taken:
+			c.w.coverage[twinsRefused]++
+			c.w.logf("start %v of %s at %s is refused: the first is heard", p.self.Start, p.n.id, r.Node.PeerAddr)
+			if p.n == c.w.spare() {
+				c.w.after(c.w.between(0, 100*time.Millisecond), c.w.settleTwin)
+			}
+			return
+		case liveness.Free:
 		}
 		r.Silent = silent
 		r.Live = c.detector.Live(c.now(), c.w.raft.machine.Map())
@@ -99,9 +108,9 @@ func (p *process) setMap(m *partition.Map) {
 			p.n.w.fail("%s: start %v is accepted, of a directory from before start %v", p.n.id, p.self.Start, p.n.shelf.starts.now)
 		}
 		p.n.disk.starts.accept() // synced before the map is acted on
-		p.n.mapped = p.n.address
 	}
 	p.input(func(g *replica.Group, now replica.Time) { g.SetMap(now, m) })
+	p.moved()
 	switch {
 	case p.named():
 		p.wasNamed = true
@@ -116,8 +125,11 @@ func (p *process) setMap(m *partition.Map) {
 // boot is refused from then on; somebody starts the node again.
 func (p *process) disowned() {
 	n := p.n
-	n.w.coverage[disowned]++
 	p.wasNamed = false
+	if p.superseded() {
+		return
+	}
+	n.w.coverage[disowned]++
 	p.later(time.Second, func() {
 		n.crash(false)
 		n.start()

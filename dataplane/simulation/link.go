@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // link is one node's connection to another's process. What is sent on it
@@ -14,6 +15,7 @@ type link struct {
 	up     bool
 	boot   uint64 // of the process at the other end
 	number uint64 // of this connection among all
+	node   partition.NodeID
 }
 
 const redial = 150 * time.Millisecond
@@ -26,12 +28,14 @@ func (p *process) dial(to int) {
 		switch {
 		case l.up:
 			return
-		case !other.up || !w.net.open(p.n.index, to) || other.paused:
+		case other.idle():
+			return
+		case !other.up || !w.net.open(p.n.index, to) || other.paused || p.place(other.id) != to:
 			p.dial(to)
 			return
 		}
 		w.connections++
-		l.up, l.boot, l.number = true, other.boot, w.connections
+		l.up, l.boot, l.number, l.node = true, other.boot, w.connections, other.id
 		p.input(func(g *replica.Group, now replica.Time) { g.Connection(now, other.id, true) })
 	})
 }
@@ -45,8 +49,8 @@ func (p *process) broken(to int) {
 	w := p.n.w
 	l.up = false
 	w.coverage[linkBroken]++
-	w.logf("%s loses its connection to %s", p.n.id, w.nodes[to].id)
-	p.input(func(g *replica.Group, now replica.Time) { g.Connection(now, w.nodes[to].id, false) })
+	w.logf("%s loses its connection to %s", p.n.id, l.node)
+	p.input(func(g *replica.Group, now replica.Time) { g.Connection(now, l.node, false) })
 	for _, q := range p.calls(to) {
 		q.failed(true)
 	}

@@ -20,7 +20,6 @@ type node struct {
 	backup  *disk // an earlier copy of disk; nil: none was made
 	shelf   *disk // the newest directory, while a copy from before is in its place
 	address int   // counts the addresses that it ran at
-	mapped  int   // the one that the map has
 
 	short    replica.Shortage
 	up       bool
@@ -75,9 +74,16 @@ func (w *world) newNode(index int) *node {
 	}
 }
 
+// newSpare is the machine that twins run on.
+func (w *world) newSpare() *node {
+	n := w.newNode(w.profile.nodes)
+	n.id = ""
+	return n
+}
+
 // start boots a process: the log is replayed, then the node registers.
 func (n *node) start() {
-	if n.up {
+	if n.up || n.idle() {
 		return
 	}
 	w := n.w
@@ -113,8 +119,8 @@ func (n *node) start() {
 	w.logf("%s starts, store %s, start %v", n.id, p.self.Store, p.self.Start)
 	p.group.SetShortage(p.now(), n.short)
 	p.drain()
-	for to := range w.nodes {
-		if to != n.index {
+	for to, other := range w.nodes {
+		if other.id != n.id && !other.idle() {
 			p.dial(to)
 		}
 	}
@@ -228,7 +234,7 @@ func (p *process) drain() {
 // send puts a message on the link to its node, if there is one.
 func (p *process) send(e *replica.Envelope) {
 	w := p.n.w
-	to := w.index(e.To)
+	to := p.place(e.To)
 	m := e.Message
 	w.trace.mix(uint64(m.Kind), uint64(to), uint64(m.Epoch), m.Last.Sequence, m.Previous.Sequence, m.Committed)
 	if w.trace.text {

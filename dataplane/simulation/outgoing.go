@@ -30,7 +30,7 @@ func (p *process) sendSnapshot(o replica.SnapshotOrder) {
 	p.later(w.between(0, w.profile.transfer/4), func() {
 		stands := false
 		p.input(func(g *replica.Group, now replica.Time) { stands = g.SnapshotBegins(now, o) })
-		s := &outgoing{p: p, order: o, to: w.index(o.To)}
+		s := &outgoing{p: p, order: o, to: p.place(o.To)}
 		if !stands {
 			s.done(errUnwanted)
 			return

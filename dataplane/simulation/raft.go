@@ -186,7 +186,10 @@ func (w *world) describePartition(id partition.ID) string {
 	}
 	s := describeConfiguration(c)
 	for _, n := range w.nodes {
-		if status, ok := n.process.group.Status(id); ok && n.up {
+		if !n.up {
+			continue
+		}
+		if status, ok := n.process.group.Status(id); ok {
 			s += fmt.Sprintf("; %s %s epoch %d void %v log %d to %d on disk %d committed %d queued %d", n.id, status.Role,
 				status.Epoch, status.Void, status.Base, status.Last, status.Durable, status.Committed, status.Queued)
 		}

@@ -146,12 +146,12 @@ func (q *request) wakeAt(t replica.Time) {
 func (q *request) send(d routing.Decision) {
 	p := q.p
 	w := p.n.w
-	a := &attempt{q: q, to: w.index(d.To)}
+	a := &attempt{q: q, to: p.place(d.To)}
 	q.attempt = a
 	op := q.op
 	op.Epoch, op.LowestOpen, op.Tag = d.Epoch, p.lowestOpen(), a
 	w.logf("%s sends %s to %s in epoch %d", p.n.id, q.call, d.To, d.Epoch)
-	if a.to == p.n.index {
+	if d.To == p.n.id {
 		p.later(0, func() { p.operate(op) })
 		return
 	}

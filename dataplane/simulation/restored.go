@@ -35,9 +35,9 @@ func (n *node) names(m *partition.Map) bool {
 	return known && in.Store == n.disk.store && in.Start() == n.disk.starts.now
 }
 
-// shelved reports whether some node runs on a restored copy.
+// shelved reports whether some node runs on a restored copy, or has a twin.
 func (w *world) shelved() bool {
-	return slices.ContainsFunc(w.nodes, func(n *node) bool { return n.shelf != nil })
+	return !w.spare().idle() || slices.ContainsFunc(w.nodes, func(n *node) bool { return n.shelf != nil })
 }
 
 // restoreDirectory ends a node's process and puts a copy from before its present
@@ -45,7 +45,7 @@ func (w *world) shelved() bool {
 // while somebody puts the right one back.
 func (w *world) restoreDirectory(n *node) {
 	b := n.backup
-	if b == nil || !n.up || n.shelf != nil || b.store != n.disk.store || w.profile.unsafe ||
+	if b == nil || !n.up || w.shelved() || b.store != n.disk.store || w.profile.unsafe ||
 		n.disk.starts.accepted != n.disk.starts.now || n.process.leaving {
 		return
 	}
@@ -81,7 +81,7 @@ func (w *world) moveDirectory(n *node) {
 	}
 	w.coverage[faultMovedDirectory]++
 	n.crash(w.chance(0.5))
-	n.address++
+	n.address = w.nextAddress()
 	w.logf("%s moves to another address", n.id)
 	w.restart(n, w.duration(3*time.Second))
 }

@@ -74,7 +74,7 @@ func run(o Options, adjust func(w *world)) Result {
 }
 
 func (w *world) begin() {
-	for _, n := range w.nodes {
+	for _, n := range w.bases() {
 		w.after(w.between(0, 300*time.Millisecond), n.start)
 	}
 	w.after(w.between(0, 300*time.Millisecond), w.election)
@@ -87,7 +87,7 @@ func (w *world) begin() {
 
 // probe asks every node for every key, once written, once read.
 func (w *world) probe() {
-	for _, n := range w.nodes {
+	for _, n := range w.bases() {
 		for i := range w.keys {
 			w.probeKey(n, &w.keys[i])
 		}

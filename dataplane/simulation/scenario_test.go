@@ -42,6 +42,8 @@ func TestScenarios(t *testing.T) {
 		{"all in sync die: a stale copy is promoted", only(allCrash, falseSuspicion), hadEligible},
 		{"a directory goes back to an earlier copy", only(restoredDirectory, restoredDirectory, crash), startsRefused},
 		{"a directory goes back while others are cut off", only(restoredDirectory, isolate, crash), startsRefused},
+		{"a copy of a directory is started while the first runs", only(twinned, twinned, cutOneWay), twinsRefused},
+		{"a copy of a directory takes the place of one that is cut off", only(twinned, twinned, longPause), processesSuperseded},
 		{"a directory moves to another address", only(movedDirectory, movedDirectory, cutOneWay), faultMovedDirectory},
 		{"a retry is applied twice", only(reset, cutOneWay, movePrimary), outcomeUnknown},
 		{"a lost update of the map", only(leaderChange, coordinatorCrash, outage, crash), leaderElected},

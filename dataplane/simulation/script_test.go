@@ -45,7 +45,7 @@ func (w *world) ask(n *node, action replica.Action, condition replica.Condition)
 // that has no replica; false while the cluster is not as it was placed.
 func (w *world) cast() (primary *node, secondaries []*node, other *node, ready bool) {
 	c, _ := w.raft.machine.Map().Partition(0)
-	for _, n := range w.nodes {
+	for _, n := range w.bases() {
 		switch {
 		case !n.up || n.paused:
 			return nil, nil, nil, false

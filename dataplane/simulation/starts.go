@@ -21,5 +21,10 @@ func (s *starts) next(number uint64) {
 	s.now = partition.Start{Incarnation: s.now.Incarnation + 1, ID: partition.StartID(number | 1)}
 }
 
+// knows reports whether that start was made on the disk, as far as it remembers.
+func (s *starts) knows(start partition.Start) bool {
+	return start == s.now || start == s.accepted || slices.Contains(s.since, start)
+}
+
 // accept notes that the map names the latest start.
 func (s *starts) accept() { s.accepted, s.since = s.now, nil }

@@ -121,7 +121,7 @@ func (t *truth) checkCopies(when string) {
 	}
 	for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
 		for _, r := range list {
-			n := w.nodes[w.index(r.Node)]
+			n := w.home(r.Node)
 			d := n.newest()
 			if d.store != r.Store || d.copies[t.id].lost {
 				continue // it is lost, and the map does not know yet

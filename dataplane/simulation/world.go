@@ -22,6 +22,7 @@ type world struct {
 	net          *network
 	nodes        []*node
 	wiped        []*disk               // as they were
+	addresses    int                   // how many were given out beyond the first ones
 	dropped      map[partition.ID]bool // a copy of the partition was dropped that differed
 	coordinators []*coordinator
 	raft         *raft
@@ -65,11 +66,12 @@ func newWorld(o Options, adjust func(w *world)) *world {
 	if adjust != nil {
 		adjust(w)
 	}
-	w.net = newNetwork(w, w.profile.nodes+coordinators)
+	w.net = newNetwork(w, w.profile.nodes+1+coordinators)
 	w.raft = newRaft(w)
 	for i := range w.profile.nodes {
 		w.nodes = append(w.nodes, w.newNode(i))
 	}
+	w.nodes = append(w.nodes, w.newSpare())
 	for i := range coordinators {
 		w.coordinators = append(w.coordinators, w.newCoordinator(i))
 	}
@@ -104,8 +106,11 @@ func (w *world) index(id partition.NodeID) int {
 
 // name is index the other way round, coordinators too.
 func (w *world) name(index int) string {
-	if index < len(w.nodes) {
+	switch {
+	case index < w.profile.nodes:
 		return string(w.nodes[index].id)
+	case index < len(w.nodes):
+		return "the twin's machine"
 	}
 	return fmt.Sprintf("coordinator %d", index-len(w.nodes))
 }
