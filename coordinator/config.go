@@ -29,6 +29,10 @@ type Timings struct {
 	Beat          time.Duration // between signs of life on the map streams; default 250 ms
 	Forward       time.Duration // how long a request waits for a leader; default 5 s
 	ReplaceAfter  time.Duration // how long a node is away before others get its replicas; default 5 min
+	// Found is how long coordinators with empty directories listen, before they
+	// found a cluster, for nodes that belong to one already; default 1.5 s. Enough
+	// nodes that belong to none end it sooner.
+	Found time.Duration
 }
 
 func (t Timings) withDefaults() Timings {
@@ -39,7 +43,7 @@ func (t Timings) withDefaults() Timings {
 		{&t.RaftHeartbeat, 300 * time.Millisecond}, {&t.RaftElection, 300 * time.Millisecond},
 		{&t.RaftLease, 200 * time.Millisecond}, {&t.Tick, 50 * time.Millisecond},
 		{&t.Beat, 250 * time.Millisecond}, {&t.Forward, 5 * time.Second},
-		{&t.ReplaceAfter, 5 * time.Minute},
+		{&t.ReplaceAfter, 5 * time.Minute}, {&t.Found, 1500 * time.Millisecond},
 	} {
 		if *f.field == 0 {
 			*f.field = f.value

@@ -22,6 +22,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/coordinator/rebalance"
 	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/partition"
@@ -49,7 +50,9 @@ type Coordinator struct {
 	serving   chan struct{}    // one element for each request being served
 	changing  chan struct{}    // has one element while a coordinator is added or removed
 	asked     *askers
-	proving   atomic.Bool // a barrier for a follower ahead of us is under way
+	callers   callers
+	barring   atomic.Pointer[[]protocol.Stranger] // who kept this one from founding a cluster, last
+	proving   atomic.Bool                         // a barrier for a follower ahead of us is under way
 	listener  transport.Listener
 	http      *httpServer
 
@@ -295,10 +298,15 @@ func (c *Coordinator) notReady() error {
 	switch {
 	case c.ctx.Err() != nil:
 		return errors.New("the coordinator stops")
+	case c.barred() != nil:
+		return c.barred()
 	case g == nil:
 		if waits := c.member.waits.Load(); waits != nil {
 			if order := waitsForOrder(c.config.ID); slices.Contains(*waits, order) {
 				return fmt.Errorf("its place is vacant: it waits for %s", order)
+			}
+			if len(*waits) == 0 {
+				return fmt.Errorf("%w: it waits a moment for nodes of an earlier cluster to call", errWaiting)
 			}
 			return fmt.Errorf("%w: for the first start it waits to hear of %v", errWaiting, *waits)
 		}

@@ -34,7 +34,12 @@ func (c *Coordinator) verify(theirs []byte) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("coordinator %s: %w", c.config.ID, err)
 	}
-	if own := c.memberCopy().ClusterID; own != "" && h.ClusterID != "" && own != h.ClusterID {
+	own := c.memberCopy().ClusterID
+	if c.callers.note(h) && own != "" && h.ClusterID != "" && own != h.ClusterID {
+		c.log.Error("a node of another cluster calls, and is refused: it has the wrong coordinators, or the wrong data directory",
+			"node", h.Name, "cluster", h.ClusterID, "own", own)
+	}
+	if own != "" && h.ClusterID != "" && own != h.ClusterID {
 		return nil, fmt.Errorf("coordinator %s: it is of cluster %s, %s is of cluster %s", c.config.ID, own, h.Name, h.ClusterID)
 	}
 	return h, nil
@@ -57,6 +62,10 @@ func (h handler) Message(conn transport.Conn, body []byte) {
 		return
 	}
 	who, _ := conn.Identity().(protocol.Hello)
+	if own := h.c.clusterID(); own != "" && who.ClusterID != "" && who.ClusterID != own {
+		_ = conn.Close() // it called before this one belonged to a cluster: it is told when it calls again
+		return
+	}
 	switch m := m.(type) {
 	case protocol.Heartbeat:
 		if who.Role != protocol.RoleNode {
@@ -93,7 +102,7 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 	case protocol.Ask:
 		own := h.c.memberCopy()
 		if _, member := h.c.peers[m.Self.ID]; member && len(own.Group) == 0 {
-			h.c.asked.note(m.Self)
+			h.c.asked.note(m)
 		}
 		reply(protocol.Encode(h.c.answerFor(m.Self)))
 	case protocol.Forwarded:

@@ -62,7 +62,12 @@ func (c *Coordinator) getNodes(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (c *Coordinator) getCluster(w http.ResponseWriter, _ *http.Request) {
-	answer(w, mapjson.ClusterOf(c.fsm.Map(), c.Leader(), c.members()))
+	cluster := mapjson.ClusterOf(c.fsm.Map(), c.Leader(), c.members())
+	cluster.Strangers = c.strangersJSON()
+	if err := c.barred(); err != nil {
+		cluster.Barred = err.Error()
+	}
+	answer(w, cluster)
 }
 
 // members are all coordinators, sorted by ID, as this one sees them.

@@ -54,7 +54,7 @@ func (c *Coordinator) takeOffice(g *raftGroup) {
 		c.liveness.Lock()
 		c.liveness.detector.BecameLeader(c.now())
 		c.liveness.Unlock()
-		if c.fsm.Map().ClusterID == "" && !c.createCluster() {
+		if c.fsm.Map().ClusterID == "" && (!c.mayCreate(c.ctx) || !c.createCluster()) {
 			c.pause(retryLeader)
 			continue
 		}

@@ -83,6 +83,9 @@ func (c *Coordinator) meet(ctx context.Context, patience time.Duration) error {
 		if err != nil {
 			return err
 		}
+		if group != nil && !anyGroup(answers) && !c.mayFound(answers) {
+			group = nil // it would be a new one
+		}
 		if group != nil {
 			c.member.waits.Store(nil)
 			return c.updateMember(func(m *member) {
@@ -108,22 +111,32 @@ func (c *Coordinator) meet(ctx context.Context, patience time.Duration) error {
 	}
 }
 
+// anyGroup reports whether somebody has written a group down.
+func anyGroup(answers map[string]protocol.Answer) bool {
+	for _, a := range answers {
+		if len(a.Group) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // askers are the members that have asked us. Who asks has written no group
 // down, so the question says as much as an answer would; it comes earlier where
 // our own link waits before it dials again.
 type askers struct {
 	wake chan struct{}
 	mu   sync.Mutex
-	seen map[string]protocol.Seen
+	seen map[string]protocol.Answer // what the question says, as an answer would
 }
 
 func newAskers() *askers {
-	return &askers{wake: make(chan struct{}, 1), seen: make(map[string]protocol.Seen)}
+	return &askers{wake: make(chan struct{}, 1), seen: make(map[string]protocol.Answer)}
 }
 
-func (a *askers) note(s protocol.Seen) {
+func (a *askers) note(m protocol.Ask) {
 	a.mu.Lock()
-	a.seen[s.ID] = s
+	a.seen[m.Self.ID] = protocol.Answer{Self: m.Self, Strangers: m.Strangers}
 	a.mu.Unlock()
 	select {
 	case a.wake <- struct{}{}:
@@ -137,7 +150,7 @@ func (a *askers) add(answers map[string]protocol.Answer) {
 	defer a.mu.Unlock()
 	for id, s := range a.seen {
 		if _, heard := answers[id]; !heard {
-			answers[id] = protocol.Answer{Self: s}
+			answers[id] = s
 		}
 	}
 }
@@ -160,7 +173,7 @@ func (c *Coordinator) unreachable(waits []string) bool {
 
 // askAll asks everybody who has a connection, and takes the answers down.
 func (c *Coordinator) askAll(ctx context.Context, self protocol.Seen, answers map[string]protocol.Answer) {
-	question := protocol.Encode(protocol.Ask{Self: self})
+	question := protocol.Encode(protocol.Ask{Self: self, Strangers: c.strangers()})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for id, p := range c.peers {

@@ -11,7 +11,7 @@ import (
 // log says of them was committed.
 func (c *Coordinator) answerFor(asker protocol.Seen) protocol.Answer {
 	own := c.memberCopy()
-	a := protocol.Answer{Self: protocol.Seen{ID: own.ID, Store: own.Store}, Group: own.seen(), ClusterID: own.ClusterID}
+	a := protocol.Answer{Self: protocol.Seen{ID: own.ID, Store: own.Store}, Group: own.seen(), ClusterID: own.ClusterID, Strangers: c.strangers()}
 	if len(a.Group) == 0 {
 		return a
 	}

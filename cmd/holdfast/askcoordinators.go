@@ -42,7 +42,7 @@ func (f serverFlags) askLeader(ctx context.Context, cluster *mapjson.Cluster) {
 		}
 		f.Server, f.Timeout = []string{one.HTTPAddr}, min(f.Timeout/4, leaderPatience)
 		if seen, err := askCluster(ctx, f, (*client.Client).Cluster); err == nil && seen.Leader == one.ID {
-			cluster.Coordinators = seen.Coordinators
+			cluster.Coordinators, cluster.Strangers = seen.Coordinators, seen.Strangers
 		}
 		return
 	}

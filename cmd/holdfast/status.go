@@ -105,6 +105,14 @@ func (o *overview) judge(partitions []mapjson.Partition) {
 			add("%s not reported yet what is on its disk: %s", count(n, "node has", "nodes have"), names(b.Missing))
 		}
 	}
+	if o.Cluster.Barred != "" {
+		add("%s", o.Cluster.Barred)
+	}
+	for _, s := range o.Cluster.Strangers {
+		if o.Cluster.Barred == "" {
+			add("node %s of another cluster, %s, calls and is refused: it has the wrong coordinators, or the wrong data directory", nameOr(s.Node, "without a name"), s.ClusterID)
+		}
+	}
 	if o.Cluster.Leader == "" {
 		add("no coordinator leads: the map cannot change")
 	}

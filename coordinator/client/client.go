@@ -186,7 +186,7 @@ func (c *Client) Err() error {
 	if reason := c.fenced.Load(); reason != nil {
 		return reason
 	}
-	if refused := c.refused.Load(); refused != nil && !c.named(c.Map()) {
+	if refused := c.refused.Load(); refused != nil && (refused.TurnedAway || !c.named(c.Map())) {
 		return refused
 	}
 	return nil

@@ -26,6 +26,9 @@ type RefusedError struct {
 	// Waits: the refusal is not for good. The program asks again every few
 	// seconds, and is accepted once the condition that Reason names has ended.
 	Waits bool
+	// TurnedAway: every coordinator refuses to talk to this program at all, for
+	// they are of another cluster or version. A node is not ready meanwhile.
+	TurnedAway bool
 }
 
 // Error implements error.

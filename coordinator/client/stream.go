@@ -74,9 +74,13 @@ func (c *Client) supervise() {
 			if l, conn, change := c.follow.other(c.links, now); change {
 				c.followOn(l, conn)
 			}
-			if reason, all := c.turnedAway(); all && c.refused.Load() == nil {
+			reason, all := c.turnedAway()
+			switch last := c.refused.Load(); {
+			case all && last == nil:
 				// One that was accepted goes on as without coordinators.
-				c.refuse(&RefusedError{Node: c.config.NodeID, Reason: reason, Waits: c.accepted.Load()})
+				c.refuse(&RefusedError{Node: c.config.NodeID, Reason: reason, Waits: c.accepted.Load(), TurnedAway: true})
+			case !all && last != nil && last.TurnedAway && last.Waits:
+				c.refused.CompareAndSwap(last, nil)
 			}
 		}
 	}
@@ -130,6 +134,11 @@ func (h streamHandler) Message(conn transport.Conn, body []byte) {
 	}
 	switch m := m.(type) {
 	case protocol.Snapshot:
+		if id := h.c.ClusterID(); id != "" && id != m.Map.ClusterID {
+			h.c.log.Error("coordinator sent the map of another cluster", "addr", h.from.addr, "cluster", m.Map.ClusterID)
+			_ = conn.Close()
+			return
+		}
 		h.c.takeSnapshot(m)
 	case protocol.Delta:
 		h.c.takeDelta(conn, m.Delta)
@@ -172,10 +181,6 @@ func (c *Client) heard(conn transport.Conn, m protocol.Message) bool {
 // takeSnapshot replaces the map.
 func (c *Client) takeSnapshot(s protocol.Snapshot) {
 	cur := c.Map()
-	if id := c.ClusterID(); id != "" && id != s.Map.ClusterID {
-		c.log.Error("coordinator sent the map of another cluster", "cluster", s.Map.ClusterID)
-		return
-	}
 	if own := c.config.Application; own != "" && own != s.Map.Application {
 		if c.refused.Load() == nil {
 			c.refuse(&RefusedError{Node: c.config.NodeID, Reason: fmt.Sprintf(

@@ -53,9 +53,9 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindTimed:
 		return Timed{Timeout: time.Duration(d.int()), Request: d.rest()}
 	case kindAsk:
-		return Ask{Self: decodeSeen(d)}
+		return Ask{Self: decodeSeen(d), Strangers: decodeList(d, 2, decodeStranger)}
 	case kindAnswer:
-		return Answer{Self: decodeSeen(d), Group: decodeList(d, 9, decodeSeen), ClusterID: d.string(), Token: d.fixed(), Vacant: d.bool(), Seated: d.bool()}
+		return Answer{Self: decodeSeen(d), Group: decodeList(d, 9, decodeSeen), ClusterID: d.string(), Token: d.fixed(), Vacant: d.bool(), Seated: d.bool(), Strangers: decodeList(d, 2, decodeStranger)}
 	case kindHints:
 		return decodeHints(d)
 	case kindOrder:

@@ -127,7 +127,17 @@ type Timed struct {
 }
 
 // Ask is what a coordinator that has never run asks the others.
-type Ask struct{ Self Seen }
+type Ask struct {
+	Self      Seen
+	Strangers []Stranger
+}
+
+// Stranger is a node, or a follower without a name, that dialed a coordinator and
+// belongs to another cluster than that one.
+type Stranger struct {
+	Node      string
+	ClusterID string
+}
 
 // Seen is a coordinator with the identity of its data directory.
 type Seen struct {
@@ -147,6 +157,7 @@ type Answer struct {
 	// Vacant: the asker's place is vacant, and may be given to its directory.
 	// Seated: it has been given to it; Raft's state comes from the others.
 	Vacant, Seated bool
+	Strangers      []Stranger
 }
 
 // Code sorts replies by what the asker is to do. DESIGN.md has a table of what a
@@ -236,7 +247,10 @@ func (m Timed) encode(e *encoder) {
 	e.b = append(e.b, m.Request...)
 }
 
-func (m Ask) encode(e *encoder) { encodeSeen(e, &m.Self) }
+func (m Ask) encode(e *encoder) {
+	encodeSeen(e, &m.Self)
+	encodeList(e, m.Strangers, encodeStranger)
+}
 
 func (m Answer) encode(e *encoder) {
 	encodeSeen(e, &m.Self)
@@ -245,6 +259,7 @@ func (m Answer) encode(e *encoder) {
 	e.fixed(m.Token)
 	e.bool(m.Vacant)
 	e.bool(m.Seated)
+	encodeList(e, m.Strangers, encodeStranger)
 }
 
 func (m Reply) encode(e *encoder) {
@@ -257,6 +272,9 @@ func (m Reply) encode(e *encoder) {
 
 func encodeSeen(e *encoder, s *Seen) { e.string(s.ID); e.store(s.Store) }
 func decodeSeen(d *decoder) Seen     { return Seen{ID: d.string(), Store: d.store()} }
+
+func encodeStranger(e *encoder, s *Stranger) { e.string(s.Node); e.string(s.ClusterID) }
+func decodeStranger(d *decoder) Stranger     { return Stranger{Node: d.string(), ClusterID: d.string()} }
 
 // Message is one of the types above, by value.
 type Message interface{ encode(e *encoder) }

@@ -61,8 +61,8 @@ func messages() []Message {
 			From: NodeStart{"n1", 7, partition.Start{Incarnation: 3, ID: 5}}, To: NodeStart{"n2", 8, partition.Start{Incarnation: 4, ID: 6}},
 			List: []Hint{{Kind: CopyWanted, Partition: 1, Epoch: 2}, {Kind: CopyReady, Partition: 70000, Epoch: 3, Sequence: 1 << 50}},
 		},
-		Ask{Self: seen},
-		Answer{Self: seen, Group: []Seen{seen, {ID: "c2", Store: 1}}, ClusterID: "c"},
+		Ask{Self: seen}, Ask{Self: seen, Strangers: []Stranger{{"n1", "other"}, {"", "another"}}},
+		Answer{Self: seen, Group: []Seen{seen, {ID: "c2", Store: 1}}, ClusterID: "c", Strangers: []Stranger{{"n1", "other"}}},
 		Reply{Code: Refused, Text: "no", Version: 8, Body: []byte("{}")}, Reply{Code: OK}, Reply{Code: Wait, Text: "later", Above: 3},
 	}
 }

@@ -62,6 +62,17 @@ type Cluster struct {
 	Leader       string             `json:"leader"`
 	Coordinators []Coordinator      `json:"coordinators"`
 	Settings     partition.Settings `json:"settings"`
+	// Strangers call the coordinator asked, and belong to another cluster. Only
+	// coordinators tell.
+	Strangers []Stranger `json:"strangers,omitempty"`
+	// Barred is why coordinators with empty directories found no cluster.
+	Barred string `json:"barred,omitempty"`
+}
+
+// Stranger is a node of another cluster; a follower of its map has no name.
+type Stranger struct {
+	Node      string `json:"node"`
+	ClusterID string `json:"cluster_id"`
 }
 
 // Location is the answer to /v1/locate/{key}.

@@ -77,6 +77,7 @@ func (g *Group) Config(id string) coordinator.Config {
 			return g.Network.DialStream(ctx, id, addr, kind)
 		},
 	}
+	c.Timings.Found = time.Millisecond
 	if g.Change != nil {
 		g.Change(&c)
 	}
