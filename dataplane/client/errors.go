@@ -52,16 +52,7 @@ func (e *Error) because(err error) *Error {
 
 // Error implements error.
 func (e *Error) Error() string {
-	text := e.Detail
-	switch {
-	case text == "" && e.Cause != nil:
-		text = e.Cause.Error()
-	case text == "":
-		text = e.Code
-	}
-	if e.Code != "" {
-		text = fmt.Sprintf("%s (%d %s)", text, e.Status, e.Code)
-	}
+	text := e.words()
 	if e.ended != nil && !errors.Is(e.Cause, e.ended) {
 		text += "; given up: " + e.ended.Error()
 	}
@@ -70,6 +61,27 @@ func (e *Error) Error() string {
 		subject += fmt.Sprintf(" %q", e.Key)
 	}
 	return fmt.Sprintf("%s: %v: %s", subject, e.Kind, text)
+}
+
+// words is what is known, without the operation and the kind.
+func (e *Error) words() string {
+	text := e.Detail
+	if text == "" {
+		text = e.Code
+	}
+	if e.Code != "" {
+		text = fmt.Sprintf("%s (%d %s)", text, e.Status, e.Code)
+	}
+	var earlier *Error
+	switch {
+	case errors.As(e.Cause, &earlier) && text == "":
+		return earlier.words()
+	case earlier != nil: // what this attempt was told is not true of that one
+		return earlier.words() + "; a later attempt was told: " + text
+	case e.Cause != nil && text == "":
+		return e.Cause.Error()
+	}
+	return text
 }
 
 // Unwrap returns the sentinel, the cause and why there was no other attempt.

@@ -151,9 +151,9 @@ func (w *world) judge() (faults []string) {
 			}
 			content := n.copies[i].content()
 			for key, sequence := range w.history.acked {
-				if partition.OfString(key, len(n.copies)) == p.Number && content[key].Sequence < sequence {
+				if partition.OfString(key, len(n.copies)) == p.Number && content[blob{key}].Sequence < sequence {
 					faults = append(faults, fmt.Sprintf("%s is in sync for %s in epoch %d: of %s it has write %d, and %d was acknowledged",
-						n.client.NodeID(), p.ID, p.Epoch, key, content[key].Sequence, sequence))
+						n.client.NodeID(), p.ID, p.Epoch, key, content[blob{key}].Sequence, sequence))
 				}
 			}
 		}

@@ -13,7 +13,7 @@ import (
 func (s *server) put(ctx context.Context, p *client.Partition, key, text string) (sequence uint64, err error) {
 	err = s.client.Write(ctx, p, func(ctx context.Context, w *client.Write) error {
 		sequence = w.Sequence
-		one := write{Epoch: w.Epoch, Key: key, value: value{Sequence: w.Sequence, Value: text}}
+		one := write{Epoch: w.Epoch, Key: blob{key}, value: value{Sequence: w.Sequence, Value: blob{text}}}
 		if err := s.toAll(ctx, w, s.targets(w), "write", one); err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func (s *server) takeOver(ctx context.Context, w *client.Write) error {
 // learn is the hook of a partition that this node is to have: it gets what the primary
 // has. What is written from e.Sequence on comes by itself.
 func (s *server) learn(ctx context.Context, e client.PartitionEvent) error {
-	content := map[string]value{}
+	content := map[blob]value{}
 	if err := s.ask(ctx, e.CopyFrom, e.Partition, "copy", nil, &content); err != nil {
 		return err
 	}

@@ -106,6 +106,10 @@ func (s *server) serveKey(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(s.running, requestTimeout)
 	defer cancel()
 	key := strings.TrimPrefix(r.URL.Path, "/kv/")
+	if r.Method == http.MethodPut && r.Header.Get("Content-Range") != "" {
+		http.Error(w, "a PUT has the whole value, not a part of it", http.StatusBadRequest)
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBytes))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -156,7 +160,7 @@ func (s *server) try(ctx context.Context, w http.ResponseWriter, r *http.Request
 		http.Error(w, "there is no such key", http.StatusNotFound)
 	default:
 		w.Header().Set(sequenceOf, strconv.FormatUint(v.Sequence, 10))
-		_, _ = io.WriteString(w, v.Value)
+		_, _ = io.WriteString(w, v.Value.string)
 	}
 	return true, nil
 }

@@ -15,20 +15,20 @@ var errOlder = errors.New("newer content is here")
 // value is what a key has, with the sequence of the write that it is from.
 type value struct {
 	Sequence uint64 `json:"sequence"`
-	Value    string `json:"value"`
+	Value    blob   `json:"value"`
 }
 
 // state is a partition's whole content, as far as it is older than a sequence.
 type state struct {
-	Epoch    partition.Epoch  `json:"epoch"`
-	Sequence uint64           `json:"sequence"`
-	Values   map[string]value `json:"values"`
+	Epoch    partition.Epoch `json:"epoch"`
+	Sequence uint64          `json:"sequence"`
+	Values   map[blob]value  `json:"values"`
 }
 
 // write is one change.
 type write struct {
 	Epoch partition.Epoch `json:"epoch"`
-	Key   string          `json:"key"`
+	Key   blob            `json:"key"`
 	value
 }
 
@@ -41,7 +41,7 @@ type held struct {
 
 	mu     sync.Mutex
 	since  uint64 // sequence of the state that was taken last
-	values map[string]value
+	values map[blob]value
 }
 
 // confirm reports whether an epoch is not over.
@@ -80,7 +80,7 @@ func (h *held) replace(s state) error {
 		return fmt.Errorf("content as of %d: %w: as of %d", s.Sequence, errOlder, h.since)
 	}
 	h.since = s.Sequence
-	maps.DeleteFunc(h.values, func(_ string, v value) bool { return v.Sequence < s.Sequence })
+	maps.DeleteFunc(h.values, func(_ blob, v value) bool { return v.Sequence < s.Sequence })
 	for key, v := range s.Values {
 		if h.values[key].Sequence < v.Sequence {
 			h.set(key, v)
@@ -89,9 +89,9 @@ func (h *held) replace(s state) error {
 	return nil
 }
 
-func (h *held) set(key string, v value) {
+func (h *held) set(key blob, v value) {
 	if h.values == nil {
-		h.values = map[string]value{}
+		h.values = map[blob]value{}
 	}
 	h.values[key] = v
 }
@@ -99,12 +99,12 @@ func (h *held) set(key string, v value) {
 func (h *held) get(key string) (value, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	v, ok := h.values[key]
+	v, ok := h.values[blob{key}]
 	return v, ok
 }
 
 // content is what is here.
-func (h *held) content() map[string]value {
+func (h *held) content() map[blob]value {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return maps.Clone(h.values)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
+	"maps"
 	"testing"
 
 	"github.com/holdfast-io/holdfast/partition"
@@ -17,7 +19,7 @@ func fromEpoch(least partition.Epoch) func(partition.Epoch) error {
 }
 
 func writeOf(epoch partition.Epoch, sequence uint64, key string) write {
-	return write{Epoch: epoch, Key: key, value: value{Sequence: sequence, Value: "w"}}
+	return write{Epoch: epoch, Key: blob{key}, value: value{Sequence: sequence, Value: blob{"w"}}}
 }
 
 func TestACopyTakesNothingOfAnEpochThatIsOver(t *testing.T) {
@@ -55,7 +57,7 @@ func TestTheHigherSequenceStays(t *testing.T) {
 	if err := h.apply(writeOf(1, 11, "gone")); err != nil {
 		t.Fatal(err)
 	}
-	copied := state{Epoch: 1, Sequence: 15, Values: map[string]value{"k": {Sequence: 12}, "old": {Sequence: 3}}}
+	copied := state{Epoch: 1, Sequence: 15, Values: map[blob]value{{"k"}: {Sequence: 12}, {"old"}: {Sequence: 3}}}
 	if err := h.replace(copied); err != nil {
 		t.Fatal(err)
 	}
@@ -66,5 +68,31 @@ func TestTheHigherSequenceStays(t *testing.T) {
 	}
 	if h.apply(writeOf(1, 14, "old")) == nil || h.replace(state{Epoch: 1, Sequence: 14}) == nil {
 		t.Error("what is older than the content was taken")
+	}
+}
+
+// What a replica gets is what the primary has, byte for byte.
+func TestKeysAndValuesTravelAsTheyAre(t *testing.T) {
+	t.Parallel()
+	sent := state{Epoch: 1, Sequence: 9, Values: map[blob]value{}}
+	for i, text := range []string{"", "a", "\xff", "\xfe", "\ufffd", "a\xed\xa0\x80", "\x00\n<&>"} {
+		sent.Values[blob{text}] = value{Sequence: uint64(i), Value: blob{"of " + text}}
+	}
+	text, err := json.Marshal(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got state
+	if err := json.Unmarshal(text, &got); err != nil || !maps.Equal(got.Values, sent.Values) {
+		t.Errorf("%v became %v: %v", sent.Values, got.Values, err)
+	}
+	one := writeOf(1, 5, "\xff")
+	one.Value = blob{"\xfe"}
+	if text, err = json.Marshal(one); err != nil {
+		t.Fatal(err)
+	}
+	var back write
+	if err := json.Unmarshal(text, &back); err != nil || back != one {
+		t.Errorf("%+v became %+v: %v", one, back, err)
 	}
 }

@@ -144,7 +144,7 @@ func (w *world) leaveOut(n *node) {
 	learn := n.learn
 	if w.without.copiesOverwrite {
 		learn = func(ctx context.Context, e client.PartitionEvent) error {
-			content := map[string]value{}
+			content := map[blob]value{}
 			if err := n.ask(ctx, e.CopyFrom, e.Partition, "copy", nil, &content); err != nil {
 				return err
 			}
@@ -182,7 +182,7 @@ func (n *node) copyAtOnce(ctx context.Context) {
 			if err != nil || n.client.GetPrimary(p) == nil || !p.Configuration.IsLearner(n.client.NodeID()) || n.copies[i].since > 0 {
 				continue
 			}
-			content := map[string]value{}
+			content := map[blob]value{}
 			if n.ask(ctx, n.client.GetPrimary(p), p.Number, "copy", nil, &content) == nil {
 				_ = n.copies[i].replace(state{Epoch: p.Epoch, Sequence: 1, Values: content})
 			}
