@@ -91,6 +91,30 @@ func TestDamageToPagesOfBboltsOwnIsFound(t *testing.T) {
 	}
 }
 
+// The same damage as beside flushes, to a file at rest, which is read in large pieces.
+func TestDamageInEachBucketIsFoundAtRest(t *testing.T) {
+	t.Parallel()
+	b := newBusyFile(t, small(t.TempDir()), 1)
+	whole := readFile(t, b.f.path)
+	for kind := range bucketKinds {
+		branches, leaves := b.layout(kind)
+		for _, h := range harms {
+			id := leaves[len(leaves)/2]
+			if h.branch {
+				id = branches[0]
+			}
+			h.do(b, kind, b.page(id), id)
+			if err := scrubFault(b.f, 1, b.table.generation); !errors.Is(err, ErrDamaged) {
+				t.Errorf("bucket %s, %s: %v", bucketNames[kind], h.what, err)
+			}
+			b.writeBytes(id, 0, whole[id*pageSize:][:pageSize]...)
+		}
+	}
+	if err := scrubFault(b.f, 1, b.table.generation); err != nil {
+		t.Error(err)
+	}
+}
+
 // writeFreelist puts a page into the freelist, in order, in place of one.
 func (b *busyFile) writeFreelist(m boltMeta, id uint64) {
 	b.t.Helper()
