@@ -69,6 +69,7 @@ func supersededBy(current *partition.Map, m *protocol.Register) (*partition.Node
 func registrationCode(err error) protocol.Code {
 	switch {
 	case errors.Is(err, state.ErrMapBehind), // until the operator has recovered the map
+		errors.Is(err, state.ErrOnlyCopy),     // until the operator has said which directory is right
 		errors.Is(err, state.ErrAddressTaken): // until the other node is not heard from any more
 		return protocol.Wait
 	case errors.Is(err, state.ErrInvalid):

@@ -168,6 +168,17 @@ func (p *Process) Exited() <-chan struct{} {
 	return p.exited
 }
 
+// ExitCode is what the process ended with; -1 while it runs, where a signal ended
+// it, and before the first start.
+func (p *Process) ExitCode() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.exited == nil || p.running() {
+		return -1
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
 // End makes sure that the process is gone: politely first, if it is able to
 // listen, then with SIGKILL.
 func (p *Process) End(patience time.Duration) {
