@@ -33,12 +33,7 @@ func (a *asking) init(c *Client) {
 }
 
 // poke has what is wanted sent at once.
-func (a *asking) poke() {
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
-}
+func (a *asking) poke() { signal(a.wake) }
 
 func (a *asking) run() {
 	var again <-chan time.Time

@@ -11,8 +11,13 @@ import (
 // handOverEvery is how often a primary asks for what moves want of it.
 const handOverEvery = 250 * time.Millisecond
 
+// holdFor bounds for how long no new write begins because of a hand-over.
+const holdFor = time.Second
+
 // handOver does for a program that does not propose by itself what moves want of
-// a primary: to hand over, and to let those go that move away.
+// a primary: to hand over, and to let those go that move away. It hands over when
+// no write is open, as far as that can be waited for: the outcome of one that is
+// open then would be unknown.
 func (c *Client) handOver() {
 	ticks := time.NewTicker(handOverEvery)
 	defer ticks.Stop()
@@ -20,7 +25,8 @@ func (c *Client) handOver() {
 		changed := c.maps.changed()
 		m := c.Map()
 		for i := range m.Moves {
-			if change, wanted := c.wantedOf(m, &m.Moves[i]); wanted {
+			change, wanted := c.wantedOf(m, &m.Moves[i])
+			if wanted && (change.Primary == c.config.NodeID || c.leading.quiet(time.Now(), change.Partition)) {
 				c.Propose(change)
 			}
 		}
@@ -28,6 +34,7 @@ func (c *Client) handOver() {
 		case <-c.ctx.Done():
 			return
 		case <-changed:
+		case <-c.leading.still:
 		case <-ticks.C:
 		}
 	}
@@ -63,4 +70,30 @@ func (c *Client) wantedOf(m *partition.Map, v *partition.Move) (change partition
 	change.Replicas = slices.DeleteFunc(slices.Clone(p.Replicas), func(r partition.Replica) bool { return r.Node == leaver })
 	change.Reason = fmt.Sprintf("%s moves away", leaver)
 	return change, leaver != ""
+}
+
+// quiet reports whether a partition can be handed over now: no write of it is open, or
+// it was waited for long enough. Until then no new write begins.
+func (l *leading) quiet(now time.Time, id partition.ID) bool {
+	l.mu.Lock()
+	one := l.mu.of[id]
+	l.mu.Unlock()
+	return one == nil || one.quiet(now)
+}
+
+func (l *leadership) quiet(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.held != l.mu.p.Epoch { // once in an epoch
+		l.mu.held, l.mu.holdEnds = l.mu.p.Epoch, now.Add(holdFor)
+	}
+	return len(l.mu.open) == 0 || !now.Before(l.mu.holdEnds)
+}
+
+// holds is for how long no new write begins; the caller holds mu.
+func (l *leadership) holds(now time.Time) time.Duration {
+	if l.mu.held != l.mu.p.Epoch {
+		return 0
+	}
+	return l.mu.holdEnds.Sub(now)
 }

@@ -38,6 +38,9 @@ type leadership struct {
 		// failed are the nodes that are in sync, or may be, and did not take a write:
 		// nothing is acknowledged before an epoch without them.
 		failed map[partition.NodeID]bool
+		// held is the epoch in which new writes wait for a hand-over, until holdEnds.
+		held     partition.Epoch
+		holdEnds time.Time
 	}
 }
 

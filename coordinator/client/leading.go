@@ -21,9 +21,10 @@ const proposeAgain = 250 * time.Millisecond
 // leading has the partitions that this start is primary of and does something for:
 // writes, or a learner that asks. It proposes what they need.
 type leading struct {
-	c    *Client
-	wake chan struct{} // a partition may have something to propose
-	mu   struct {
+	c     *Client
+	wake  chan struct{} // a partition may have something to propose
+	still chan struct{} // a partition that is to be handed over has no open write
+	mu    struct {
 		sync.Mutex
 		of       map[partition.ID]*leadership
 		last     map[partition.ID]uint64 // sequence given last, of those that are over
@@ -34,15 +35,18 @@ type leading struct {
 
 func (l *leading) init(c *Client) {
 	l.c = c
-	l.wake = make(chan struct{}, 1)
+	l.wake, l.still = make(chan struct{}, 1), make(chan struct{}, 1)
 	l.mu.of = make(map[partition.ID]*leadership)
 	l.mu.last = make(map[partition.ID]uint64)
 	l.mu.untold = !c.config.NothingToCopy
 }
 
-func (l *leading) poke() {
+func (l *leading) poke() { signal(l.wake) }
+
+// signal wakes the goroutine that reads from a channel with room for one.
+func signal(c chan<- struct{}) {
 	select {
-	case l.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

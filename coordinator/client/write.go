@@ -155,11 +155,12 @@ func (l *leadership) write(ctx context.Context, takeover bool, function func(ctx
 }
 
 // begin opens a write. It waits while the partition waits for an epoch without a
-// replica that failed.
+// replica that failed, and while it is handed over.
 func (l *leadership) begin(ctx context.Context, cancel context.CancelFunc, takeover bool) (*Write, error) {
 	for {
 		l.mu.Lock()
 		changed := l.mu.changed
+		hold := l.holds(time.Now())
 		switch p := l.mu.p; {
 		case ctx.Err() != nil:
 			l.mu.Unlock()
@@ -171,6 +172,7 @@ func (l *leadership) begin(ctx context.Context, cancel context.CancelFunc, takeo
 			l.mu.Unlock()
 			return nil, ErrNotPrimary
 		case len(l.mu.failed) > 0:
+		case hold > 0:
 		case len(p.Configuration.Replicas) < l.least:
 			l.mu.Unlock()
 			return nil, fmt.Errorf("%w: %d of at least %d", ErrTooFewInSync, len(p.Configuration.Replicas), l.least)
@@ -187,8 +189,13 @@ func (l *leadership) begin(ctx context.Context, cancel context.CancelFunc, takeo
 			l.c.leading.poke() // for an epoch with sequences
 		}
 		l.mu.Unlock()
+		var held <-chan time.Time
+		if hold > 0 {
+			held = time.After(hold)
+		}
 		select {
 		case <-changed:
+		case <-held:
 		case <-ctx.Done():
 		case <-l.c.ctx.Done():
 			return nil, errClosed
@@ -255,6 +262,9 @@ func (l *leadership) settled(w *Write) error {
 func (l *leadership) finish(w *Write) {
 	l.mu.Lock()
 	delete(l.mu.open, w)
+	if len(l.mu.open) == 0 && l.mu.held == l.mu.p.Epoch {
+		signal(l.c.leading.still)
+	}
 	opened := l.openCopies()
 	l.mu.Unlock()
 	for to, list := range opened {
