@@ -38,7 +38,7 @@ func agreeAfterATakeover(t *testing.T, without rules) bool {
 			others = append(others, n)
 		}
 	}
-	last := write{Epoch: p.Epoch, Key: key, value: value{Sequence: uint64(p.Epoch)<<32 + 100, Value: "to one only"}}
+	last := write{Epoch: p.Epoch, Key: blob{key}, value: value{Sequence: uint64(p.Epoch)<<32 + 100, Value: blob{"to one only"}}}
 	if err := others[0].copies[p.Number].apply(last); err != nil {
 		t.Fatal(err)
 	}
