@@ -188,3 +188,21 @@ func TestAProgramWaitsForAnAddressThatIsTaken(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The coordinators refuse a program before it was accepted: it must not act as
+// the node whose ID it has.
+func TestAProgramThatIsRefusedForGoodIsFenced(t *testing.T) {
+	t.Parallel()
+	g, _ := cluster(t)
+	var told refusals
+	c := config(g, 9)
+	c.NodeID, c.Store = "n2", 77
+	told.watch(&c)
+	_, err := client.Join(t.Context(), c)
+	if !errors.Is(err, client.ErrFenced) {
+		t.Errorf("%v", err)
+	}
+	if events, last := told.told(); events != "fenced refused" || last.Waits {
+		t.Errorf("%s, %+v", events, last)
+	}
+}

@@ -267,3 +267,10 @@ func (r response) want(t testing.TB, status int, code string) response {
 	}
 	return r
 }
+
+// attempts counts the operations that were sent to any node.
+func (f *fake) attempts() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.sent)
+}

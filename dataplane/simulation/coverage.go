@@ -111,6 +111,8 @@ const (
 	outcomeUnknown
 	clientLost
 	disowned
+	fenced
+	abandonedAtFence
 	repeatedCalls
 	keysReused
 	answeredAgain
@@ -159,7 +161,7 @@ var counterNames = [counters]string{
 	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "parts of snapshots over a connection that was not there before", "snapshots that went on after a break", "ticks that learners waited for the throttle", "snapshots installed", "snapshots installed at a chosen copy that had not heard of it",
 	"calls", "forwarded", "reads past the executor", "reads at a secondary", "reads of dirty keys", "reads past the executor refused",
 	"answers done", "answers of reads", "answers 412", "answers not primary", "answers timed out", "answers unknown", "answers forgotten", "answers expired", "answers of a shortage",
-	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration",
+	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration", "processes superseded", "requests given up by a superseded process",
 	"calls that repeat another", "idempotency keys reused by mistake", "answers given again", "answers 409", "answers 422", "values expired", "nodes that left in good order", "hash checks", "hash checks that found a difference", "copies expelled", "schedules repaired whole",
 	"nodes drained", "nodes told to be removed", "moves paused", "nodes replaced", "nodes removed", "moves begun", "moves done", "moves cancelled", "hand-overs of primaries asked for", "copies deleted", "coordinators' disks lost", "coordinators removed", "coordinators added",
 	"nodes weighed anew", "admin commands", "admin commands repeated", "admin attempts lost", "admin attempts that came late", "answers to admin commands lost", "results after an unknown outcome", "admin commands refused", "admin commands of unknown outcome", "admin commands reported as not applied",

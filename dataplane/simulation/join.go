@@ -109,7 +109,9 @@ func (p *process) setMap(m *partition.Map) {
 		}
 		p.n.disk.starts.accept() // synced before the map is acted on
 	}
+	p.supersededBy(m)
 	p.input(func(g *replica.Group, now replica.Time) { g.SetMap(now, m) })
+	p.abandonAll()
 	p.moved()
 	switch {
 	case p.named():
@@ -140,6 +142,9 @@ func (p *process) disowned() {
 func (p *process) heartbeat() {
 	w := p.n.w
 	p.later(heartbeatEvery, p.heartbeat)
+	if p.group.Fenced() {
+		return // it says nothing in its node's name
+	}
 	if s := p.stream; s >= 0 && (!w.coordinators[s-len(w.nodes)].up || !w.net.open(s, p.n.index)) && w.chance(0.4) {
 		p.detach(s)
 	}

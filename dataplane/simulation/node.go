@@ -54,6 +54,7 @@ type process struct {
 	waiting  []*request // for a newer map
 	counter  uint64
 
+	over     bool // superseded: a map names another start
 	leaving  bool
 	released bool // no read grants of its own are out: its heartbeats say that it leaves
 }
@@ -210,6 +211,7 @@ func (p *process) drain() {
 	var out replica.Output
 	p.group.Drain(&out)
 	w.trace.mix(uint64(w.now), uint64(p.n.index), uint64(len(out.Records)), uint64(len(out.Messages)), uint64(len(out.Answers)))
+	p.checkSilent(&out)
 	if len(out.Records) > 0 {
 		p.n.disk.append(p, out.Records, out.Ticket)
 	}

@@ -88,6 +88,7 @@ func (p *process) readHere(q *request) {
 			default:
 				w.coverage[readReplica]++
 			}
+			p.checkRead(q)
 			q.finish(routing.Answered, a)
 		})
 	})
@@ -111,7 +112,7 @@ func (p *process) checked(check func()) {
 
 // next does what routing says now.
 func (q *request) next() {
-	if q.done {
+	if q.done || q.abandoned() {
 		return
 	}
 	q.timer++

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // adminRules are those of admin commands: each is applied once, to what it was
 // judged from, and reports what became of it.
 var adminRules = []rule{
@@ -58,4 +60,4 @@ var adminRules = []rule{
 }
 
 // allRules are the rules of every table.
-func allRules() []rule { return append(append([]rule{}, rules...), adminRules...) }
+func allRules() []rule { return slices.Concat(rules, adminRules, fenceRules) }

@@ -1,0 +1,69 @@
+package simulation
+
+import (
+	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// A process is superseded from when a map that it has gives its node's place to
+// another start: another store, or a start that it does not know. From then on it
+// must be silent, before it asks anybody: it serves nothing, acknowledges nothing,
+// grants, releases and proposes nothing, and writes nothing.
+
+// supersededBy notes that a map gives this process's place to another start. Maps
+// of the simulator never go back.
+func (p *process) supersededBy(m *partition.Map) {
+	in, known := m.Node(p.n.id)
+	if p.over || !p.wasNamed || !known || in.Store == p.self.Store && in.Start() == p.self.Start {
+		return
+	}
+	p.over = true
+	p.n.w.coverage[fenced]++
+	p.n.w.logf("%s is superseded by start %v of store %s", p.n.id, in.Start(), in.Store)
+}
+
+// checkSilent fails the schedule where a superseded process says or writes
+// something. It may end what is under way: with an unknown outcome, or unserved.
+func (p *process) checkSilent(out *replica.Output) {
+	if !p.over {
+		return
+	}
+	if len(out.Messages)+len(out.Records)+len(out.Proposals)+len(out.Snapshots) > 0 {
+		p.n.w.fail("%s is superseded, and goes on: %d messages, %d records, %d proposals, %d snapshots", p.n.id,
+			len(out.Messages), len(out.Records), len(out.Proposals), len(out.Snapshots))
+	}
+	for i := range out.Answers {
+		if a := &out.Answers[i]; a.Outcome != replica.Unknown && a.Outcome != replica.NotPrimary && a.Outcome != replica.TimedOut {
+			p.n.w.fail("%s is superseded, and answers an operation on %s with outcome %d", p.n.id, a.Partition, a.Outcome)
+		}
+	}
+}
+
+// checkRead fails the schedule where a superseded process answers a read from its
+// own copy.
+func (p *process) checkRead(q *request) {
+	if p.over {
+		p.n.w.fail("%s is superseded, and answers %s from its copy", p.n.id, q.call)
+	}
+}
+
+// abandoned ends a request at a fenced process: it asks no other node.
+func (q *request) abandoned() bool {
+	if !q.p.group.Fenced() {
+		return false
+	}
+	d := q.routing.Abandon(q.p.now())
+	q.p.n.w.coverage[abandonedAtFence]++
+	q.finish(d.Verdict, d.Answer)
+	return true
+}
+
+// abandonAll ends the requests at a process that has just been fenced.
+func (p *process) abandonAll() {
+	if !p.group.Fenced() {
+		return
+	}
+	for len(p.requests) > 0 {
+		p.requests[0].abandoned()
+	}
+}
