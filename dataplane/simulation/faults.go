@@ -43,6 +43,7 @@ const (
 	restoredDirectory
 	movedDirectory
 	twinned
+	usurped
 	weigh
 	faultKinds
 )
@@ -53,7 +54,7 @@ var faultNames = [faultKinds]string{
 	"a coordinator crash", "a crash of all nodes", "a primary moved without need", "a false suspicion", "a node that leaves", "a lost copy",
 	"the loss of all in sync", "shortage of memory or disk", "a copy that differs",
 	"a drained node", "a removed node", "moves that pause", "a coordinator's disk that is lost", "a snapshot that is interrupted",
-	"a directory that goes back", "a directory that moves", "a copy of a directory that is started elsewhere",
+	"a directory that goes back", "a directory that moves", "a copy of a directory that is started elsewhere", "a second process with the node's ID",
 	"a node's other weight",
 }
 
@@ -172,6 +173,8 @@ func (w *world) fault(number int) {
 		w.moveDirectory(n)
 	case twinned:
 		w.twin(n)
+	case usurped:
+		w.usurp(n)
 	case weigh:
 		w.weigh(n)
 	case interruption:

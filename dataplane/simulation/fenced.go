@@ -1,6 +1,9 @@
 package simulation
 
 import (
+	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -66,4 +69,53 @@ func (p *process) abandonAll() {
 	for len(p.requests) > 0 {
 		p.requests[0].abandoned()
 	}
+}
+
+// hinder lets a process run, stand still, or be cut off, while a second one gets
+// its node's place.
+func (w *world) hinder(n *node) {
+	switch w.pick(3) {
+	case 0:
+		n.pause(w.between(0, 4*time.Second))
+	case 1:
+		w.isolate(n)
+	}
+}
+
+// usurp gives a node's place to a second process, with a disk of its own, at the
+// node's address. That one dies at once; somebody starts the first again once it
+// has noticed.
+func (w *world) usurp(n *node) {
+	if !n.up || n == w.spare() || !n.process.named() || n.process.over || n.process.leaving || w.profile.unsafe || !w.mayWipe(n) {
+		return
+	}
+	w.coverage[faultUsurped]++
+	w.logf("a second process, with a disk of its own, gets the place of %s", n.id)
+	w.hinder(n)
+	w.register(n, false)
+}
+
+// register registers a second process with the node's ID: one with a disk of its own
+// at the node's address, or one on a copy of the node's directory elsewhere.
+func (w *world) register(n *node, copied bool) {
+	in, _ := w.raft.machine.Map().Node(n.id)
+	second := *in
+	second.StartID = partition.StartID(w.random.Uint64() | 1)
+	r := state.Register{}
+	for _, other := range w.nodes {
+		if other.up && other.id != n.id {
+			r.Live = append(r.Live, other.id)
+		}
+	}
+	if copied {
+		r.Accepted, r.Silent = in.Start(), in.Start()
+		second.Incarnation, second.PeerAddr = in.Incarnation+1, "elsewhere:7071"
+		for _, c := range n.process.copies {
+			r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage})
+		}
+	} else {
+		second.Store, second.Incarnation = partition.StoreID(w.random.Uint64()|1), 1
+	}
+	r.Node = second
+	w.raft.propose(r)
 }

@@ -4,30 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
-	"github.com/holdfast-io/holdfast/partition"
 )
-
-// usurp registers a second process with the node's ID: one with a disk of its own
-// at the node's address, or one on a copy of the node's directory elsewhere.
-func (w *world) usurp(n *node, copied bool) {
-	in, _ := w.raft.machine.Map().Node(n.id)
-	second := *in
-	second.StartID = partition.StartID(w.random.Uint64() | 1)
-	r := state.Register{Live: []partition.NodeID{"n1", "n2", "n3", "n4"}}
-	if copied {
-		r.Accepted, r.Silent = in.Start(), in.Start()
-		second.Incarnation, second.PeerAddr = in.Incarnation+1, "elsewhere:7071"
-		for _, c := range n.process.copies {
-			r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage})
-		}
-	} else {
-		second.Store, second.Incarnation = partition.StoreID(w.random.Uint64()|1), 1
-	}
-	r.Node = second
-	w.raft.propose(r)
-}
 
 // A second process gets a node's place while the first runs, stands still, or is
 // cut off. From when the first hears of it, it serves nothing, reads nothing under
@@ -65,13 +43,8 @@ func TestASupersededProcessIsSilent(t *testing.T) {
 					})
 				}
 				w.after(time.Second, func() {
-					switch w.pick(3) {
-					case 0:
-						n.pause(w.between(0, 1500*time.Millisecond))
-					case 1:
-						w.isolate(n)
-					}
-					w.usurp(n, copied)
+					w.hinder(n)
+					w.register(n, copied)
 				})
 				before := w.coverage[fenced]
 				w.after(3500*time.Millisecond, func() { superseded += int(w.coverage[fenced] - before) })

@@ -93,6 +93,7 @@ func (w *world) drawProfile() {
 	p.weights[outage] *= 0.4
 	p.weights[coordinatorLost] *= 0.4
 	p.weights[wipe] *= 0.6
+	p.weights[usurped] *= 0.6
 	p.weights[lostCopy] *= 0.6
 	if p.unsafe = w.chance(0.1); !p.unsafe {
 		p.weights[disaster] = 0

@@ -45,6 +45,7 @@ func TestScenarios(t *testing.T) {
 		{"a copy of a directory is started while the first runs", only(twinned, twinned, cutOneWay), twinsRefused},
 		{"a copy of a directory takes the place of one that is cut off", only(twinned, twinned, longPause), processesSuperseded},
 		{"a directory moves to another address", only(movedDirectory, movedDirectory, cutOneWay), faultMovedDirectory},
+		{"a superseded process goes on", only(usurped, usurped, cutOneWay, movePrimary), fenced},
 		{"a retry is applied twice", only(reset, cutOneWay, movePrimary), outcomeUnknown},
 		{"a lost update of the map", only(leaderChange, coordinatorCrash, outage, crash), leaderElected},
 		{"a learner says that it has what it has not", only(slowDisk, powerLoss, wipe), snapshotInstalled},

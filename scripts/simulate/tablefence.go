@@ -25,7 +25,8 @@ var fenceRules = []rule{
 	{"F2 a refused program's look-ups go on", []edit{{libraryDir + "refused.go",
 		"	if c.role == protocol.RoleNode && !reason.Waits {\n", "	if false {\n"}},
 		scenario{"coordinator/client", "TestAProgramThatIsRefusedForGoodIsFenced"}},
-	{"F3 a fenced node forwards", []edit{{"dataplane/gateway/kv.go",
-		"if err := c.g.backend.Fenced(); err != nil {", "if err := c.g.backend.Fenced(); err != nil && false {"}},
-		scenario{"dataplane/gateway", "TestAFencedNodeServesNothing"}},
+	{"F3 a fenced node forwards", []edit{
+		{"dataplane/gateway/kv.go", "if err := c.g.backend.Fenced(); err != nil {", "if err := c.g.backend.Fenced(); err != nil && false {"},
+		{"dataplane/gateway/exchange.go", "		if x.g.backend.Fenced() != nil {\n", "		if false {\n"},
+	}, scenario{"dataplane/gateway", "TestAFencedNodeServesNothing"}},
 }
