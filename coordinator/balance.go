@@ -86,7 +86,11 @@ func (c *Coordinator) logBalance(m *partition.Map, command state.Command, result
 	}
 	switch v := command.(type) {
 	case state.Assign:
-		c.log.Warn("node has been away for too long: others get its replicas", "node", v.Node, "incarnation", v.Incarnation)
+		if v.Duty == partition.Replaced {
+			c.log.Warn("node has been away for too long: others get its replicas", "node", v.Node, "incarnation", v.Incarnation)
+		} else {
+			c.log.Info("node is back after others got its replicas: it gets its share again", "node", v.Node, "incarnation", v.Incarnation)
+		}
 	case state.Remove:
 		c.log.Info("node removed: it holds nothing any more", "node", v.Node)
 	case state.End:

@@ -349,6 +349,25 @@ func TestADeadNodeIsReplacedWhenItsTimeIsOver(t *testing.T) {
 	}
 }
 
+// A node that was cut off for too long comes back without a start.
+func TestANodeThatIsHeardAgainGetsItsShareAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 5, settings(32))
+	w.die(name(2))
+	for range 800 {
+		w.tick()
+		w.work(func() bool { return true })
+	}
+	if n, _ := w.m.Map().Node(name(2)); n.Duty != partition.Replaced || w.count(name(2)) > 0 {
+		t.Fatalf("after 80 s it is %v, and has %d replicas", n.Duty, w.count(name(2)))
+	}
+	w.health[name(2)] = liveness.Health{State: liveness.Live}
+	w.settle()
+	if n, _ := w.m.Map().Node(name(2)); n.Duty != partition.Full || w.count(name(2)) == 0 {
+		t.Errorf("it is %v, and has %d replicas", n.Duty, w.count(name(2)))
+	}
+}
+
 func TestADeadNodeIsKeptWhereNobodyCouldReplaceIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 3, settings(8))

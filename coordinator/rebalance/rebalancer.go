@@ -102,8 +102,9 @@ func (r *Rebalancer) Watch(now time.Duration, m *partition.Map, health Health) [
 	return append(commands, r.removals(m)...)
 }
 
-// replace finds the nodes that have been away for too long. A node is kept where
-// too few others would be left to hold as many replicas as there should be.
+// replace finds the nodes that have been away for too long, and those that are back:
+// a node that was only cut off does not register again. A node is kept where too few
+// others would be left to hold as many replicas as there should be.
 func (r *Rebalancer) replace(now time.Duration, m *partition.Map, health Health) (commands []state.Command) {
 	known := make(map[boot]bool, len(m.Nodes))
 	full := 0
@@ -115,6 +116,11 @@ func (r *Rebalancer) replace(now time.Duration, m *partition.Map, health Health)
 	for i := range m.Nodes {
 		n := &m.Nodes[i]
 		b := boot{n.ID, n.Store, n.Incarnation}
+		if n.Duty == partition.Replaced && health[n.ID].State == liveness.Live {
+			commands = append(commands, state.Assign{
+				Node: n.ID, Store: n.Store, Incarnation: n.Incarnation, Was: partition.Replaced, Duty: partition.Full,
+			})
+		}
 		if health[n.ID].State != liveness.Suspected {
 			continue
 		}
@@ -126,7 +132,7 @@ func (r *Rebalancer) replace(now time.Duration, m *partition.Map, health Health)
 		}
 		if n.Duty == partition.Full && now-since >= r.config.ReplaceAfter && full > m.Settings.ReplicationFactor {
 			full--
-			commands = append(commands, state.Assign{Node: n.ID, Store: n.Store, Incarnation: n.Incarnation, Duty: partition.Replaced})
+			commands = append(commands, state.Assign{Node: n.ID, Store: n.Store, Incarnation: n.Incarnation, Was: n.Duty, Duty: partition.Replaced})
 		}
 	}
 	for b := range r.away {

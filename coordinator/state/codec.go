@@ -60,6 +60,7 @@ func Encode(c Command) ([]byte, error) {
 		w.text(string(c.Node))
 		w.fixed(uint64(c.Store))
 		w.uint(c.Incarnation)
+		w.uint(uint64(c.Was))
 		w.uint(uint64(c.Duty))
 	case Weigh:
 		w.text(string(c.Node))
@@ -139,7 +140,7 @@ func Decode(b []byte) (Command, error) {
 	case kindConfirm:
 		c = Confirm{Nodes: r.replicas()}
 	case kindAssign:
-		c = Assign{Node: r.nodeID(), Store: partition.StoreID(r.fixed()), Incarnation: r.uint(), Duty: r.duty()}
+		c = Assign{Node: r.nodeID(), Store: partition.StoreID(r.fixed()), Incarnation: r.uint(), Was: r.duty(), Duty: r.duty()}
 	case kindRemove:
 		c = Remove{
 			Node: r.nodeID(), Store: partition.StoreID(r.fixed()), Incarnation: r.uint(), Duty: r.duty(),

@@ -32,7 +32,7 @@ func samples() []Command {
 		Recover{Partition: 65535, Node: "n1", Epoch: 1 << 40},
 		UnsafeRecover{Partition: 1, Node: "n1", Lineage: 1<<32 - 1, Epoch: 3},
 		Confirm{Nodes: replicas(1, 2)},
-		Assign{Node: "n1", Store: 1 << 60, Incarnation: 3, Duty: partition.Draining},
+		Assign{Node: "n1", Store: 1 << 60, Incarnation: 3, Was: partition.Removing, Duty: partition.Draining},
 		NoteBehind{Version: 1 << 40},
 		RecoverMap{Judged: 1 << 40, Lost: []partition.NodeID{"n1", "n2"}},
 		Weigh{Node: "n1", Weight: 7},

@@ -134,10 +134,11 @@ type Confirm struct {
 // than full needs enough other nodes of full duty.
 type Assign struct {
 	Node partition.NodeID
-	// Store and Incarnation name the start that is meant. If both are zero, the
-	// command is about whichever start the map has.
+	// Store and Incarnation name the start that was judged, and Was its duty then. If
+	// both are zero, the command is about whichever start and duty the map has.
 	Store       partition.StoreID
 	Incarnation uint64
+	Was         partition.Duty
 	Duty        partition.Duty
 }
 

@@ -7,20 +7,21 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// assign gives a node another duty. That a node is replaced is said of one boot,
-// and only of one with full duty: what an operator wants goes first.
+// assign gives a node another duty. What the rebalancer proposes is said of one boot
+// and one duty: what an operator wants goes first.
 func (t *txn) assign(c Assign) error {
 	n, known := t.old.Node(c.Node)
+	named := c.Incarnation != 0 || c.Store != 0
 	switch {
 	case !known:
 		return fmt.Errorf("assign %v to node %q: %w", c.Duty, c.Node, ErrUnknownNode)
 	case !c.Duty.Valid():
 		return fmt.Errorf("assign %v to node %q: %w", c.Duty, c.Node, ErrInvalid)
-	case (c.Incarnation != 0 || c.Store != 0) && (c.Store != n.Store || c.Incarnation != n.Incarnation):
-		return fmt.Errorf("assign %v to node %q, store %v, boot %d: %w: it is at store %v, boot %d", c.Duty, c.Node, c.Store, c.Incarnation,
-			ErrStale, n.Store, n.Incarnation)
-	case c.Duty == partition.Replaced && (c.Incarnation == 0 || n.Duty != partition.Full && n.Duty != partition.Replaced):
-		return fmt.Errorf("assign %v to node %q, which is %v: %w", c.Duty, c.Node, n.Duty, ErrInvalid)
+	case named && (c.Store != n.Store || c.Incarnation != n.Incarnation || n.Duty != c.Was && n.Duty != c.Duty):
+		return fmt.Errorf("assign %v to node %q, store %v, boot %d, which was %v: %w: it is at store %v, boot %d, and %v",
+			c.Duty, c.Node, c.Store, c.Incarnation, c.Was, ErrStale, n.Store, n.Incarnation, n.Duty)
+	case c.Duty == partition.Replaced && !named:
+		return fmt.Errorf("assign %v to node %q: %w: no start is named", c.Duty, c.Node, ErrInvalid)
 	}
 	if c.Duty == n.Duty {
 		return nil

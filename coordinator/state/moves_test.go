@@ -171,7 +171,8 @@ func TestDutyOutlastsARestart(t *testing.T) {
 	if n, _ := c.m.Map().Node("n2"); n.Duty != partition.Draining || n.Weight != 5 {
 		t.Errorf("after a restart it is %v, with weight %d", n.Duty, n.Weight)
 	}
-	c.refused(replaced(2, 2), ErrInvalid)
+	c.refused(replaced(2, 2), ErrStale)
+	c.refused(Assign{Node: "n2", Duty: partition.Replaced}, ErrInvalid)
 	c.ok(Assign{Node: "n2"})
 	c.refused(Assign{Node: "n9"}, ErrUnknownNode)
 }

@@ -79,6 +79,24 @@ func TestAWeightDoesNotUndoADrain(t *testing.T) {
 	c.refused(Weigh{Node: "n9", Weight: 1}, ErrUnknownNode)
 }
 
+// The rebalancer gives a node that was away its share again, by a look from before
+// the operator's drain.
+func TestAReturnDoesNotUndoADrain(t *testing.T) {
+	t.Parallel()
+	c := three(t, 5)
+	c.ok(replaced(4, 1))
+	back := Assign{Node: "n4", Store: node(4).Store, Incarnation: 1, Was: partition.Replaced, Duty: partition.Full}
+	c.ok(Assign{Node: "n4", Duty: partition.Draining})
+	c.refused(back, ErrStale)
+	c.ok(Assign{Node: "n4"})
+	c.ok(back) // it has full duty
+	c.ok(replaced(4, 1))
+	c.ok(back)
+	if n, _ := c.m.Map().Node("n4"); n.Duty != partition.Full {
+		t.Errorf("it is %v", n.Duty)
+	}
+}
+
 // Two drains that were each judged possible are not both applied.
 func TestTwoDrainsDoNotLeaveTooFewNodes(t *testing.T) {
 	t.Parallel()

@@ -33,6 +33,9 @@ func (w *world) checkCommand(c state.Command, before, after *partition.Map) {
 		w.checkNode(v.Node, before, after, func(n *partition.Node) { n.Weight = v.Weight })
 	case state.Assign:
 		w.checkNode(v.Node, before, after, func(n *partition.Node) { n.Duty = v.Duty })
+		if n, known := before.Node(v.Node); known && !byOperator && n.Duty != v.Was {
+			w.fail("the rebalancer makes %s %v, and takes it for %v: it was %v", v.Node, v.Duty, v.Was, n.Duty)
+		}
 		w.checkEnough(v, after)
 	case state.SetRebalance:
 		if want := v.Change.Of(before.Rebalance); after.Rebalance != want {

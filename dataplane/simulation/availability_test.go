@@ -120,9 +120,9 @@ func (w *world) drainInTurn(index int) {
 		return
 	}
 	n := w.bases()[index%w.profile.nodes]
-	w.raft.propose(state.Assign{Node: n.id, Duty: partition.Draining})
+	w.admin(state.Assign{Node: n.id, Duty: partition.Draining})
 	w.after(3*time.Second, func() {
-		w.raft.propose(state.Assign{Node: n.id, Duty: partition.Full})
+		w.admin(state.Assign{Node: n.id, Duty: partition.Full})
 		w.drainInTurn(index + 1)
 	})
 }

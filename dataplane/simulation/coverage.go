@@ -148,6 +148,7 @@ const (
 	adminRefused
 	adminUnknown
 	adminNotApplied
+	nodesBack
 	counters
 )
 
@@ -165,7 +166,7 @@ var counterNames = [counters]string{
 	"calls unavailable", "calls of unknown outcome", "calls lost with their node", "boots disowned by a late registration", "processes superseded", "requests given up by a superseded process",
 	"calls that repeat another", "idempotency keys reused by mistake", "answers given again", "answers 409", "answers 422", "values expired", "nodes that left in good order", "hash checks", "hash checks that found a difference", "copies expelled", "schedules repaired whole",
 	"nodes drained", "nodes told to be removed", "moves paused", "nodes replaced", "nodes removed", "moves begun", "moves done", "moves cancelled", "hand-overs of primaries asked for", "copies deleted", "coordinators' disks lost", "coordinators removed", "coordinators added",
-	"nodes weighed anew", "admin commands", "admin commands repeated", "admin attempts lost", "admin attempts that came late", "answers to admin commands lost", "results after an unknown outcome", "admin commands refused", "admin commands of unknown outcome", "admin commands reported as not applied",
+	"nodes weighed anew", "admin commands", "admin commands repeated", "admin attempts lost", "admin attempts that came late", "answers to admin commands lost", "results after an unknown outcome", "admin commands refused", "admin commands of unknown outcome", "admin commands reported as not applied", "nodes that were replaced and are back",
 }
 
 // Coverage counts what schedules met.

@@ -123,6 +123,9 @@ func (c *Coverage) moves(command state.Command, before, after *partition.Map, r 
 		if v.Duty == partition.Replaced && r.Err == nil {
 			c[nodesReplaced]++
 		}
+		if v.Was == partition.Replaced && v.Duty == partition.Full && r.Err == nil {
+			c[nodesBack]++
+		}
 		c[movesCancelled] += uint64(ended)
 	case state.Remove:
 		if r.Err == nil {
