@@ -223,7 +223,7 @@ func (w *world) operator() {
 		}
 		r := c.Eligible[w.pick(len(c.Eligible))]
 		n := w.home(r.Node)
-		if n.up && n.disk.store == r.Store && n.shelf == nil {
+		if n.up && n.disk.store == r.Store && n.shelf == nil && !w.usurpedRuns() {
 			w.coverage[recovered]++
 			w.admin(state.Recover{Partition: c.ID, Node: r.Node, Epoch: c.Epoch})
 		}

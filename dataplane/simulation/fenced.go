@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/state"
@@ -93,6 +94,14 @@ func (w *world) usurp(n *node) {
 	w.logf("a second process, with a disk of its own, gets the place of %s", n.id)
 	w.hinder(n)
 	w.register(n, false)
+}
+
+// usurpedRuns reports whether a process runs that does not know yet that a second
+// one has its node's place: it may be the primary that was alone in sync, and whoever
+// recovers its partitions from others vouches that it is gone.
+func (w *world) usurpedRuns() bool {
+	m := w.raft.machine.Map()
+	return slices.ContainsFunc(w.nodes, func(n *node) bool { return n.up && n.process.wasNamed && !n.names(m) })
 }
 
 // register registers a second process with the node's ID: one with a disk of its own

@@ -108,6 +108,15 @@ func TestACopyTakesThePlaceOfASilentProcess(t *testing.T) {
 	whole(t, c)
 	w.progress(t, 200)
 	must(t, n3.Resume())
+	for _, path := range []string{"/readyz", "/v1/kv/key-1", "/v1/kv/key-1?consistency=stale", "/v1/partitions"} {
+		eventually(t, 5*time.Second, path+" of the first process is 503 with the reason", func() error {
+			err := n3.Ask(t.Context(), path, nil)
+			if err == nil || !strings.Contains(err.Error(), ": 503 ") || !strings.Contains(err.Error(), "another start") {
+				return fmt.Errorf("%s is answered with: %v", path, err)
+			}
+			return nil
+		})
+	}
 	exitsWith(t, n3, 7, "another start")
 	w.progress(t, 100)
 	w.end()
