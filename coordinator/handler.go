@@ -106,17 +106,11 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 		}
 		reply(protocol.Encode(h.c.answerFor(m.Self)))
 	case protocol.Forwarded:
-		h.inner(m.Timeout, m.Request, reply, h.c.lead)
+		h.inner(conn, m.Timeout, m.Request, reply, h.c.lead)
 	case protocol.Timed:
-		h.inner(m.Timeout, m.Request, reply, h.c.route)
-	case protocol.Propose:
-		if who, _ := conn.Identity().(protocol.Hello); who.Role == protocol.RoleNode {
-			for i := range m.Changes {
-				m.Changes[i].Proposer = partition.NodeID(who.Name) // only the primary proposes a learner
-			}
-		}
-		h.c.serve(0, reply, func(ctx context.Context) protocol.Reply { return h.c.route(ctx, m) })
-	case protocol.Register, protocol.Recover, protocol.Order, protocol.RecoverMap:
+		h.inner(conn, m.Timeout, m.Request, reply, h.c.route)
+	case protocol.Register, protocol.Propose, protocol.Recover, protocol.Order, protocol.RecoverMap:
+		nameProposer(conn, m)
 		h.c.serve(0, reply, func(ctx context.Context) protocol.Reply { return h.c.route(ctx, m) })
 	default:
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T is no request to a coordinator", m)}))
@@ -124,13 +118,25 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 }
 
 // inner answers a request that names how long its sender waits.
-func (h handler) inner(timeout time.Duration, request []byte, reply func([]byte), answer func(context.Context, protocol.Message) protocol.Reply) {
+func (h handler) inner(conn transport.Conn, timeout time.Duration, request []byte, reply func([]byte), answer func(context.Context, protocol.Message) protocol.Reply) {
 	m, err := protocol.Decode(request)
 	if err != nil {
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: err.Error()}))
 		return
 	}
+	nameProposer(conn, m)
 	h.c.serve(max(timeout, time.Millisecond), reply, func(ctx context.Context) protocol.Reply { return answer(ctx, m) })
+}
+
+// nameProposer sets the proposer of the changes that a node asks for: it is that node,
+// whatever the request says. Only the primary proposes a learner.
+func nameProposer(conn transport.Conn, m protocol.Message) {
+	who, _ := conn.Identity().(protocol.Hello)
+	if proposal, is := m.(protocol.Propose); is && who.Role == protocol.RoleNode {
+		for i := range proposal.Changes {
+			proposal.Changes[i].Proposer = partition.NodeID(who.Name)
+		}
+	}
 }
 
 func (h handler) malformed(conn transport.Conn, err error) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-io/holdfast/coordinator/client"
 	"github.com/holdfast-io/holdfast/coordinator/internal/trio"
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // logged is what a client logs.
@@ -56,7 +57,16 @@ func TestALearnerWithoutHooksStaysOne(t *testing.T) {
 	c := wiped(g, 3)
 	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	n3 := join(t, c)
-	trio.Eventually(t, "it to be told", func() bool { return log.has("stays a learner") })
+	trio.Eventually(t, "it to be told", func() bool {
+		for i := range n3.Map().Partitions { // not even in the primary's name
+			p := &n3.Map().Partitions[i]
+			n3.Propose(partition.Change{
+				Partition: p.ID, Epoch: p.Epoch, Primary: p.Primary, Proposer: p.Primary, Reason: "test",
+				Replicas: append(slices.Clone(p.Replicas), partition.Replica{Node: "n3", Store: n3.Store()}),
+			})
+		}
+		return log.has("stays a learner")
+	})
 	if got := len(nodes[0].GetPartitionsForNode("n3")); got != 0 {
 		t.Errorf("in sync in %d partitions, and has copied nothing", got)
 	}

@@ -39,7 +39,8 @@ func (p *proposals) take() []partition.Change {
 
 // Propose asks the coordinators for a change, in the background. It is best
 // effort: the caller repeats it until a map shows a higher epoch. A refusal
-// shows as a newer map. An empty Proposer is filled in with this node.
+// shows as a newer map. The coordinators take this node for the Proposer, whatever
+// the change says; only a partition's primary may add a learner to its replicas.
 func (c *Client) Propose(change partition.Change) {
 	if change.Proposer == "" {
 		change.Proposer = c.config.NodeID

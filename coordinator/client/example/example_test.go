@@ -33,13 +33,21 @@ func (w *world) order(path string) {
 }
 
 // killed kills a server and starts it again, empty.
-func (w *world) killed() {
+func (w *world) killed() { w.again(false) }
+
+// restarted kills a server and starts it again with what it had, as from a disk.
+func (w *world) restarted() { w.again(true) }
+
+func (w *world) again(withDisk bool) {
 	id := w.any().client.NodeID()
-	w.kill(id)
+	had := w.kill(id)
 	if rand.IntN(2) == 0 { // long enough to be taken out first
 		pause(w.t.Context(), rand.N(2*time.Second))
 	}
-	w.start(id)
+	if !withDisk {
+		had = nil
+	}
+	w.start(id, had)
 }
 
 // drained moves all away from a server, and back.
@@ -86,7 +94,7 @@ func (w *world) run(harms ...func(*world)) []string {
 func TestServersOfTheirOwnLoseNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, rules{}, 4)
-	harms := []func(*world){(*world).killed, (*world).drained, (*world).cutOff, (*world).killed}
+	harms := []func(*world){(*world).killed, (*world).drained, (*world).cutOff, (*world).restarted, (*world).killed}
 	for _, fault := range w.run(harms...) {
 		t.Error(fault)
 	}

@@ -45,9 +45,11 @@ type world struct {
 // node is a running server.
 type node struct {
 	*server
-	http *httptest.Server
-	rest context.CancelFunc // ends what the test does in the server's name
-	wg   sync.WaitGroup
+	http  *httptest.Server
+	store partition.StoreID
+	start partition.Start
+	rest  context.CancelFunc // ends what the test does in the server's name
+	wg    sync.WaitGroup
 }
 
 func newWorld(t *testing.T, without rules, nodes int) *world {
@@ -60,7 +62,7 @@ func newWorld(t *testing.T, without rules, nodes int) *world {
 		}
 	})
 	for n := 1; n <= nodes; n++ {
-		w.start(name(n))
+		w.start(name(n), nil)
 	}
 	w.whole("after the start")
 	return w
@@ -95,8 +97,8 @@ func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (s slow) CloseIdleConnections() { s.RoundTripper.(*http.Transport).CloseIdleConnections() }
 
-// start starts a server, with nothing: its content is in memory.
-func (w *world) start(id partition.NodeID) *node {
+// start starts a server: with what it had, as from a disk, or with nothing.
+func (w *world) start(id partition.NodeID, with *node) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), trio.Patience)
 	defer cancel()
@@ -107,9 +109,16 @@ func (w *world) start(id partition.NodeID) *node {
 		ready.Wait()
 		handler.ServeHTTP(rw, r)
 	}))
-	s, err := join(ctx, client.Config{
+	n := &node{http: web, store: partition.StoreID(1 + rand.Uint64N(1<<62)), start: partition.Start{Incarnation: 1, ID: partition.StartID(1 + rand.Uint64N(1<<62))}}
+	config := client.Config{
 		NodeID: id, Coordinators: w.g.Addrs(), PeerAddr: string(id) + ":1", Network: w.g.Network.Host(string(id)), Logger: trio.Logger(w.t),
-	}, strings.TrimPrefix(web.URL, "http://"))
+	}
+	if with != nil {
+		n.store, n.start.Incarnation = with.store, with.start.Incarnation+1
+		config.Accepted, config.Copies = with.start, with.inSync()
+	}
+	config.Store, config.Start = n.store, n.start
+	s, err := join(ctx, config, strings.TrimPrefix(web.URL, "http://"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -117,14 +126,29 @@ func (w *world) start(id partition.NodeID) *node {
 	if w.without.copiesAtOnce { // then a write that is under way is what is missing
 		s.http.Transport = slow{s.http.Transport.(slow).RoundTripper, 100 * time.Millisecond}
 	}
-	n := &node{server: s, http: web}
+	n.server = s
+	if with != nil {
+		for i := range s.copies {
+			s.copies[i].since, s.copies[i].values = with.copies[i].since, with.copies[i].content()
+		}
+	}
 	w.leaveOut(n)
 	handler = s.handler()
 	ready.Done()
 	w.mu.Lock()
 	w.nodes[id] = n
 	w.mu.Unlock()
-	return n
+}
+
+// inSync are the copies that the server had whole when it ended.
+func (n *node) inSync() (out []client.Copy) {
+	m := n.client.Map()
+	for i := range m.Partitions {
+		if p := &m.Partitions[i]; p.InSync(n.client.NodeID()) {
+			out = append(out, client.Copy{Partition: p.ID, Epoch: p.Epoch, Lineage: p.Lineage})
+		}
+	}
+	return out
 }
 
 // leaveOut registers the hooks of a server, and takes the rules from it that this
@@ -216,13 +240,14 @@ func (n *node) end() {
 	n.http.Close()
 }
 
-// kill ends a server, and forgets what it had.
-func (w *world) kill(id partition.NodeID) {
+// kill ends a server, and returns what is left of it.
+func (w *world) kill(id partition.NodeID) *node {
 	w.mu.Lock()
 	n := w.nodes[id]
 	delete(w.nodes, id)
 	w.mu.Unlock()
 	n.end()
+	return n
 }
 
 func (w *world) all() []*node {
