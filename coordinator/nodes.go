@@ -15,6 +15,9 @@ import (
 func (c *Coordinator) heartbeat(from protocol.Hello, r protocol.Report) {
 	c.metrics.heartbeats.Inc()
 	of := liveness.Process{Node: partition.NodeID(from.Name), Store: from.Store, Start: from.Start}
+	if r.MapVersion > c.fsm.Map().Version {
+		c.lostFollower(r.MapVersion) // it tells all coordinators, and follows only one
+	}
 	c.liveness.Lock()
 	before, _ := c.liveness.detector.Report(of)
 	c.liveness.detector.Heartbeat(c.now(), of, r)

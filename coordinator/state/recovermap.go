@@ -311,8 +311,8 @@ func (v *recovery) recovered(s *source, primaries map[partition.NodeID]int) (par
 }
 
 // has reports whether a replica that the configuration counts on has what it
-// should: its node has reported from that store, with a copy of that lineage. One
-// that an unsafe recovery has chosen may not have adopted its lineage yet; and a
+// should: its node has reported from that store, with a copy of that lineage that
+// counted when it adopted its configuration. One that an unsafe recovery has chosen may not have adopted its lineage yet; and a
 // program that keeps nothing has what it had, while the same start of it runs.
 func (v *recovery) has(from *partition.Configuration, m partition.Replica) bool {
 	r, reported := v.used(m.Node)
@@ -327,8 +327,17 @@ func (v *recovery) has(from *partition.Configuration, m partition.Replica) bool 
 	if !ok || have.Lineage == 0 {
 		return false
 	}
-	chosen := len(from.Replicas) == 1 && from.InSync(m.Node) && have.Epoch < from.Epoch
-	return have.Lineage == from.Lineage || chosen
+	if have.Lineage != from.Lineage { // one that an unsafe recovery has just chosen?
+		return len(from.Replicas) == 1 && from.InSync(m.Node) && have.Epoch < from.Epoch
+	}
+	// A copy that was lost since the backup, and begun anew, is a learner's.
+	return have.Configuration != nil && (have.Configuration.Equal(from) || counted(have.Configuration, m.Node))
+}
+
+// counted reports whether the configuration counts on the node's copy.
+func counted(c *partition.Configuration, node partition.NodeID) bool {
+	_, eligible := partition.Find(c.Eligible, node)
+	return eligible || c.InSync(node)
 }
 
 // learners are the eligible ones, those that start again, and as many others as

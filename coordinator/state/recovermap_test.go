@@ -334,6 +334,19 @@ func TestRecoverMapOfOtherReportsIsRefused(t *testing.T) {
 	h.is("1048578 n2 [n2 n3] [n1] [] []")
 }
 
+// A learner that has adopted the highest configuration too stays one.
+func TestRecoverMapKeepsLearnersLearners(t *testing.T) {
+	t.Parallel()
+	h := backedUp(three(t, 3))
+	h.ok(h.change("n2", 2, 3))
+	later := h.restore()
+	for i := range 3 {
+		h.apply(reports(later, i+1, true))
+	}
+	h.recoverMap()
+	h.is("1048578 n2 [n2 n3] [n1] [] []")
+}
+
 // Coordinators restored from before the first placement take it from the nodes.
 func TestRecoverMapBeforePlacement(t *testing.T) {
 	t.Parallel()
@@ -370,4 +383,23 @@ func TestRecoverMapOfProgramsWithoutDisks(t *testing.T) {
 	h.apply(again)
 	h.recoverMap()
 	h.is("1048577 n1 [n1 n2] [n3] [] []")
+}
+
+// A copy that was lost after the backup, and begun anew as a learner before anybody
+// showed that the map is behind, has nothing of what the lost history counted on.
+func TestRecoverMapOfACopyThatWasBegunAnew(t *testing.T) {
+	t.Parallel()
+	h := backedUp(three(t, 3))
+	h.ok(h.change("n2", 2, 3))
+	later := h.restore()
+	damaged := reports(h.m.Map(), 2, true)
+	damaged.Copies = []Copy{{Partition: 0}}
+	h.apply(damaged)
+	h.is("2 n1 [n1 n3] [n2] [] []")
+	mine := h.m.Map()
+	h.apply(reports(later, 3, true))
+	h.apply(reports(later, 1, false))
+	h.apply(reports(mine, 2, false))
+	h.recoverMap()
+	h.is("1048578 n3 [n3] [n1 n2] [] []")
 }

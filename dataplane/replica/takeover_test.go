@@ -293,6 +293,29 @@ func TestALowerEpochThanTheOneOnDiskIsNotAdopted(t *testing.T) { // W4
 	}
 }
 
+// The coordinators went back to an old map, and this node has said what it has
+// adopted: what it then hears of from others, the recovered map does not know.
+func TestNothingIsAdoptedAfterTheReportBeforeTheNextMap(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	n := c.nodes["n2"]
+	n.g.Seal()
+	later := c.m.Partitions[0]
+	later.Epoch, later.Replicas = later.Epoch+1, later.Replicas[:2]
+	n.g.Message(c.now, c.nodes["n1"].self, &Message{Kind: Probe, Epoch: later.Epoch, Configuration: &later})
+	if s, _ := n.g.Status(0); s.Epoch >= later.Epoch {
+		t.Errorf("it has adopted epoch %d", s.Epoch)
+	}
+	next := *c.m
+	next.Version++
+	n.g.SetMap(c.now, &next)
+	n.g.Message(c.now, c.nodes["n1"].self, &Message{Kind: Probe, Epoch: later.Epoch, Configuration: &later})
+	if s, _ := n.g.Status(0); s.Epoch != later.Epoch {
+		t.Errorf("after the next map it is in epoch %d", s.Epoch)
+	}
+}
+
 // A node answers a beacon of an earlier boot, and the answer arrives at the
 // next, which has sent one of the same number meanwhile.
 func TestAReplyToAnEarlierBootsBeaconDoesNotCount(t *testing.T) { // L3

@@ -67,9 +67,9 @@ func (c *coordinator) follow(m *partition.Map) {
 			d += w.between(0, time.Second)
 		}
 	}
-	index := w.raft.index
+	index, history := w.raft.index, w.back.history
 	w.after(d, func() {
-		if c.up {
+		if c.up && history == w.back.history {
 			if w.raft.leader >= 0 {
 				c.stored = max(c.stored, index)
 			}
@@ -163,6 +163,7 @@ func (w *world) lead(c *coordinator, term uint64) {
 		r.propose(state.Create{ClusterID: "simulated", Application: "holdfast", Settings: w.settings})
 	case !m.Placed():
 		w.place(m)
+	case r.machine.Behind().Since != 0: // nothing is wanted of an old map
 	default:
 		for _, command := range c.detector.Tick(c.now(), m) {
 			w.coverage[suspected]++
@@ -208,6 +209,9 @@ func (w *world) operator() {
 	m := w.raft.machine.Map()
 	if w.quiet {
 		w.undrain(m)
+	}
+	if w.recoverMap() {
+		return
 	}
 	w.acceptStarts()
 	for i := range m.Partitions {

@@ -42,7 +42,9 @@ const (
 	faultMovedDirectory
 	faultTwin
 	faultUsurped
+	faultCoordinatorsRestored
 	faultDisaster
+	mapRecovered
 	sent
 	sentProbes
 	sentFetches
@@ -154,7 +156,7 @@ const (
 
 var counterNames = [counters]string{
 	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "splits", "connections reset",
-	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "nodes told to leave", "lost copies", "nodes short of memory or disk", "copies that differ", "snapshots interrupted", "directories that went back", "directories that moved", "copies of directories started elsewhere", "second processes with a node's ID", "in-sync copies all lost",
+	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "nodes told to leave", "lost copies", "nodes short of memory or disk", "copies that differ", "snapshots interrupted", "directories that went back", "directories that moved", "copies of directories started elsewhere", "second processes with a node's ID", "coordinators restored from a backup", "in-sync copies all lost", "maps recovered",
 	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
 	"messages lost", "messages lost to cuts", "messages repeated", "beacons lost", "beacons late", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",

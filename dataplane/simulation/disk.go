@@ -36,11 +36,13 @@ type diskCopy struct {
 	lost    bool // it was there, and is damaged
 	lineage uint32
 	adopted partition.Epoch
-	file    *table         // frozen
-	log     []*entry.Entry // without gaps; may begin before the file's end
-	agrees  uint64         // up to where it is known to hold the committed log
-	marked  bool           // to be lost at the next start
-	twist   uint64         // what its rolling hash is off by: its state stands for a wrong one
+	// configuration is that of adopted.
+	configuration *partition.Configuration
+	file          *table         // frozen
+	log           []*entry.Entry // without gaps; may begin before the file's end
+	agrees        uint64         // up to where it is known to hold the committed log
+	marked        bool           // to be lost at the next start
+	twist         uint64         // what its rolling hash is off by: its state stands for a wrong one
 }
 
 func (w *world) newDisk() *disk {
@@ -175,7 +177,9 @@ func (d *disk) write(r *written) {
 		*c = diskCopy{exists: true, file: &table{w: d.w, id: r.Partition, lineage: r.Lineage}}
 	}
 	c.lineage = r.Lineage
-	c.adopted = max(c.adopted, r.Adopted)
+	if r.Adopted > 0 && r.Adopted >= c.adopted {
+		c.adopted, c.configuration = r.Adopted, r.Configuration
+	}
 	if r.Entry != nil {
 		c.append(d, r.Entry)
 	}
@@ -245,7 +249,7 @@ func (d *disk) recover(p *process) []replica.Copy {
 			from++
 		}
 		out = append(out, replica.Copy{
-			Partition: partition.ID(id), Lineage: c.lineage, Adopted: c.adopted,
+			Partition: partition.ID(id), Lineage: c.lineage, Adopted: c.adopted, Configuration: c.configuration,
 			Applied: state.applied, Logged: state.logged, Log: append([]*entry.Entry(nil), c.log[from:]...), State: state,
 		})
 	}

@@ -45,6 +45,7 @@ const (
 	twinned
 	usurped
 	weigh
+	restoration
 	faultKinds
 )
 
@@ -56,6 +57,7 @@ var faultNames = [faultKinds]string{
 	"a drained node", "a removed node", "moves that pause", "a coordinator's disk that is lost", "a snapshot that is interrupted",
 	"a directory that goes back", "a directory that moves", "a copy of a directory that is started elsewhere", "a second process with the node's ID",
 	"a node's other weight",
+	"coordinators restored from a backup",
 }
 
 // victim is any node, with a liking for primaries, above all for those that are
@@ -179,6 +181,8 @@ func (w *world) fault(number int) {
 		w.weigh(n)
 	case interruption:
 		w.interruptions++
+	case restoration:
+		w.restoreCoordinators()
 	case movePrimary, falseSuspicion:
 		w.meddle(kind == falseSuspicion)
 	}
@@ -215,7 +219,7 @@ func (n *node) wipe() {
 // may take those for dead that still have everything, and keep the lost. A copy
 // that differs is as good as lost: it is put aside when that is found.
 func (w *world) mayWipe(n *node) bool {
-	return w.survives(n, func(*partition.Configuration) bool { return false })
+	return !w.back.active && w.survives(n, func(*partition.Configuration) bool { return false })
 }
 
 // mayMove reports the same of a start at another address, after which copies
@@ -316,7 +320,7 @@ func (w *world) crashCoordinator(c *coordinator) {
 // its primary, or take a replica for dead that is not.
 func (w *world) meddle(remove bool) {
 	m := w.raft.machine.Map()
-	if !m.Placed() {
+	if !m.Placed() || w.back.active {
 		return
 	}
 	c := &m.Partitions[w.pick(len(m.Partitions))]

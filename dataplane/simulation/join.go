@@ -34,13 +34,7 @@ func (p *process) register() {
 		p.renew()
 		return
 	}
-	r := state.Register{Node: partition.Node{
-		ID: p.n.id, Store: p.self.Store, Incarnation: p.self.Start.Incarnation, StartID: p.self.Start.ID,
-		HTTPAddr: fmt.Sprintf("%s-%d:7070", p.n.id, p.n.address), PeerAddr: p.n.peerAddr(), Weight: 1,
-	}, Accepted: p.accepted, Since: p.since}
-	for _, c := range p.copies {
-		r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage})
-	}
+	r := p.registration()
 	p.toLeader(func(c *coordinator) {
 		verdict, silent := c.detector.Contest(c.now(), c.w.raft.machine.Map(), &r.Node)
 		switch verdict {
@@ -60,6 +54,21 @@ func (p *process) register() {
 		c.w.raft.propose(r)
 	})
 	p.later(w.between(100*time.Millisecond, 400*time.Millisecond), p.register)
+}
+
+// registration is what the node says when it registers.
+func (p *process) registration() state.Register {
+	r := state.Register{Node: partition.Node{
+		ID: p.n.id, Store: p.self.Store, Incarnation: p.self.Start.Incarnation, StartID: p.self.Start.ID,
+		HTTPAddr: fmt.Sprintf("%s-%d:7070", p.n.id, p.n.address), PeerAddr: p.n.peerAddr(), Weight: 1,
+	}, Accepted: p.accepted, Since: p.since}
+	if p.m != nil {
+		r.Version = p.m.Version
+	}
+	for _, c := range p.copies {
+		r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage, Configuration: c.configuration})
+	}
+	return r
 }
 
 // named reports whether the node's map knows this boot.
@@ -151,17 +160,20 @@ func (p *process) heartbeat() {
 	if p.stream < 0 {
 		p.attach()
 	}
-	report := p.report()
+	p.lookBack()
+	report := p.health()
 	for _, c := range w.coordinators {
 		w.net.send(p.n.index, c.index, func() {
 			if c.up {
+				c.hears(report.MapVersion)
 				c.detector.Heartbeat(c.now(), liveness.Process(p.self), report)
 			}
 		})
 	}
 }
 
-func (p *process) report() liveness.Report {
+// health is what a heartbeat says.
+func (p *process) health() liveness.Report {
 	pending := p.n.disk.pendingFor()
 	r := liveness.Report{OldestFsync: pending, LogQueue: 2 * pending, Leaving: p.released} // what waits has waited for the sync before too
 	if p.m != nil {

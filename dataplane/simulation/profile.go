@@ -44,6 +44,7 @@ type profile struct {
 	elastic      bool          // partitions are moved: nodes join, are drained, removed, replaced
 	replaceAfter time.Duration // a node is away
 
+	wentBack   bool // the coordinators are restored from old backups
 	unsafe     bool // in-sync copies may all be lost: the operator recovers what there is
 	weights    [faultKinds]float64
 	burstEvery time.Duration // between bursts of faults
@@ -127,6 +128,15 @@ func (w *world) drawProfile() {
 	}
 	if w.chance(0.3) {
 		w.settings.ExpectNodes = rf
+	}
+	if p.wentBack = w.chance(0.15) && !p.unsafe; p.wentBack {
+		// What needs the map to be true, or people who know it, is left out.
+		for _, kind := range []int{restoredDirectory, movedDirectory, twinned, divergence, coordinatorLost, remove} {
+			p.weights[kind] = 0
+		}
+		p.weights[restoration] = max(1, p.weights[restoration])
+	} else {
+		p.weights[restoration] = 0
 	}
 	w.timings = replica.DefaultTimings()
 	w.timings.HashCheck = time.Duration(oneOf(1, 3) * float64(time.Second))

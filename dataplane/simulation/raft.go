@@ -37,7 +37,7 @@ func (r *raft) propose(c state.Command) {
 // or nil where the leader falls before it knows. The command may then be lost, or
 // applied by the next leader.
 func (r *raft) proposeFor(c state.Command, answer func(*state.Result)) {
-	term := r.term
+	term, history := r.term, r.w.back.history
 	d := r.w.between(time.Millisecond, 12*time.Millisecond)
 	if !r.w.quiet && r.w.chance(r.w.profile.slowRaft) {
 		d += r.w.between(0, 600*time.Millisecond)
@@ -45,6 +45,8 @@ func (r *raft) proposeFor(c state.Command, answer func(*state.Result)) {
 	r.last = max(r.last, r.w.now.add(d))
 	r.w.at(r.last, func() {
 		switch {
+		case history != r.w.back.history:
+			r.w.coverage[commandLost]++
 		case term == r.term && r.leader >= 0:
 			answer(r.apply(c))
 			return
@@ -91,6 +93,10 @@ func (r *raft) apply(c state.Command) *state.Result {
 	if after == before {
 		return &result
 	}
+	_, recovers := c.(state.RecoverMap)
+	if recovers {
+		w.recoveredMap(after)
+	}
 	w.trace.mix(uint64(w.now), after.Version)
 	if err := after.Validate(); err != nil {
 		w.fail("the map is not valid after %T: %v", c, err)
@@ -104,7 +110,7 @@ func (r *raft) apply(c state.Command) *state.Result {
 		if now.Epoch == old.Epoch {
 			continue
 		}
-		w.compare(old, now)
+		w.compare(old, now, recovers)
 	}
 	for _, coordinator := range w.coordinators {
 		coordinator.follow(after)
@@ -113,16 +119,16 @@ func (r *raft) apply(c state.Command) *state.Result {
 }
 
 // compare checks a partition's change, and counts what kind it is.
-func (w *world) compare(old, now *partition.Configuration) {
+func (w *world) compare(old, now *partition.Configuration, recovers bool) {
 	if w.trace.text {
 		w.logf("map: %s", describeConfiguration(now))
 	}
 	switch {
 	case now.Epoch < old.Epoch:
 		w.fail("the map's epoch of %s goes back from %d to %d", now.ID, old.Epoch, now.Epoch)
-	case now.Epoch > old.Epoch+1:
+	case now.Epoch > old.Epoch+1 && !recovers:
 		w.fail("one command takes %s from epoch %d to %d", now.ID, old.Epoch, now.Epoch)
-	case now.Lineage != old.Lineage && !w.profile.unsafe:
+	case now.Lineage != old.Lineage && !w.profile.unsafe && !recovers:
 		w.fail("%s has another lineage", now.ID)
 	case now.Lineage != old.Lineage:
 		w.coverage[recoveredUnsafely]++

@@ -120,6 +120,9 @@ func (t *truth) checkCopies(when string) {
 		return
 	}
 	for _, list := range [2][]partition.Replica{c.Replicas, c.Eligible} {
+		if w.back.active {
+			break // it is a map of before
+		}
 		for _, r := range list {
 			n := w.home(r.Node)
 			d := n.newest()

@@ -42,6 +42,7 @@ type world struct {
 	second     instant // of the latest message between replicas
 	sentBefore uint64  // how many there were before it
 
+	back goneBack
 	plan func() // begins the faults
 	// forwarding, where a scenario sets it, sees each operation on its way to
 	// another node, and reports whether the scenario lets it arrive itself.
