@@ -131,7 +131,7 @@ func (w *world) drawProfile() {
 	}
 	if p.wentBack = w.chance(0.15) && !p.unsafe; p.wentBack {
 		// What needs the map to be true, or people who know it, is left out.
-		for _, kind := range []int{restoredDirectory, movedDirectory, twinned, divergence, coordinatorLost, remove} {
+		for _, kind := range []int{restoredDirectory, movedDirectory, twinned, usurped, divergence, coordinatorLost, remove} {
 			p.weights[kind] = 0
 		}
 		p.weights[restoration] = max(1, p.weights[restoration])
