@@ -82,6 +82,7 @@ func TestARestoredDirectoryIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	trio.Eventually(t, "placement", func() bool { return leader.Map().Placed() })
 	_ = first.Close()
 	second, err := tryJoin(t, program(g, 1, start(2, 22), start(1, 11)), trio.Patience)
 	if err != nil {
