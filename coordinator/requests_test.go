@@ -51,7 +51,7 @@ func TestRegistrationCodes(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]protocol.Code{
 		errNotApplied: protocol.Retry, state.ErrNoCluster: protocol.Retry, state.ErrMayRun: protocol.Retry, errOutcomeUnknown: protocol.Unknown,
-		state.ErrMapBehind: protocol.Wait, state.ErrAddressTaken: protocol.Wait,
+		state.ErrMapBehind: protocol.Wait, state.ErrOnlyCopy: protocol.Wait, state.ErrAddressTaken: protocol.Wait,
 		state.ErrOldStart: protocol.Refused, state.ErrTwoHistories: protocol.Refused, state.ErrElsewhere: protocol.Refused,
 		state.ErrStoreTaken: protocol.Refused, state.ErrRemoved: protocol.Removed, state.ErrInvalid: protocol.Invalid,
 	} {
