@@ -57,6 +57,12 @@ func newMetrics(c *Coordinator) *metrics {
 		}
 		return 0
 	})
+	gauge("map_behind", "1 while the coordinators' map is behind what nodes have seen, and frozen.", func() float64 {
+		if c.fsm.behind().Since != 0 {
+			return 1
+		}
+		return 0
+	})
 	gauge("map_version", "Version of the map applied here.", func() float64 { return float64(c.fsm.Map().Version) })
 	gauge("followers", "Map streams served.", func() float64 { return float64(c.stream.count()) })
 	gauge("nodes", "Nodes in the map.", func() float64 { return float64(len(c.fsm.Map().Nodes)) })

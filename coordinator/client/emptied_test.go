@@ -35,10 +35,12 @@ func emptied(t *testing.T, listen time.Duration, before func(*trio.Group)) (*tri
 	return g, n, c
 }
 
+var asking = &http.Client{Timeout: trio.Patience, Transport: &http.Transport{DisableKeepAlives: true}}
+
 // seenBy is the cluster as a coordinator tells of it.
 func seenBy(t *testing.T, c *coordinator.Coordinator) (out mapjson.Cluster) {
 	t.Helper()
-	r, err := http.Get("http://" + c.HTTPAddr() + "/v1/cluster")
+	r, err := asking.Get("http://" + c.HTTPAddr() + "/v1/cluster")
 	if err != nil {
 		t.Fatal(err)
 	}

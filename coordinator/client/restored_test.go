@@ -47,7 +47,7 @@ func backUp(t *testing.T, g *trio.Group) (restore func()) {
 // recoverMap asks the leader.
 func recoverMap(t *testing.T, g *trio.Group, body string) (out coordinator.MapRecovery, status int) {
 	t.Helper()
-	r, err := http.Post("http://"+g.Leader().HTTPAddr()+"/v1/recover-map", "application/json", bytes.NewBufferString(body))
+	r, err := asking.Post("http://"+g.Leader().HTTPAddr()+"/v1/recover-map", "application/json", bytes.NewBufferString(body))
 	if err != nil {
 		t.Fatal(err)
 	}
