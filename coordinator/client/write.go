@@ -106,38 +106,6 @@ func (c *Client) Write(ctx context.Context, p *Partition, function func(ctx cont
 	return fmt.Errorf("write %s: %w", p.ID, err)
 }
 
-// takeOver has the take-over hook bring all replicas to what this node has, once in
-// a leadership.
-func (l *leadership) takeOver(ctx context.Context) error {
-	if l.isTakenOver() {
-		return nil
-	}
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if l.isTakenOver() {
-		return nil
-	}
-	if hook := l.c.leading.takeoverHook(); hook != nil {
-		if _, err := l.write(ctx, true, hook); err != nil {
-			return err
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.takenOver = true
-	return nil
-}
-
-func (l *leadership) isTakenOver() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.takenOver
-}
-
 // write makes one write; a take-over goes to the replicas in sync only. It tells
 // whether the function was called.
 func (l *leadership) write(ctx context.Context, takeover bool, function func(ctx context.Context, w *Write) error) (called bool, err error) {

@@ -366,7 +366,7 @@ var rules = []rule{
 	{"8 an epoch that is over is accepted", []edit{{libraryDir + "accept.go",
 		"epoch < known {", "epoch < known && false {"}},
 		scenario{"coordinator/client", "TestAcceptRefusesEpochsThatAreOver"}},
-	{"8 a new primary writes before it takes over", []edit{{libraryDir + "write.go",
+	{"8 a new primary writes before it takes over", []edit{{libraryDir + "takeover.go",
 		"if hook := l.c.leading.takeoverHook(); hook != nil {", "if hook := l.c.leading.takeoverHook(); hook != nil && false {"}},
 		scenario{"coordinator/client", "TestATakeoverComesBeforeTheFirstWrite"}},
 	{"8 look-ups of one Partition use the newest map", []edit{{libraryDir + "lookup.go",
