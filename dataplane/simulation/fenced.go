@@ -14,11 +14,15 @@ import (
 // must be silent, before it asks anybody: it serves nothing, acknowledges nothing,
 // grants, releases and proposes nothing, and writes nothing.
 
-// supersededBy notes that a map gives this process's place to another start. Maps
-// of the simulator never go back.
+// supersededBy notes that a map gives this process's place to another start. A map
+// of coordinators that went back may name an earlier start of the store: then this
+// one registers again, and so shows them.
 func (p *process) supersededBy(m *partition.Map) {
 	in, known := m.Node(p.n.id)
 	if p.over || !p.wasNamed || !known || in.Store == p.self.Store && in.Start() == p.self.Start {
+		return
+	}
+	if p.n.w.back.history > 0 && in.Store == p.self.Store && !p.self.Start.SupersededBy(in.Start()) {
 		return
 	}
 	p.over = true

@@ -90,6 +90,9 @@ func (r *raft) apply(c state.Command) *state.Result {
 	w.coverage.command(c, result)
 	w.coverage.moves(c, before, after, result)
 	w.checkCommand(c, before, after)
+	if w.back.history == 0 && r.machine.Behind().Since != 0 {
+		w.fail("the coordinators take their map for an old one after %T, and were never restored", c)
+	}
 	if after == before {
 		return &result
 	}
