@@ -52,6 +52,7 @@ func (w *world) checkCommand(c state.Command, before, after *partition.Map) {
 func (a *adminCommand) hadEffect() {
 	a.effects++
 	switch {
+	case a.w.back.history > 0: // they may have forgotten that they applied it
 	case a.effects > 1:
 		a.w.fail("%s is applied %d times", a, a.effects)
 	case a.fate == commandNotApplied || a.fate == commandRefused:

@@ -60,12 +60,6 @@ func (w *world) putBack(backup []byte, index uint64) {
 			n.process.detach(n.process.stream)
 		}
 	}
-	for _, a := range w.commands {
-		a.effects, a.result = -1<<30, nil // what was remembered of it may be gone
-		if a.fate != commandOpen {
-			a.fate = commandUnknown
-		}
-	}
 }
 
 // lookBack is what a node makes of a coordinator that says that the map is behind.
