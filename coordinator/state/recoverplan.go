@@ -171,7 +171,7 @@ func (v *recovery) recovered(s *source, primaries map[partition.NodeID]int) (par
 			again = append(again, partition.Replica{Node: m.Node, Store: r.Node.Store})
 		}
 	}
-	if len(next.Replicas) < v.old.Settings.MinInSync && !s.forked {
+	if len(next.Replicas) < v.old.Settings.MinInSync && !s.forked && !v.losing(s) {
 		for _, m := range from.Eligible {
 			if v.has(from, m) {
 				next.Eligible = append(next.Eligible, m)
@@ -262,20 +262,4 @@ func (v *recovery) others(from, next *partition.Configuration, listed []partitio
 		out = append(out, partition.Replica{Node: r.Node.ID, Store: r.Node.Store})
 	}
 	return out
-}
-
-// mayLose says in words what may be lost of the partition.
-func (v *recovery) mayLose(s *source, next *partition.Configuration) string {
-	gone := len(s.adopted.Replicas) - len(next.Replicas)
-	switch {
-	case s.forked:
-		return "two histories have written to it: it waits for unsafe-recover, which chooses a copy"
-	case len(next.Replicas) == 0 && len(next.Eligible) > 0:
-		return "nothing, but no replica in sync is left: it waits for recover"
-	case len(next.Replicas) == 0:
-		return "no replica in sync is left: it waits for unsafe-recover"
-	case gone >= v.old.Settings.MinInSync:
-		return "what was acknowledged while only copies were in sync that are gone"
-	}
-	return ""
 }

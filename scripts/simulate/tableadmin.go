@@ -63,4 +63,4 @@ var adminRules = []rule{
 }
 
 // allRules are the rules of every table.
-func allRules() []rule { return slices.Concat(rules, adminRules, fenceRules) }
+func allRules() []rule { return slices.Concat(rules, adminRules, fenceRules, recoverRules) }
