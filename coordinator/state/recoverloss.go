@@ -30,7 +30,7 @@ func (v *recovery) mayLose(s *source, next *partition.Configuration) string {
 func (v *recovery) losing(s *source) bool {
 	gone := map[partition.NodeID]bool{}
 	for _, m := range slices.Concat(s.adopted.Replicas, s.adopted.Eligible) {
-		if !v.has(s.adopted, m) {
+		if !v.has(s.adopted, m) || v.older(s.adopted, m) {
 			gone[m.Node] = true
 		}
 	}

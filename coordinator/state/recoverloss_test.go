@@ -82,3 +82,19 @@ func TestRecoverMapLeavesNoCopyEligibleThatMayLackWrites(t *testing.T) {
 	h.refused(h.recover("n2"), ErrNotEligible)
 	h.ok(h.unsafely("n2", 8))
 }
+
+// The coordinators and one node's directory were restored from the same night's
+// backup. The map's starts went back too, so they do not show it.
+func TestRecoverMapOfADirectoryThatWentBackToo(t *testing.T) {
+	t.Parallel()
+	h := backedUp(three(t, 3))
+	old := h.m.Map()
+	h.ok(h.boot(1))
+	h.ok(h.change("n2", 1, 2, 3))
+	later := h.restore()
+	h.apply(reports(later, 2, false))
+	h.apply(reports(later, 3, false))
+	h.apply(reports(old, 1, true))
+	h.recoverMap()
+	h.is("1048579 n2 [n2 n3] [n1] [] []")
+}

@@ -165,15 +165,15 @@ func (v *recovery) recovered(s *source, primaries map[partition.NodeID]int) (par
 	for _, m := range from.Replicas {
 		switch r, reported := v.used(m.Node); {
 		case s.forked:
-		case v.has(from, m):
+		case v.has(from, m) && !v.older(from, m):
 			next.Replicas = append(next.Replicas, m)
 		case reported:
 			again = append(again, partition.Replica{Node: m.Node, Store: r.Node.Store})
 		}
 	}
 	if len(next.Replicas) < v.old.Settings.MinInSync && !s.forked && !v.losing(s) {
-		for _, m := range from.Eligible {
-			if v.has(from, m) {
+		for _, m := range union(from.Eligible, from.Replicas) {
+			if v.has(from, m) && !next.InSync(m.Node) {
 				next.Eligible = append(next.Eligible, m)
 			}
 		}
@@ -218,6 +218,24 @@ func (v *recovery) has(from *partition.Configuration, m partition.Replica) bool 
 	}
 	// A copy that was lost since the backup, and begun anew, is a learner's.
 	return have.Configuration != nil && (have.Configuration.Equal(from) || counted(have.Configuration, m.Node))
+}
+
+// older reports whether the node's copy has not adopted the configuration that
+// another in sync has: its directory may have gone back to an earlier copy.
+func (v *recovery) older(from *partition.Configuration, m partition.Replica) bool {
+	return !v.adopted(from, m) && slices.ContainsFunc(from.Replicas, func(o partition.Replica) bool {
+		return v.has(from, o) && v.adopted(from, o)
+	})
+}
+
+// adopted reports whether the node says that its copy has adopted just that.
+func (v *recovery) adopted(from *partition.Configuration, m partition.Replica) bool {
+	r, reported := v.used(m.Node)
+	if !reported {
+		return false
+	}
+	have, ok := r.copy(from.ID)
+	return ok && have.Configuration != nil && have.Configuration.Equal(from)
 }
 
 // counted reports whether the configuration counts on the node's copy.

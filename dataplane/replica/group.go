@@ -98,6 +98,11 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 		g.Fence(now)
 		return
 	}
+	if g.sealed {
+		// The map went back, and with it the starts: those of the history that is
+		// gone must not shut out its new ones, whose counters may be lower.
+		clear(g.sessions)
+	}
 	g.current, g.sealed = m, false
 	for i := range m.Nodes {
 		n := &m.Nodes[i]

@@ -118,3 +118,32 @@ func TestAReleaseOfAnotherStartVoidsNothing(t *testing.T) { // L4
 		t.Fatalf("role %v, but an earlier start of n2 holds a promise", role)
 	}
 }
+
+// The coordinators and a node's directory went back. The others run on, and know
+// later starts of the node than the recovered map names: of a history that is gone.
+func TestTheRecoveredMapsStartsTakeThePlaceOfLaterOnes(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	for range 3 {
+		c.kill("n3")
+		c.restart("n3")
+		c.pass(2 * time.Second)
+	}
+	n := c.nodes["n3"]
+	c.kill("n3")
+	c.nodes["n1"].g.Seal() // they have reported
+	c.nodes["n2"].g.Seal()
+	n.self.Start.Incarnation = 0 // restart makes it 1
+	c.m.Version += 1 << 20
+	c.restart("n3")
+	c.pass(2 * time.Second)
+	for _, id := range []partition.NodeID{"n1", "n2"} {
+		if got := c.nodes[id].g.sessions["n3"].Start; got != n.self.Start {
+			t.Errorf("%s takes n3's messages from start %v, it is %v", id, got, n.self.Start)
+		}
+	}
+	if !c.m.Partitions[0].InSync("n3") {
+		t.Errorf("n3 is not in sync: %+v", c.m.Partitions[0])
+	}
+}

@@ -8,4 +8,10 @@ var recoverRules = []rule{
 	{"4 recover-map leaves copies eligible that may lack writes", []edit{{stateDir + "recoverplan.go",
 		" && !v.losing(s) {", " {"}},
 		scenario{"coordinator/state", "TestRecoverMapLeavesNoCopyEligibleThatMayLackWrites"}},
+	{"4 recover-map counts a copy in sync that has not adopted what another has", []edit{{stateDir + "recoverplan.go",
+		"case v.has(from, m) && !v.older(from, m):", "case v.has(from, m):"}},
+		scenario{"coordinator/state", "TestRecoverMapOfADirectoryThatWentBackToo"}},
+	{"4 recover-map leaves later starts of a lost history in place", []edit{{replicaDir + "group.go",
+		"\t\tclear(g.sessions)\n", ""}},
+		scenario{"dataplane/replica", "TestTheRecoveredMapsStartsTakeThePlaceOfLaterOnes"}},
 }
