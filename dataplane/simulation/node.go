@@ -329,7 +329,7 @@ func (p *process) open(id partition.ID, lineage uint32) replica.State {
 func (p *process) drop(id partition.ID) {
 	p.n.w.coverage[copiesDropped]++
 	p.n.w.logf("%s drops its copy of %s", p.n.id, id)
-	if c, placed := p.n.w.raft.machine.Map().Partition(id); placed && !p.n.w.back.active && slices.Contains(slices.Concat(c.Replicas, c.Eligible), partition.Replica{Node: p.n.id, Store: p.self.Store}) {
+	if c, placed := p.n.w.raft.machine.Map().Partition(id); placed && !p.n.w.back.active && p.n.names(p.n.w.raft.machine.Map()) && slices.Contains(slices.Concat(c.Replicas, c.Eligible), partition.Replica{Node: p.n.id, Store: p.self.Store}) {
 		p.n.w.fail("%s drops its copy of %s, on which the map counts: %s", p.n.id, id, describeConfiguration(c))
 	}
 	if p.n.disk.copies[id].twist != 0 {
