@@ -290,12 +290,14 @@ func TestARefusalIsRememberedAndAnIDIsForOneCommand(t *testing.T) {
 // since is not given up.
 func TestARemovalIsOfTheStartThatWasLookedAt(t *testing.T) {
 	t.Parallel()
-	g := trioWithNodes(t, 4)
+	g := trioWithNodes(t, 3)
 	leader := g.Leader()
+	n4 := join(t, g, 4, 104, 1)
 	preview := command(t, leader, "remove-1", "/v1/nodes/n4/remove", `{"lost": true}`)
 	if preview.status != http.StatusOK || preview.Done || preview.Incarnation != 1 || preview.MayLose == "" {
 		t.Fatalf("%+v", preview)
 	}
+	_ = n4.Close()
 	join(t, g, 4, 104, 2)
 	confirm := `{"lost": true, "confirm": true, "incarnation": 1}`
 	if o := command(t, leader, "remove-1", "/v1/nodes/n4/remove", confirm); o.status != http.StatusConflict || !strings.Contains(o.Detail, "started again") {

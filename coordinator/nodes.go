@@ -30,10 +30,11 @@ func (c *Coordinator) heartbeat(from protocol.Hello, r protocol.Report) {
 // that was found silent at another address.
 func (c *Coordinator) contest(newcomer *partition.Node) (silent partition.Start, r *protocol.Reply) {
 	m := c.fsm.Map()
+	known, again := m.Node(newcomer.ID)
+	connected := again && c.relay.connected(known)
 	c.liveness.Lock()
-	verdict, silent := c.liveness.detector.Contest(c.now(), m, newcomer)
+	verdict, silent := c.liveness.detector.Contest(c.now(), m, newcomer, connected)
 	c.liveness.Unlock()
-	known, _ := m.Node(newcomer.ID)
 	switch verdict {
 	case liveness.Undecided:
 		return silent, &protocol.Reply{Code: protocol.Retry, Text: fmt.Sprintf(

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/transport"
 )
 
@@ -41,6 +42,15 @@ func (r *relay) down(conn transport.Conn) {
 	if r.mu.nodes[who.NodeStart()] == conn {
 		delete(r.mu.nodes, who.NodeStart())
 	}
+}
+
+// connected reports whether a start has a connection here. A process that dies loses
+// its connections at once, by its machine's kernel; one that is cut off keeps them
+// until silence ends them.
+func (r *relay) connected(n *partition.Node) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.nodes[protocol.NodeStart{Node: n.ID, Store: n.Store, Start: n.Start()}] != nil
 }
 
 // pass sends hints on to the start that they are for. They are lost where that

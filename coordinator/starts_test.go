@@ -146,8 +146,11 @@ func TestTheOperatorChoosesAHistory(t *testing.T) {
 	if code := ask(t, leader, "POST", "/v1/nodes/n1/accept-start", `{"store_id":"0000000000000065"}`, &done); code != 200 || !done.Done {
 		t.Fatalf("%d %+v", code, done)
 	}
-	if _, err := tryJoin(t, program(g, 1, start(refused.Above+1, 99), start(1, 77), start(2, 88)), trio.Patience); err != nil {
+	chosen, err := tryJoin(t, program(g, 1, start(refused.Above+1, 99), start(1, 77), start(2, 88)), trio.Patience)
+	if err != nil {
 		t.Fatal(err)
 	}
+	refusedWith(t, program(g, 1, start(2, 55), start(1, 11)), "n1:1, or a twin of it") // the same address, as a clone has
+	_ = chosen.Close()
 	refusedWith(t, program(g, 1, start(2, 55), start(1, 11)), "restored from an earlier copy")
 }

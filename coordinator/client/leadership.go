@@ -164,11 +164,13 @@ func (l *leadership) change() (partition.Change, bool) {
 		one.proposed = true // from now on it may be in sync
 		ready[id] = true
 		out.Replicas = append(slices.Clip(out.Replicas), partition.Replica{Node: id, Store: one.node.Store})
+		out.Added = append(out.Added, partition.Added{Node: id, Start: one.node.Start()})
 	}
 	if len(ready) == 0 {
 		return partition.Change{}, false
 	}
 	slices.SortFunc(out.Replicas, func(a, b partition.Replica) int { return strings.Compare(string(a.Node), string(b.Node)) })
+	slices.SortFunc(out.Added, func(a, b partition.Added) int { return strings.Compare(string(a.Node), string(b.Node)) })
 	out.Reason = fmt.Sprintf("%s has a whole copy", joined(ready))
 	return out, true
 }

@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -79,7 +81,11 @@ func TestOfTwoProgramsWithOneIDOneActsAsTheNode(t *testing.T) {
 
 			two := config(g, 1) // the same addresses
 			second(&two)
+			refusedWhileHeard(t, two)
+			two.Network = g.Network.Host("n1b")
+			cutOff(t, g, nodes[1], "n1")
 			accepted := join(t, two)
+			g.Network.HealAll()
 
 			trio.Eventually(t, "the first program is refused", func() bool { _, last := told.told(); return last != nil })
 			events, last := told.told()
@@ -112,6 +118,31 @@ func TestOfTwoProgramsWithOneIDOneActsAsTheNode(t *testing.T) {
 	}
 }
 
+// refusedWhileHeard wants the second of two programs to be refused: the coordinators
+// hear the first.
+func refusedWhileHeard(t *testing.T, second client.Config) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), trio.Patience)
+	defer cancel()
+	c, err := client.Join(ctx, second)
+	var refused *client.RefusedError
+	if !errors.As(err, &refused) || refused.Waits || !strings.Contains(refused.Reason, "twin") {
+		t.Errorf("%v, want a refusal", err)
+	}
+	if err == nil {
+		_ = c.Close()
+	}
+}
+
+// cutOff cuts a node off from all coordinators, until they suspect it.
+func cutOff(t *testing.T, g *trio.Group, other *client.Client, node partition.NodeID) {
+	t.Helper()
+	for _, id := range g.IDs {
+		g.Network.CutBoth(string(node), id)
+	}
+	trio.Eventually(t, string(node)+" to be suspected", func() bool { return slices.Contains(other.Cluster().Suspected, node) })
+}
+
 func failure[A any](_ A, err error) error { return err }
 
 // A program is fenced before anybody can see the map that names another start.
@@ -135,7 +166,17 @@ func TestAFencedProgramIsToldBeforeItsMapShowsTheOther(t *testing.T) {
 	placed(t, first)
 	two := config(g, 1)
 	two.Accepted, two.Start = two.Start, partition.Start{Incarnation: 2, ID: 77}
+	two.Network = g.Network.Host("n1b")
+	ctx, cancel := context.WithTimeout(t.Context(), trio.Patience)
+	defer cancel()
+	follower, err := client.Follow(ctx, client.FollowConfig{Coordinators: g.Addrs(), Network: g.Network.Host("f")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follower.Close()
+	cutOff(t, g, follower, "n1")
 	join(t, two)
+	g.Network.HealAll()
 	if got := <-seen; got != 1 {
 		t.Errorf("the map had incarnation %d already", got)
 	}

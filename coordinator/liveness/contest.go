@@ -11,10 +11,10 @@ import (
 type Contest uint8
 
 const (
-	// Free: the earlier start is gone: the new one listens at its address, or it
-	// was silent for the suspicion time after the new one had asked.
+	// Free: there is no earlier start, or it is gone, or it was silent for the
+	// suspicion time after the new one had asked.
 	Free Contest = iota
-	// Undecided: the earlier start may still run at another address. Ask again.
+	// Undecided: the earlier start may still run. Ask again.
 	Undecided
 	// Taken: the earlier start was heard from after the new one had asked.
 	Taken
@@ -27,16 +27,27 @@ type contest struct {
 	latest  time.Duration // when it asked last
 }
 
-// Contest judges a start against the one that the map has of the same store. Two
-// processes on copies of one directory must not both be the node; that the
-// earlier one is silent does not prove that it is dead, which Register's
-// consequences allow for. It also returns the start that was found silent, zero
-// where the address alone decides.
-func (d *Detector) Contest(now time.Duration, m *partition.Map, newcomer *partition.Node) (Contest, partition.Start) {
+// Contest judges a start against the one that the map has of the node. Two
+// processes on copies of one directory must not both be the node.
+//
+// An earlier start at the newcomer's own address is gone: it could not have bound
+// it. But addresses are what processes say of themselves, and a cloned machine says
+// the same. So the address counts only where the earlier start's connections to
+// this coordinator are gone too (connected), which the death of a process brings
+// about at once; or where it has been silent anyway.
+//
+// That the earlier start is silent does not prove that it is dead: what Register
+// does allows for that. Contest returns the start that was found silent, zero where
+// it is known to be gone.
+func (d *Detector) Contest(now time.Duration, m *partition.Map, newcomer *partition.Node, connected bool) (Contest, partition.Start) {
 	d.observe(now, m)
 	key := ProcessOf(newcomer)
 	known, again := m.Node(newcomer.ID)
-	if !again || known.Store != newcomer.Store || ProcessOf(known) == key || newcomer.SameAddress(known) {
+	same := again && newcomer.SameAddress(known)
+	switch {
+	case !again, ProcessOf(known) == key, // it is the first, or the same
+		same && !(connected && d.heard(now, ProcessOf(known))), // it is gone
+		!same && known.Store != newcomer.Store:                 // Register refuses it
 		delete(d.contests, key)
 		return Free, partition.Start{}
 	}
@@ -55,4 +66,10 @@ func (d *Detector) Contest(now time.Duration, m *partition.Map, newcomer *partit
 		return Undecided, partition.Start{}
 	}
 	return Free, known.Start()
+}
+
+// heard reports whether a heartbeat of the process came within the suspicion time.
+func (d *Detector) heard(now time.Duration, p Process) bool {
+	b := d.boots[p]
+	return b != nil && now-b.last <= d.config.Suspicion
 }

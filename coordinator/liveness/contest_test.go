@@ -30,7 +30,7 @@ func TestContest(t *testing.T) {
 	}
 	ask := func(t *testing.T, w *watch, n *partition.Node, want Contest) partition.Start {
 		t.Helper()
-		got, silent := w.d.Contest(w.now, w.m.Map(), n)
+		got, silent := w.d.Contest(w.now, w.m.Map(), n, w.connected)
 		if got != want {
 			t.Errorf("at %v: %d, want %d", w.now, got, want)
 		}
@@ -76,16 +76,61 @@ func TestContest(t *testing.T) {
 		pass(w, 600*time.Millisecond)
 		ask(t, w, n, Free)
 	})
-	t.Run("at the same address", func(t *testing.T) {
-		t.Parallel()
-		w := newWatch(t, 3, 2, "n1 n2 n3")
-		pass(w, 2*time.Second)
+	same := func(w *watch) *partition.Node {
 		n := newcomer(w)
 		first, _ := w.m.Map().Node("n2")
 		n.PeerAddr = first.PeerAddr
-		if silent := ask(t, w, n, Free); !silent.IsZero() {
+		return n
+	}
+	t.Run("at the same address, where its connections are gone", func(t *testing.T) {
+		t.Parallel()
+		w := newWatch(t, 3, 2, "n1 n2 n3")
+		pass(w, 2*time.Second)
+		if silent := ask(t, w, same(w), Free); !silent.IsZero() {
 			t.Errorf("found silent: %v", silent)
 		}
+	})
+	t.Run("at the same address, where a connection is left of a machine that failed", func(t *testing.T) {
+		t.Parallel()
+		w := newWatch(t, 3, 2, "n1 n2 n3")
+		pass(w, 2*time.Second)
+		w.connected, w.silent["n2"] = true, true
+		pass(w, 1300*time.Millisecond)
+		if silent := ask(t, w, same(w), Free); !silent.IsZero() {
+			t.Errorf("found silent: %v", silent)
+		}
+	})
+	t.Run("at the same address, as the clone of a machine has, while the first runs", func(t *testing.T) {
+		t.Parallel()
+		w := newWatch(t, 3, 2, "n1 n2 n3")
+		pass(w, 2*time.Second)
+		w.connected = true
+		n := same(w)
+		ask(t, w, n, Undecided)
+		pass(w, 300*time.Millisecond)
+		ask(t, w, n, Taken)
+	})
+	t.Run("at the same address with an empty disk, while the first runs", func(t *testing.T) {
+		t.Parallel()
+		w := newWatch(t, 3, 2, "n1 n2 n3")
+		pass(w, 2*time.Second)
+		w.connected = true
+		n := same(w)
+		n.Store++
+		ask(t, w, n, Undecided)
+		w.connected = false // it ended
+		ask(t, w, n, Free)
+	})
+	t.Run("at the same address, and the first falls silent", func(t *testing.T) {
+		t.Parallel()
+		w := newWatch(t, 3, 2, "n1 n2 n3")
+		pass(w, 2*time.Second)
+		w.connected = true
+		n := same(w)
+		ask(t, w, n, Undecided)
+		w.silent["n2"] = true
+		pass(w, 900*time.Millisecond)
+		ask(t, w, n, Undecided)
 	})
 	t.Run("a process is known by its number too", func(t *testing.T) {
 		t.Parallel()

@@ -27,7 +27,9 @@ type watch struct {
 	index  uint64
 	now    time.Duration
 	silent map[partition.NodeID]bool
-	report map[partition.NodeID]Report
+	// connected: the process that a contest is against has a connection.
+	connected bool
+	report    map[partition.NodeID]Report
 }
 
 // newWatch has the partitions given, on as many nodes. A partition is written
@@ -93,9 +95,13 @@ func (w *watch) apply(c state.Command) {
 func (w *watch) set(id partition.ID, primary string, in ...string) {
 	w.t.Helper()
 	cur, _ := w.m.Map().Partition(id)
-	w.apply(state.Changes{Changes: []partition.Change{{
-		Partition: id, Epoch: cur.Epoch, Primary: partition.NodeID(primary), Replicas: w.replicas(in...), Proposer: cur.Primary,
-	}}})
+	change := partition.Change{Partition: id, Epoch: cur.Epoch, Primary: partition.NodeID(primary), Replicas: w.replicas(in...), Proposer: cur.Primary}
+	for _, r := range change.Replicas {
+		if n, _ := w.m.Map().Node(r.Node); !cur.InSync(r.Node) {
+			change.Added = append(change.Added, partition.Added{Node: r.Node, Start: n.Start()})
+		}
+	}
+	w.apply(state.Changes{Changes: []partition.Change{change}})
 }
 
 // beats sends the heartbeats of all nodes that are not silent.

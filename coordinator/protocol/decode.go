@@ -43,7 +43,7 @@ func decodeBody(d *decoder, k kind) Message {
 			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart), Superseded: d.uint(), Stateless: d.bool(), Version: d.uint(),
 		}
 	case kindPropose:
-		return Propose{Changes: decodeList(d, 6, decodeChange)}
+		return Propose{Changes: decodeList(d, 7, decodeChange)}
 	case kindRecover:
 		return Recover{Partition: partition.ID(d.uint32()), Node: d.node(), Unsafe: d.bool(), Confirm: d.bool(), Epoch: partition.Epoch(d.uint()), Operation: d.string()}
 	case kindRecoverMap:

@@ -27,7 +27,7 @@ var (
 		Version: 1 << 40, ClusterID: "c", Application: "holdfast", Settings: settings,
 		Nodes: []partition.Node{node, {ID: "n2"}}, Partitions: []partition.Configuration{config, {ID: 1}},
 	}
-	change = partition.Change{Partition: 5, Epoch: 9, Primary: "n1", Replicas: replicas, Proposer: "n1", Reason: "slow"}
+	change = partition.Change{Partition: 5, Epoch: 9, Primary: "n1", Replicas: replicas, Added: []partition.Added{{Node: "n2", Start: partition.Start{Incarnation: 3, ID: 4}}}, Proposer: "n1", Reason: "slow"}
 )
 
 func messages() []Message {

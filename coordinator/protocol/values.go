@@ -147,6 +147,7 @@ func encodeChange(e *encoder, c *partition.Change) {
 	e.uint(uint64(c.Epoch))
 	e.node(c.Primary)
 	encodeReplicas(e, c.Replicas)
+	encodeList(e, c.Added, func(e *encoder, a *partition.Added) { e.node(a.Node); encodeStart(e, a.Start) })
 	e.node(c.Proposer)
 	e.string(c.Reason)
 }
@@ -154,7 +155,9 @@ func encodeChange(e *encoder, c *partition.Change) {
 func decodeChange(d *decoder) partition.Change {
 	return partition.Change{
 		Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), Primary: d.node(),
-		Replicas: decodeReplicas(d), Proposer: d.node(), Reason: d.string(),
+		Replicas: decodeReplicas(d),
+		Added:    decodeList(d, 10, func(d *decoder) partition.Added { return partition.Added{Node: d.node(), Start: decodeStart(d)} }),
+		Proposer: d.node(), Reason: d.string(),
 	}
 }
 

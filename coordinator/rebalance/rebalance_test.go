@@ -103,7 +103,9 @@ func (w *world) work(does func() bool) {
 		change := partition.Change{Partition: c.ID, Epoch: c.Epoch, Primary: c.Primary, Replicas: c.Replicas, Proposer: c.Primary, Reason: "works"}
 		for _, l := range c.Learners {
 			if w.health[l.Node].State == liveness.Live {
+				n, _ := m.Node(l.Node)
 				change.Replicas = append(slices.Clone(c.Replicas), l)
+				change.Added = []partition.Added{{Node: l.Node, Start: n.Start()}}
 				slices.SortFunc(change.Replicas, func(a, b partition.Replica) int { return cmpNodes(a.Node, b.Node) })
 				break
 			}

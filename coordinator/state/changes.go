@@ -99,5 +99,8 @@ func (t *txn) member(c *partition.Change, cur *partition.Configuration, r partit
 	if c.Proposer != cur.Primary || c.Proposer == "" {
 		return fmt.Errorf("%w: only the primary %q proposes learner %q, not %q", ErrNotProposer, cur.Primary, r.Node, c.Proposer)
 	}
+	if n, _ := t.old.Node(r.Node); !slices.Contains(c.Added, partition.Added{Node: r.Node, Start: n.Start()}) {
+		return fmt.Errorf("%w: node %q runs as start %v, which the primary has not brought up to date", ErrNotLearner, r.Node, n.Start())
+	}
 	return nil
 }

@@ -79,7 +79,13 @@ func TestChangeRefusals(t *testing.T) {
 		{"not sorted", func(ch *partition.Change) { ch.Replicas = replicas(2, 1) }, ErrInvalid},
 		{"twice the same", func(ch *partition.Change) { ch.Replicas = replicas(1, 1) }, ErrInvalid},
 		{"no primary", func(ch *partition.Change) { ch.Primary = "" }, ErrNotInSync},
-		{"a learner as primary", func(ch *partition.Change) { ch.Primary, ch.Replicas = "n3", replicas(1, 2, 3) }, ErrNotInSync},
+		{"a learner as primary", func(ch *partition.Change) {
+			ch.Primary, ch.Replicas, ch.Added = "n3", replicas(1, 2, 3), []partition.Added{{Node: "n3", Start: firstStart(3)}}
+		}, ErrNotInSync},
+		{"a learner whose start is not said", func(ch *partition.Change) { ch.Replicas = replicas(1, 2, 3) }, ErrNotLearner},
+		{"a learner brought up to date in another start", func(ch *partition.Change) {
+			ch.Replicas, ch.Added = replicas(1, 2, 3), []partition.Added{{Node: "n3", Start: s(1, 77)}}
+		}, ErrNotLearner},
 		{"a primary that leaves", func(ch *partition.Change) { ch.Replicas = replicas(2) }, ErrNotInSync},
 		{"a node in no role", func(ch *partition.Change) { ch.Replicas = replicas(1, 2, 4) }, ErrNotLearner},
 		{"a node that is not there", func(ch *partition.Change) { ch.Replicas = replicas(1, 2, 5) }, ErrUnknownStore},

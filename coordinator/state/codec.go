@@ -130,9 +130,9 @@ func Decode(b []byte) (Command, error) {
 	case kindPlace:
 		c = Place{Configurations: readList(r, 8, r.configuration)}
 	case kindChanges:
-		c = Changes{Changes: readList(r, 6, r.change)}
+		c = Changes{Changes: readList(r, 7, r.change)}
 	case kindFail:
-		c = Fail{Node: r.nodeID(), Incarnation: r.uint(), Changes: readList(r, 6, r.change)}
+		c = Fail{Node: r.nodeID(), Incarnation: r.uint(), Changes: readList(r, 7, r.change)}
 	case kindRecover:
 		c = Recover{Partition: partition.ID(r.uint32()), Node: r.nodeID(), Epoch: partition.Epoch(r.uint())}
 	case kindUnsafeRecover:

@@ -12,7 +12,7 @@ import (
 
 // samples has every kind of command, with every field set.
 func samples() []Command {
-	change := partition.Change{Partition: 3, Epoch: 1 << 40, Primary: "n1", Replicas: replicas(1, 2), Proposer: "n2", Reason: "slow"}
+	change := partition.Change{Partition: 3, Epoch: 1 << 40, Primary: "n1", Replicas: replicas(1, 2), Added: []partition.Added{{Node: "n2", Start: partition.Start{Incarnation: 3, ID: 1 << 60}}}, Proposer: "n2", Reason: "slow"}
 	full := node(1)
 	full.Zone, full.Weight, full.Services = "z", 4, map[string]string{"kv": ":1", "admin": ":2"}
 	return []Command{

@@ -99,9 +99,13 @@ func (c *cluster) refused(cmd Command, want error) {
 // primary.
 func (c *cluster) change(primary partition.NodeID, set ...int) Changes {
 	cur := c.at(0)
-	return Changes{Changes: []partition.Change{{
-		Partition: 0, Epoch: cur.Epoch, Primary: primary, Replicas: replicas(set...), Proposer: cur.Primary,
-	}}}
+	change := partition.Change{Partition: 0, Epoch: cur.Epoch, Primary: primary, Replicas: replicas(set...), Proposer: cur.Primary}
+	for _, i := range set {
+		if n, known := c.m.Map().Node(node(i).ID); known && !cur.InSync(n.ID) {
+			change.Added = append(change.Added, partition.Added{Node: n.ID, Start: n.Start()})
+		}
+	}
+	return Changes{Changes: []partition.Change{change}}
 }
 
 func (c *cluster) at(id partition.ID) *partition.Configuration {

@@ -141,6 +141,9 @@ func drawChanges(t *rapid.T, m *partition.Map) []partition.Change {
 			for _, r := range union(cur.Replicas, cur.Learners) {
 				if rapid.IntRange(0, 3).Draw(t, "member") > 0 {
 					ch.Replicas = append(ch.Replicas, r)
+					if n, known := m.Node(r.Node); known && !cur.InSync(r.Node) && rapid.IntRange(0, 5).Draw(t, "start") > 0 {
+						ch.Added = append(ch.Added, partition.Added{Node: r.Node, Start: n.Start()})
+					}
 				}
 			}
 			ch.Proposer = rapid.SampledFrom([]partition.NodeID{"", cur.Primary, cur.Primary, drawNode(t)}).Draw(t, "proposer")

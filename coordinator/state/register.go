@@ -52,7 +52,7 @@ func (t *txn) register(c Register) Result {
 		}
 		return r
 	}
-	b := &boot{txn: t, node: n, live: c.Live, copies: make(map[partition.ID]Copy, len(c.Copies)), moved: again && !n.SameAddress(known)}
+	b := &boot{txn: t, node: n, live: c.Live, copies: make(map[partition.ID]Copy, len(c.Copies)), moved: again && c.Silent == known.Start()}
 	for _, have := range c.Copies {
 		b.copies[have.Partition] = have
 	}
@@ -97,15 +97,17 @@ func (t *txn) mayRegister(n, known *partition.Node, c *Register, judged error) e
 		return judged
 	}
 	switch {
-	case known == nil || n.SameAddress(known):
+	case known == nil, c.Silent.IsZero() && n.SameAddress(known):
 		return nil
-	case known.Store != n.Store:
+	case known.Store != n.Store && !n.SameAddress(known):
 		return fmt.Errorf("%w: store %v at %s, not %v at %s: start it at its known address, which shows that the other process is gone, or give it another node ID",
 			ErrElsewhere, known.Store, known.PeerAddr, n.Store, n.PeerAddr)
 	case c.Silent != known.Start():
 		return fmt.Errorf("%w: start %v at %s", ErrMayRun, known.Start(), known.PeerAddr)
+	case known.Store != n.Store:
+		return nil // a lost disk
 	}
-	if id, only := t.onlyCopy(n.ID); only && !t.vouchedFor(c) {
+	if id, only := t.onlyCopy(n.ID, c.Live); only && !t.vouchedFor(c) {
 		return fmt.Errorf("%w: %v. Start the node at its known address, %s; or, if the process there is stopped for good and this is its directory and no copy of it: holdfast accept-start %s",
 			ErrOnlyCopy, id, known.PeerAddr, n.ID)
 	}
@@ -118,7 +120,7 @@ type boot struct {
 	node   partition.Node
 	copies map[partition.ID]Copy
 	live   []partition.NodeID
-	// moved: the earlier start ran at another address, and may run there still.
+	// moved: the earlier start was found silent, which does not prove that it is dead.
 	moved    bool
 	changed  int
 	verdicts []Verdict
@@ -172,7 +174,7 @@ func (b *boot) restarted(cur *partition.Configuration) partition.Configuration {
 			"register %v of node %q: %w that the map counts on: it starts again", cur.ID, b.node.ID, ErrNoCopy)})
 		return b.withPrimary(lose(cur, b.node.ID, b.node.Store))
 	}
-	if b.moved && vouched && othersInSync(cur, b.node.ID) {
+	if b.moved && vouched && b.liveInSync(cur) {
 		return b.withPrimary(b.doubtful(cur))
 	}
 	next := *cur
@@ -199,6 +201,11 @@ func (b *boot) doubtful(cur *partition.Configuration) partition.Configuration {
 		next.Primary = ""
 	}
 	return next
+}
+
+// liveInSync reports whether a replica of another node that lives is in sync.
+func (b *boot) liveInSync(c *partition.Configuration) bool {
+	return slices.ContainsFunc(c.Replicas, func(r partition.Replica) bool { return b.others(r.Node) })
 }
 
 // othersInSync reports whether a replica of another node is in sync.

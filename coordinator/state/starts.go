@@ -100,13 +100,17 @@ func (t *txn) aboveDispute(n *partition.Node) error {
 	return fmt.Errorf("%w: its directory was chosen; start it once more: its next start takes a counter above %d", ErrTwoHistories, u.Highest)
 }
 
-// onlyCopy returns a partition of which the node has the only copy that counts:
-// nobody else could say whether its directory is the newest.
-func (t *txn) onlyCopy(node partition.NodeID) (partition.ID, bool) {
+// onlyCopy returns a partition of which no other node that is alive has a copy that
+// counts: nobody could say whether the node's directory is the newest, and what is
+// not brought up to date by another replica would be lost with those that are dead.
+func (t *txn) onlyCopy(node partition.NodeID, live []partition.NodeID) (partition.ID, bool) {
 	for i := range t.old.Partitions {
 		c := &t.old.Partitions[i]
 		_, eligible := partition.Find(c.Eligible, node)
-		if c.InSync(node) && len(c.Replicas) == 1 || eligible && len(c.Replicas) == 0 {
+		if !c.InSync(node) && !eligible {
+			continue
+		}
+		if !slices.ContainsFunc(c.Replicas, func(r partition.Replica) bool { return r.Node != node && slices.Contains(live, r.Node) }) {
 			return c.ID, true
 		}
 	}
@@ -117,7 +121,13 @@ func (t *txn) onlyCopy(node partition.NodeID) (partition.ID, bool) {
 // address has the node's own directory, and that the earlier process is gone.
 func (t *txn) vouchedFor(c *Register) bool {
 	u, ok := t.memory.unsettledStart(c.Node.ID, c.Node.Store)
-	return ok && u.Elsewhere && u.Chosen && u.Accepted == c.Accepted
+	return ok && u.Elsewhere && u.Chosen && u.follows(c)
+}
+
+// follows reports whether a start is the one that the operator was asked about, or
+// a later one of the same directory: its word is for no other copy.
+func (u *UnsettledStart) follows(c *Register) bool {
+	return u.Start == c.Node.Start() || slices.Contains(c.Since, u.Start)
 }
 
 // unsettled remembers a start that could not be judged, and returns the counter
@@ -133,7 +143,7 @@ func (t *txn) unsettled(c *Register, disputed, elsewhere bool) (above uint64) {
 	}
 	if known, ok := t.memory.unsettledStart(u.Node, u.Store); ok {
 		u.Highest = max(u.Highest, known.Highest)
-		u.Chosen = known.Chosen && known.Accepted == u.Accepted && known.Disputed == disputed && known.Elsewhere == elsewhere
+		u.Chosen = known.Chosen && known.follows(c) && known.Disputed == disputed && known.Elsewhere == elsewhere
 		if u.Chosen { // what asks too early does not raise the bar
 			u.Highest = known.Highest
 		}

@@ -147,7 +147,7 @@ func TestOfTwoHistoriesOneIsChosen(t *testing.T) {
 func TestAStartElsewhereWaitsForTheEarlierOne(t *testing.T) {
 	t.Parallel()
 	c := three(t, 3)
-	r := c.boot(3)
+	r := c.boot(3, "n1")
 	r.Node.PeerAddr = "elsewhere:7071"
 	c.refused(r, ErrMayRun)
 	r.Silent = s(9, 99) // another start was judged
@@ -178,11 +178,13 @@ func TestAStartElsewhereLearns(t *testing.T) {
 		c.ok(elsewhere(c, 1, "n3"))
 		c.is("2 n3 [n2 n3] [n1] [] []")
 	})
-	t.Run("the primary, and no other is alive", func(t *testing.T) {
+	t.Run("what was silent at the same address may be alive too", func(t *testing.T) {
 		t.Parallel()
 		c := three(t, 3)
-		c.ok(elsewhere(c, 1))
-		c.is("2  [n2 n3] [n1] [] []")
+		r := c.boot(3, "n1", "n2")
+		r.Silent = r.Accepted
+		c.ok(r)
+		c.is("2 n1 [n1 n2] [n3] [] []")
 	})
 	t.Run("one that falls below min-in-sync is not eligible", func(t *testing.T) {
 		t.Parallel()
@@ -215,6 +217,7 @@ func TestTheOnlyCopyElsewhereWaitsForTheOperator(t *testing.T) {
 			c.ok(wiped(c, 2))
 			c.ok(wiped(c, 3))
 		}, "3 n1 [n1] [n2 n3] [] []", "4 n1 [n1] [n2 n3] [] []"},
+		{"others are in sync, and dead", func(c *cluster) { c.ok(c.change("n1", 1, 2)) }, "2 n1 [n1 n2] [n3] [] []", "3 n1 [n1 n2] [n3] [] []"},
 		{"eligible, and none is in sync", func(c *cluster) {
 			c.ok(c.change("n2", 2))
 			c.ok(wiped(c, 2))
@@ -227,7 +230,7 @@ func TestTheOnlyCopyElsewhereWaitsForTheOperator(t *testing.T) {
 			c.is(test.was)
 			first := c.boot(1)
 			first.Node.StartID += 500
-			r := c.boot(1, "n2", "n3")
+			r := c.boot(1)
 			r.Node.PeerAddr, r.Silent = "elsewhere:7071", r.Accepted
 			c.refused(r, ErrOnlyCopy)
 			if u := c.m.Unsettled(); len(u) != 1 || !u[0].Elsewhere || u[0].PeerAddr != "elsewhere:7071" {
@@ -235,7 +238,14 @@ func TestTheOnlyCopyElsewhereWaitsForTheOperator(t *testing.T) {
 			}
 			c.is(test.was)
 			c.ok(AcceptStart{Node: "n1", Store: r.Node.Store, Accepted: r.Accepted})
-			c.ok(r)
+			another := r // the word was not about this copy
+			another.Node.StartID, another.Node.PeerAddr = 4711, "third:7071"
+			c.refused(another, ErrOnlyCopy)
+			c.refused(r, ErrOnlyCopy) // and is given anew, for the one that asked last
+			c.ok(AcceptStart{Node: "n1", Store: r.Node.Store, Accepted: r.Accepted})
+			later := r
+			later.Node.Incarnation, later.Node.StartID, later.Since = 3, 4712, []partition.Start{r.Node.Start()}
+			c.ok(later)
 			c.is(test.then)
 			if u := c.m.Unsettled(); len(u) != 0 {
 				t.Errorf("unsettled: %+v", u)

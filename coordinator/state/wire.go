@@ -54,8 +54,14 @@ func (w *writer) change(c partition.Change) {
 	w.uint(uint64(c.Epoch))
 	w.text(string(c.Primary))
 	writeList(w, c.Replicas, w.replica)
+	writeList(w, c.Added, w.added)
 	w.text(string(c.Proposer))
 	w.text(c.Reason)
+}
+
+func (w *writer) added(a partition.Added) {
+	w.text(string(a.Node))
+	w.start(a.Start)
 }
 
 func (w *writer) node(n partition.Node) {
@@ -207,9 +213,11 @@ func (r *reader) configuration() partition.Configuration {
 func (r *reader) change() partition.Change {
 	return partition.Change{
 		Partition: partition.ID(r.uint32()), Epoch: partition.Epoch(r.uint()), Primary: r.nodeID(),
-		Replicas: r.replicas(), Proposer: r.nodeID(), Reason: r.text(),
+		Replicas: r.replicas(), Added: readList(r, 10, r.added), Proposer: r.nodeID(), Reason: r.text(),
 	}
 }
+
+func (r *reader) added() partition.Added { return partition.Added{Node: r.nodeID(), Start: r.start()} }
 
 func (r *reader) start() partition.Start {
 	return partition.Start{Incarnation: r.uint(), ID: partition.StartID(r.fixed())}

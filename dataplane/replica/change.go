@@ -77,9 +77,15 @@ func join(nodes []partition.NodeID) string {
 // members of old and new together (C2), so a learner counts in before it is
 // asked for (L7).
 func (r *replica) ask(replicas []partition.Replica, primary partition.NodeID, reason string, adds bool) {
+	var added []partition.Added
+	for _, one := range replicas {
+		if m := r.member(one.Node); m != nil && !m.inSync {
+			added = append(added, partition.Added{Node: m.node, Start: m.session})
+		}
+	}
 	r.change = &change{
 		Change: partition.Change{
-			Partition: r.id, Epoch: r.conf.Epoch, Primary: primary, Replicas: replicas,
+			Partition: r.id, Epoch: r.conf.Epoch, Primary: primary, Replicas: replicas, Added: added,
 			Proposer: r.self(), Reason: reason,
 		},
 		began: r.g.now, next: r.g.now, adds: adds,
@@ -101,7 +107,7 @@ func (r *replica) repeatChange() {
 	}
 	if c.raise {
 		out := c.Change
-		out.Replicas, out.Reason = r.conf.Replicas, "gives up adding a replica"
+		out.Replicas, out.Added, out.Reason = r.conf.Replicas, nil, "gives up adding a replica"
 		r.g.out.Proposals = append(r.g.out.Proposals, out)
 	}
 }

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
@@ -36,7 +37,7 @@ func (p *process) register() {
 	}
 	r := p.registration()
 	p.toLeader(func(c *coordinator) {
-		verdict, silent := c.detector.Contest(c.now(), c.w.raft.machine.Map(), &r.Node)
+		verdict, silent := c.detector.Contest(c.now(), c.w.raft.machine.Map(), &r.Node, c.connected(&r.Node))
 		switch verdict {
 		case liveness.Undecided:
 			return
@@ -69,6 +70,16 @@ func (p *process) registration() state.Register {
 		r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage, Configuration: c.configuration})
 	}
 	return r
+}
+
+// connected reports whether the process that the map has for a node has a connection
+// to the coordinator: while it lives and is not cut off.
+func (c *coordinator) connected(newcomer *partition.Node) bool {
+	w := c.w
+	in, known := w.raft.machine.Map().Node(newcomer.ID)
+	return known && slices.ContainsFunc(w.nodes, func(n *node) bool {
+		return n.up && n.id == in.ID && n.process.self.Store == in.Store && n.process.self.Start == in.Start() && w.net.open(n.index, c.index)
+	})
 }
 
 // named reports whether the node's map knows this boot.
