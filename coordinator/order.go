@@ -41,7 +41,7 @@ func (c *Coordinator) order(ctx context.Context, o protocol.Order) protocol.Repl
 	if m.ClusterID == "" {
 		return failed(op.what, state.ErrNoCluster)
 	}
-	if c.fsm.behind().Since != 0 {
+	if c.fsm.behind().Since != 0 && o.Do != protocol.AcceptStart {
 		return failed(op.what, state.ErrMapBehind)
 	}
 	preview := Ordered{Node: o.Node, Operation: o.Operation, Version: m.Version, Rebalance: m.Rebalance}

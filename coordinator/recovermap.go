@@ -24,8 +24,11 @@ type MapRecovery struct {
 	Version  uint64             `json:"version"`  // of the map; of a preview, before it
 	Reported []partition.NodeID `json:"reported"` // nodes that have said what they have
 	Missing  []partition.NodeID `json:"missing"`  // nodes that must report first, or be named lost
-	Waiting  []partition.NodeID `json:"waiting"`  // nodes whose start the map lacks: they serve nothing
-	Lost     []partition.NodeID `json:"lost"`     // nodes named lost
+	// Unvouched have the only copies of some partition and ran at another address
+	// before: accept-start vouches for them.
+	Unvouched []partition.NodeID `json:"unvouched"`
+	Waiting   []partition.NodeID `json:"waiting"` // nodes whose start the map lacks: they serve nothing
+	Lost      []partition.NodeID `json:"lost"`    // nodes named lost
 	// Frozen are the partitions of which nodes have adopted what the map lacks.
 	Frozen     []partition.ID         `json:"frozen"`
 	Partitions []MapRecoveryPartition `json:"partitions"` // whose members change, or that may lose something
@@ -49,7 +52,7 @@ type MapRecoveryPartition struct {
 func (c *Coordinator) judgeRecovery(lost []partition.NodeID) MapRecovery {
 	m, behind := c.fsm.Map(), c.fsm.behind()
 	out := MapRecovery{
-		Behind: behind.Since != 0, Version: m.Version, Reported: []partition.NodeID{}, Missing: []partition.NodeID{},
+		Behind: behind.Since != 0, Version: m.Version, Reported: []partition.NodeID{}, Missing: []partition.NodeID{}, Unvouched: []partition.NodeID{},
 		Waiting: []partition.NodeID{}, Lost: append([]partition.NodeID{}, lost...), Frozen: []partition.ID{}, Partitions: []MapRecoveryPartition{},
 	}
 	if !out.Behind {
@@ -68,6 +71,7 @@ func (c *Coordinator) judgeRecovery(lost []partition.NodeID) MapRecovery {
 		return out
 	}
 	out.Judged, out.Missing = plan.Judged, plan.Missing
+	out.Unvouched = append(out.Unvouched, plan.Unvouched...)
 	for i := range plan.Partitions {
 		p := &plan.Partitions[i]
 		behind := !p.Adopted.Equal(&p.Before)
@@ -101,7 +105,7 @@ func (c *Coordinator) recoverMap(ctx context.Context, m protocol.RecoverMap) pro
 	preview.Operation = op.id
 	command, err := c.recoverMapFor(&m, &preview)
 	switch {
-	case !m.Confirm && err != nil && !errors.Is(err, state.ErrNotReported):
+	case !m.Confirm && err != nil && !errors.Is(err, state.ErrNotReported) && !errors.Is(err, state.ErrOnlyCopy):
 		return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%s: %v", op.what, err)}
 	case !m.Confirm:
 		return answerWith(preview.Version, preview)
@@ -129,6 +133,9 @@ func (c *Coordinator) recoverMapFor(m *protocol.RecoverMap, preview *MapRecovery
 		return nil, fmt.Errorf("%w: another report has come; look at it with --dry-run, then say it again", state.ErrStale)
 	case len(preview.Missing) > 0:
 		return nil, fmt.Errorf("%w: %s; start them, or name each with --lost if its disk is gone for good", state.ErrNotReported, words(preview.Missing))
+	case len(preview.Unvouched) > 0:
+		return nil, fmt.Errorf("%w: %s; if the process there is stopped for good and this is its directory and no copy of it: holdfast accept-start; otherwise start the node at its known address, or name it with --lost",
+			state.ErrOnlyCopy, words(preview.Unvouched))
 	}
 	return state.RecoverMap{Judged: preview.Judged, Lost: m.Lost}, nil
 }

@@ -52,6 +52,10 @@ func (c *recoverMapCommand) Run(ctx context.Context, t *terminal) error {
 	if len(preview.Missing) > 0 {
 		return coded{fmt.Errorf("nodes have not reported yet: %s; start them, or name each with --lost if its disk is gone for good", names(preview.Missing)), exitPrecondition}
 	}
+	if len(preview.Unvouched) > 0 {
+		return coded{fmt.Errorf("nodes have the only copy of a partition, and ran at another address before: %s. If the process there is stopped for good, and this is its directory and no copy of it: holdfast accept-start; otherwise start the node at its known address, or name it with --lost",
+			names(preview.Unvouched)), exitPrecondition}
+	}
 	if c.DryRun {
 		return nil
 	}
@@ -89,6 +93,7 @@ func printMapRecovery(w io.Writer, p *coordinator.MapRecovery) {
 	}
 	line("Nodes that have reported:", p.Reported)
 	line("Nodes that have not:", p.Missing)
+	line("Nodes to be vouched for:", p.Unvouched)
 	line("Nodes that serve nothing:", p.Waiting)
 	line("Nodes given up:", p.Lost)
 	fmt.Fprintf(w, "%s in the nodes' state than in the map.\n", count(len(p.Frozen), "partition is further", "partitions are further"))

@@ -28,6 +28,11 @@ type Report struct {
 	Node      partition.Node `json:"node"`
 	Copies    []Copy         `json:"copies"`
 	Stateless bool           `json:"stateless"` // as Register says
+	// Moved: an earlier start of the same store ran elsewhere, as far as the map or
+	// an earlier report says, and may run there still. Vouched: the operator has
+	// said that it does not, and that this directory is no copy.
+	Moved   bool `json:"moved"`
+	Vouched bool `json:"vouched"`
 }
 
 // Behind returns what is known of a map that is behind: an immutable value.
@@ -38,7 +43,7 @@ func (m *Machine) Behind() Behind { return m.memory.behind }
 // date.
 func mayWhileBehind(c Command) bool {
 	switch c.(type) {
-	case Create, Register, NoteBehind, RecoverMap, Seat:
+	case Create, Register, NoteBehind, RecoverMap, Seat, AcceptStart:
 		return true
 	}
 	return false
@@ -130,9 +135,11 @@ func (t *txn) report(n partition.Node, c *Register) error {
 				ErrElsewhere, was.Node.Store, was.Node.PeerAddr, n.Store, n.PeerAddr)
 		case was.Node.Store == n.Store && !n.SameAddress(&was.Node) && c.Silent != was.Node.Start():
 			return fmt.Errorf("%w: start %v at %s", ErrMayRun, was.Node.Start(), was.Node.PeerAddr)
-		case bytes.Equal(was.encode(), r.encode()):
-			return nil
 		}
+	}
+	t.judgeMoved(&r, c)
+	if known && bytes.Equal(b.Reports[i].encode(), r.encode()) {
+		return nil
 	}
 	b.Changed = t.index
 	b.Reports = slices.Clone(b.Reports)
@@ -142,6 +149,43 @@ func (t *txn) report(n partition.Node, c *Register) error {
 		b.Reports = slices.Insert(b.Reports, i, r)
 	}
 	return nil
+}
+
+// earlier returns the latest start of a node that has reported; before that, the
+// one that the map names.
+func (t *txn) earlier(id partition.NodeID) (*partition.Node, bool) {
+	if r, reported := t.memory.behind.reported(id); reported {
+		return &r.Node, true
+	}
+	return t.old.Node(id)
+}
+
+// judgeMoved says of a report whether an earlier start may run elsewhere.
+func (t *txn) judgeMoved(r *Report, c *Register) {
+	n := &r.Node
+	if was, reported := t.memory.behind.reported(n.ID); reported && was.Node.Store == n.Store {
+		r.Moved, r.Vouched = was.Moved, was.Vouched
+	}
+	was, known := t.earlier(n.ID)
+	if !known || was.Store != n.Store || was.Start() == n.Start() || n.SameAddress(was) && c.Silent != was.Start() {
+		return
+	}
+	r.Moved, r.Vouched = true, false
+	t.unsettled(c, false, true)
+	r.Vouched = t.vouchedFor(c)
+}
+
+// vouch takes the operator's word for a start while the map is behind: nothing
+// changes in the map before it is recovered.
+func (t *txn) vouch(u *UnsettledStart) {
+	b := &t.memory.behind
+	b.Changed = t.index
+	b.Reports = slices.Clone(b.Reports)
+	for i := range b.Reports {
+		if r := &b.Reports[i]; r.Node.ID == u.Node && r.Node.Store == u.Store && r.Moved {
+			r.Vouched = true
+		}
+	}
 }
 
 // reported returns a node's report.
@@ -171,11 +215,13 @@ func (r *Report) encode() []byte {
 func (w *writer) report(r Report) {
 	w.node(r.Node)
 	w.bool(r.Stateless)
+	w.bool(r.Moved)
+	w.bool(r.Vouched)
 	writeList(w, r.Copies, w.held)
 }
 
 func (r *reader) report() Report {
-	return Report{Node: r.node(), Stateless: r.bool(), Copies: readList(r, 4, r.held)}
+	return Report{Node: r.node(), Stateless: r.bool(), Moved: r.bool(), Vouched: r.bool(), Copies: readList(r, 4, r.held)}
 }
 
 func (w *writer) behind(b Behind) {
@@ -186,5 +232,5 @@ func (w *writer) behind(b Behind) {
 }
 
 func (r *reader) behind() Behind {
-	return Behind{Since: r.uint(), Changed: r.uint(), Version: r.uint(), Reports: readList(r, 18, r.report)}
+	return Behind{Since: r.uint(), Changed: r.uint(), Version: r.uint(), Reports: readList(r, 20, r.report)}
 }

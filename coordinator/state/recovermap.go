@@ -23,7 +23,10 @@ type MapRecovery struct {
 	Version uint64             `json:"version"` // of the map after it
 	Lost    []partition.NodeID `json:"lost"`    // what they may have on disk is given up
 	// Missing must report first, or be named lost.
-	Missing    []partition.NodeID   `json:"missing"`
+	Missing []partition.NodeID `json:"missing"`
+	// Unvouched have the only copies of some partition and ran at another address
+	// before: AcceptStart vouches for them, or they must be named lost.
+	Unvouched  []partition.NodeID   `json:"unvouched"`
 	Nodes      []partition.Node     `json:"nodes"` // those that the map gets, or gets anew
 	Partitions []PartitionRecovery  `json:"partitions"`
 	conclusion partitionsAndMembers // valid where nothing is missing
@@ -60,6 +63,8 @@ func (t *txn) recoverMap(c RecoverMap) error {
 		return fmt.Errorf("recover-map: %w: another report has come; look at it with --dry-run, then say it again", ErrStale)
 	case len(p.Missing) > 0:
 		return fmt.Errorf("recover-map: %w: %v: start them, or name each with --lost if its disk is gone for good", ErrNotReported, p.Missing)
+	case len(p.Unvouched) > 0:
+		return fmt.Errorf("recover-map: %w: %v", ErrOnlyCopy, p.Unvouched)
 	}
 	next := *t.old
 	next.Nodes, next.Partitions, next.Moves = p.conclusion.nodes, p.conclusion.partitions, nil
@@ -91,7 +96,7 @@ func (t *txn) planRecovery(lost []partition.NodeID) (MapRecovery, error) {
 	if b.Since == 0 {
 		return MapRecovery{}, ErrNotBehind
 	}
-	v := &recovery{txn: t, lost: map[partition.NodeID]bool{}}
+	v := &recovery{txn: t, lost: map[partition.NodeID]bool{}, unvouched: map[partition.NodeID]bool{}}
 	for _, id := range lost {
 		v.lost[id] = true
 	}
@@ -119,5 +124,6 @@ func (t *txn) planRecovery(lost []partition.NodeID) (MapRecovery, error) {
 		p.Partitions = append(p.Partitions, one)
 		p.conclusion.partitions = append(p.conclusion.partitions, one.After)
 	}
+	p.Unvouched = slices.Sorted(maps.Keys(v.unvouched))
 	return p, nil
 }

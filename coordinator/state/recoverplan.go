@@ -14,6 +14,8 @@ type recovery struct {
 	*txn
 	lost    map[partition.NodeID]bool
 	reports []*Report // those that count
+	// unvouched have the only copies of some partition, and ran elsewhere before.
+	unvouched map[partition.NodeID]bool
 }
 
 // used returns a node's report, if it counts.
@@ -161,21 +163,41 @@ func (v *recovery) missing(sources []source) []partition.NodeID {
 func (v *recovery) recovered(s *source, primaries map[partition.NodeID]int) (partition.Configuration, string) {
 	from := s.adopted
 	next := partition.Configuration{ID: from.ID, Lineage: from.Lineage, Epoch: max(s.highest, from.Epoch) + recoveredEpochs}
-	var again []partition.Replica // lost their copy, and start again
+	var again, moved []partition.Replica // lost their copy, and start again; ran elsewhere before
 	for _, m := range from.Replicas {
 		switch r, reported := v.used(m.Node); {
 		case s.forked:
+		case v.has(from, m) && !v.older(from, m) && v.moved(m):
+			moved = append(moved, m)
 		case v.has(from, m) && !v.older(from, m):
 			next.Replicas = append(next.Replicas, m)
 		case reported:
 			again = append(again, partition.Replica{Node: m.Node, Store: r.Node.Store})
 		}
 	}
+	if len(next.Replicas) == 0 {
+		next.Replicas = v.vouched(moved)
+	}
+	if len(next.Replicas) == 0 {
+		v.await(moved)
+	}
+	again = union(again, without(moved, next.Replicas))
 	if len(next.Replicas) < v.old.Settings.MinInSync && !s.forked && !v.losing(s) {
+		var moved []partition.Replica
 		for _, m := range union(from.Eligible, from.Replicas) {
-			if v.has(from, m) && !next.InSync(m.Node) {
+			switch {
+			case !v.has(from, m) || next.InSync(m.Node):
+			case v.moved(m):
+				moved = append(moved, m)
+			default:
 				next.Eligible = append(next.Eligible, m)
 			}
+		}
+		if len(next.Replicas)+len(next.Eligible) == 0 {
+			next.Eligible = v.vouched(moved)
+		}
+		if len(next.Replicas)+len(next.Eligible) == 0 {
+			v.await(moved)
 		}
 	}
 	next.Learners = v.learners(from, &next, again)

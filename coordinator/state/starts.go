@@ -24,7 +24,8 @@ type UnsettledStart struct {
 	// Otherwise the map is behind the directory, and RecoverMap settles it.
 	Disputed bool `json:"disputed"`
 	// Elsewhere: the start runs at another address than the one in the map, and
-	// the node is the only one that has some partition in sync.
+	// the node is the only one that has some partition in sync, or the map is
+	// behind, so that this cannot be said before RecoverMap.
 	Elsewhere bool `json:"elsewhere"`
 	// Chosen: the operator has chosen this directory. Its next start, with a
 	// counter above Highest, is accepted.
@@ -163,10 +164,16 @@ func (t *txn) acceptStart(c AcceptStart) error {
 		return fmt.Errorf("accept a start of node %q with store %v: %w: the coordinators refuse none", c.Node, c.Store, ErrStale)
 	case u.Accepted != c.Accepted:
 		return fmt.Errorf("accept a start of node %q with store %v: %w: its directory names start %v now, not %v", c.Node, c.Store, ErrStale, u.Accepted, c.Accepted)
+	case t.memory.behind.Since != 0 && !u.Disputed && !u.Elsewhere:
+		return fmt.Errorf("accept a start of node %q with store %v: %w", c.Node, c.Store, ErrMapBehind)
 	case u.Chosen:
 		return nil // said twice
 	}
-	if u.Elsewhere {
+	behind := t.memory.behind.Since != 0
+	if behind {
+		t.vouch(&u)
+	}
+	if u.Elsewhere || behind {
 		u.Chosen = true
 		t.memory.setUnsettled(u)
 		t.memory.note(Event{Index: t.index, Kind: "start accepted", Node: u.Node, Reason: fmt.Sprintf("by the operator: store %v at %s", u.Store, u.PeerAddr)})

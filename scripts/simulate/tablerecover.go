@@ -14,4 +14,10 @@ var recoverRules = []rule{
 	{"4 recover-map leaves later starts of a lost history in place", []edit{{replicaDir + "group.go",
 		"\t\tclear(g.sessions)\n", ""}},
 		scenario{"dataplane/replica", "TestTheRecoveredMapsStartsTakeThePlaceOfLaterOnes"}},
+	{"4 recover-map puts a start at another address in sync beside others", []edit{{stateDir + "recovermoved.go",
+		"return reported && r.Moved\n", "return false && reported && r.Moved\n"}},
+		scenario{"coordinator/state", "TestRecoverMapWithAStartElsewhere"}},
+	{"4 recover-map takes the only copy from another address unasked", []edit{{stateDir + "recovermap.go",
+		"case len(p.Unvouched) > 0:", "case false:"}},
+		scenario{"coordinator/state", "TestRecoverMapWithAStartElsewhere"}},
 }

@@ -1,0 +1,91 @@
+package state
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/holdfast-io/holdfast/partition"
+)
+
+// elsewhere is a report of another start of node i, at another address, after the
+// earlier one was found silent.
+func elsewhere(m *partition.Map, i int, silent partition.Start) Register {
+	r := reports(m, i, true)
+	r.Node.PeerAddr, r.Silent = "elsewhere:7071", silent
+	return r
+}
+
+// An earlier start that is cut off may serve still. While the map is behind, too,
+// another one on a copy of its directory is not put beside it.
+func TestRecoverMapWithAStartElsewhere(t *testing.T) {
+	t.Parallel()
+	behind := func(t *testing.T, inSync ...int) (*history, *partition.Map) {
+		h := backedUp(three(t, 3))
+		h.ok(h.change("n1", inSync...))
+		later := h.restore()
+		h.apply(reports(later, 2, false))
+		h.apply(reports(later, 3, false))
+		return h, later
+	}
+	t.Run("learns where others are in sync", func(t *testing.T) {
+		t.Parallel()
+		h, later := behind(t, 1, 2)
+		h.apply(elsewhere(later, 1, firstStart(1)))
+		h.recoverMap()
+		h.is("1048578 n2 [n2] [n1 n3] [] []")
+	})
+	t.Run("waits for the operator where it has the only copy", func(t *testing.T) {
+		t.Parallel()
+		h, later := behind(t, 1)
+		r := elsewhere(later, 1, firstStart(1))
+		h.apply(r)
+		p, err := h.m.PlanRecovery(nil)
+		if err != nil || !slices.Equal(p.Unvouched, []partition.NodeID{"n1"}) {
+			t.Fatalf("%+v, %v", p.Unvouched, err)
+		}
+		h.refused(RecoverMap{Judged: p.Judged}, ErrOnlyCopy)
+		h.ok(AcceptStart{Node: "n1", Store: node(1).Store, Accepted: r.Accepted})
+		h.refused(RecoverMap{Judged: p.Judged}, ErrStale)
+		h.apply(r) // it asks again, and says nothing new
+		h.recoverMap()
+		h.is("1048578 n1 [n1] [n2 n3] [n2 n3] []")
+	})
+	t.Run("is given up", func(t *testing.T) {
+		t.Parallel()
+		h, later := behind(t, 1)
+		h.apply(elsewhere(later, 1, firstStart(1)))
+		h.recoverMap("n1")
+		h.is("1048578  [] [n2 n3] [n2 n3] [n1]")
+	})
+	t.Run("than an earlier report came from", func(t *testing.T) {
+		t.Parallel()
+		h, later := behind(t, 1)
+		h.apply(reports(later, 1, false))
+		again := elsewhere(later, 1, firstStart(1))
+		h.apply(again)
+		back := again
+		back.Since = append(slices.Clone(back.Since), again.Node.Start())
+		back.Node.Incarnation, back.Node.StartID = 9, 99 // started once more there
+		h.apply(back)
+		if p, err := h.m.PlanRecovery(nil); err != nil || !slices.Equal(p.Unvouched, []partition.NodeID{"n1"}) {
+			t.Errorf("%+v, %v", p.Unvouched, err)
+		}
+	})
+	t.Run("eligible alone", func(t *testing.T) {
+		t.Parallel()
+		h := backedUp(three(t, 3))
+		h.ok(h.change("n1", 1, 2))
+		h.ok(h.change("n1", 1)) // n2 is eligible
+		later := h.restore()
+		r := elsewhere(later, 2, firstStart(2))
+		h.apply(r)
+		h.apply(reports(later, 3, false))
+		p, err := h.m.PlanRecovery([]partition.NodeID{"n1"})
+		if err != nil || !slices.Equal(p.Unvouched, []partition.NodeID{"n2"}) {
+			t.Fatalf("%+v, %v", p.Unvouched, err)
+		}
+		h.ok(AcceptStart{Node: "n2", Store: node(2).Store, Accepted: r.Accepted})
+		h.recoverMap("n1")
+		h.ok(h.recover("n2"))
+	})
+}
