@@ -111,9 +111,24 @@ func (t *txn) registerBehind(n partition.Node, c *Register, judged error) Result
 	}
 	n.Weight = c.Node.Weight
 	if err := t.report(n, c); err != nil {
+		if known, ok := t.old.Node(n.ID); ok && known.Store == n.Store && known.Start() == n.Start() {
+			err = fmt.Errorf("%w; meanwhile: %w", ErrMapBehind, err) // it may be the right one: it is not refused for good
+		}
 		return Result{Err: wrap(err)}
 	}
 	return r
+}
+
+// mayReport decides whether a process may report that is the first of its node to
+// do so: one without a history does not take the place of the one that the map
+// names, as else. One that the lost history had accepted is let in.
+func (t *txn) mayReport(n *partition.Node, c *Register) error {
+	known, ok := t.old.Node(n.ID)
+	if !ok || known.Store == n.Store || n.SameAddress(known) || !c.Accepted.IsZero() || c.Version > t.old.Version {
+		return nil
+	}
+	return fmt.Errorf("%w: store %v at %s, not %v at %s: start it at its known address, which shows that the other process is gone, or give it another node ID",
+		ErrElsewhere, known.Store, known.PeerAddr, n.Store, n.PeerAddr)
 }
 
 // report takes a report down.
@@ -123,7 +138,11 @@ func (t *txn) report(n partition.Node, c *Register) error {
 	b.Version = max(b.Version, c.Version)
 	r := Report{Node: n, Copies: c.Copies, Stateless: c.Stateless}
 	i, known := slices.BinarySearchFunc(b.Reports, n.ID, func(r Report, id partition.NodeID) int { return cmp.Compare(r.Node.ID, id) })
-	if known {
+	if !known {
+		if err := t.mayReport(&n, c); err != nil {
+			return err
+		}
+	} else {
 		was := &b.Reports[i]
 		switch {
 		case was.Node.Store == n.Store && n.Incarnation < was.Node.Incarnation:

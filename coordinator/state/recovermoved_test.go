@@ -89,3 +89,38 @@ func TestRecoverMapWithAStartElsewhere(t *testing.T) {
 		h.ok(h.recover("n2"))
 	})
 }
+
+// An empty directory at another address does not take a node's place because the
+// map is behind, and the process that the map names is refused for good by nobody.
+func TestAStrangerDoesNotReportInANodesPlace(t *testing.T) {
+	t.Parallel()
+	behind := func(t *testing.T) (*history, *partition.Map) {
+		h := backedUp(three(t, 3))
+		h.ok(h.change("n1", 1))
+		later := h.restore()
+		h.apply(reports(later, 2, false))
+		h.apply(reports(later, 3, false))
+		return h, later
+	}
+	stranger := Register{Node: node(1)}
+	stranger.Node.Store, stranger.Node.StartID, stranger.Node.PeerAddr = 500, 5, "b:1"
+	t.Run("an empty one", func(t *testing.T) {
+		t.Parallel()
+		h, later := behind(t)
+		h.refused(stranger, ErrElsewhere)
+		h.refused(reports(later, 1, false), ErrMapBehind)
+		h.recoverMap()
+		h.is("1048578 n1 [n1] [n2 n3] [n2 n3] []")
+	})
+	t.Run("one that was accepted since", func(t *testing.T) {
+		t.Parallel()
+		h, later := behind(t)
+		r := stranger
+		r.Accepted = firstStart(9)
+		h.refused(r, ErrMapBehind)
+		h.refused(reports(later, 1, false), ErrMapBehind)
+		if b := h.m.Behind(); b.Reports[0].Node.Store != 500 {
+			t.Errorf("%+v", b.Reports[0])
+		}
+	})
+}

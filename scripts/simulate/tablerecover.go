@@ -20,4 +20,10 @@ var recoverRules = []rule{
 	{"4 recover-map takes the only copy from another address unasked", []edit{{stateDir + "recovermap.go",
 		"case len(p.Unvouched) > 0:", "case false:"}},
 		scenario{"coordinator/state", "TestRecoverMapWithAStartElsewhere"}},
+	{"4 an empty directory elsewhere reports in a node's place", []edit{{stateDir + "behind.go",
+		"if err := t.mayReport(&n, c); err != nil {", "if err := t.mayReport(&n, c); err != nil && false {"}},
+		scenario{"coordinator/state", "TestAStrangerDoesNotReportInANodesPlace"}},
+	{"4 a process that the map names is refused for good while it is behind", []edit{{stateDir + "behind.go",
+		"known.Store == n.Store && known.Start() == n.Start() {\n\t\t\terr =", "false && known != nil {\n\t\t\terr ="}},
+		scenario{"coordinator/state", "TestAStrangerDoesNotReportInANodesPlace"}},
 }
