@@ -72,6 +72,9 @@ func (c *Client) register(first, behind bool) (protocol.Reply, error) {
 	if !first && c.config.CurrentCopies != nil {
 		copies = c.config.CurrentCopies(behind)
 	}
+	if behind && c.config.CurrentCopies == nil {
+		copies = c.heldNow()
+	}
 	m := protocol.Register{
 		Node: partition.Node{
 			ID: c.config.NodeID, Store: c.config.Store, Incarnation: c.config.Start.Incarnation, StartID: c.config.Start.ID, Zone: c.config.Zone,
@@ -94,6 +97,23 @@ func (c *Client) register(first, behind bool) (protocol.Reply, error) {
 		Node: c.config.NodeID, Reason: reply.Text, Above: reply.Above,
 		Removed: reply.Code == protocol.Removed, Waits: reply.Code == protocol.Wait,
 	}
+}
+
+// heldNow is what a program has that reports no copies of its own: while it runs,
+// the replicas that the newest map it acts on gives to this start.
+func (c *Client) heldNow() []Copy {
+	m := c.Map()
+	if !c.named(m) {
+		return nil
+	}
+	var out []Copy
+	for i := range m.Partitions {
+		p := &m.Partitions[i]
+		if p.InSync(c.config.NodeID) || p.IsLearner(c.config.NodeID) {
+			out = append(out, Copy{Partition: p.ID, Epoch: p.Epoch, Lineage: p.Lineage, Configuration: p.Clone()})
+		}
+	}
+	return out
 }
 
 // behind is not zero while the coordinator followed says that they went back to

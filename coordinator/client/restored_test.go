@@ -144,3 +144,30 @@ func TestCoordinatorsRestoredFromABackup(t *testing.T) {
 		t.Errorf("recovered twice: %d, %+v", status, r)
 	}
 }
+
+// A program without copies of its own reports what it acts on, so that one which
+// was taken out since the backup does not come back in sync.
+func TestARunningProgramReportsTheReplicasThatItHas(t *testing.T) {
+	t.Parallel()
+	g := trio.New(t, 3)
+	g.Settings = partition.Settings{Partitions: 1, ReplicationFactor: 1}
+	g.Start()
+	n := join(t, config(g, 1))
+	trio.Eventually(t, "the placement", func() bool { return n.Map().Placed() })
+	restore := backUp(t, g)
+	g.Leader()
+	m := join(t, config(g, 2))
+	trio.Eventually(t, "the next version", func() bool { return n.Map().Version >= m.Map().Version })
+	restore()
+	trio.Eventually(t, "both reports", func() bool {
+		r, _ := recoverMap(t, g, "{}")
+		return r.Behind && slices.Equal(r.Reported, []partition.NodeID{"n1", "n2"})
+	})
+	if done, status := recoverMap(t, g, `{"confirm": true}`); status != http.StatusOK {
+		t.Fatalf("%d, %+v", status, done)
+	}
+	trio.Eventually(t, "the recovered map", func() bool { return n.Map().Partitions[0].Epoch > 1<<20 })
+	if c := n.Map().Partitions[0]; c.Primary != "n1" {
+		t.Errorf("%+v", c)
+	}
+}

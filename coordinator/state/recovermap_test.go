@@ -332,18 +332,3 @@ func TestRecoverMapBeforePlacement(t *testing.T) {
 		t.Errorf("%+v", at)
 	}
 }
-
-// A program that keeps nothing on a disk has its replicas while it runs.
-func TestRecoverMapOfProgramsWithoutDisks(t *testing.T) {
-	t.Parallel()
-	h := backedUp(three(t, 3))
-	h.ok(NoteBehind{Version: 99})
-	runs := func(i int) Register { return Register{Node: node(i), Stateless: true, Version: 99} }
-	h.apply(runs(1))
-	h.apply(runs(2))
-	again := runs(3)
-	again.Node.Store = 500
-	h.apply(again)
-	h.recoverMap()
-	h.is("1048577 n1 [n1 n2] [n3] [] []")
-}

@@ -220,16 +220,13 @@ func (v *recovery) recovered(s *source, primaries map[partition.NodeID]int) (par
 
 // has reports whether a replica that the configuration counts on has what it
 // should: its node has reported from that store, with a copy of that lineage that
-// counted when it adopted its configuration. One that an unsafe recovery has chosen may not have adopted its lineage yet; and a
-// program that keeps nothing has what it had, while the same start of it runs.
+// counted when it adopted its configuration. One that an unsafe recovery has chosen
+// may not have adopted its lineage yet. A program that keeps nothing reports what it
+// acts on while it runs, and nothing after a start.
 func (v *recovery) has(from *partition.Configuration, m partition.Replica) bool {
 	r, reported := v.used(m.Node)
 	if !reported || r.Node.Store != m.Store {
 		return false
-	}
-	if r.Stateless {
-		known, ok := v.old.Node(m.Node)
-		return ok && known.Store == m.Store && known.Start() == r.Node.Start()
 	}
 	have, ok := r.copy(from.ID)
 	if !ok || have.Lineage == 0 {

@@ -26,4 +26,10 @@ var recoverRules = []rule{
 	{"4 a process that the map names is refused for good while it is behind", []edit{{stateDir + "behind.go",
 		"known.Store == n.Store && known.Start() == n.Start() {\n\t\t\terr =", "false && known != nil {\n\t\t\terr ="}},
 		scenario{"coordinator/state", "TestAStrangerDoesNotReportInANodesPlace"}},
+	{"4 a running program does not report the replicas that it has", []edit{{libraryDir + "register.go",
+		"if behind && c.config.CurrentCopies == nil {", "if false {"}},
+		scenario{"coordinator/client", "TestARunningProgramReportsTheReplicasThatItHas"}},
+	{"4 recover-map takes a program for in sync that does not say so", []edit{{stateDir + "recoverplan.go",
+		"\thave, ok := r.copy(from.ID)\n\tif !ok || have.Lineage == 0 {\n", "\thave, ok := r.copy(from.ID)\n\tif r.Stateless {\n\t\treturn true\n\t}\n\tif !ok || have.Lineage == 0 {\n"}},
+		scenario{"coordinator/state", "TestRecoverMapOfProgramsWithoutDisks"}},
 }
