@@ -46,7 +46,7 @@ func (d *Detector) Contest(now time.Duration, m *partition.Map, newcomer *partit
 	same := again && newcomer.SameAddress(known)
 	switch {
 	case !again, ProcessOf(known) == key, // it is the first, or the same
-		same && !(connected && d.heard(now, ProcessOf(known))), // it is gone
+		same && (!connected || d.silent(now, ProcessOf(known))), // it is gone
 		!same && known.Store != newcomer.Store:                 // Register refuses it
 		delete(d.contests, key)
 		return Free, partition.Start{}
@@ -68,8 +68,9 @@ func (d *Detector) Contest(now time.Duration, m *partition.Map, newcomer *partit
 	return Free, known.Start()
 }
 
-// heard reports whether a heartbeat of the process came within the suspicion time.
-func (d *Detector) heard(now time.Duration, p Process) bool {
+// silent reports whether the last heartbeat of the process is older than the
+// suspicion time. One that has only just connected is not silent.
+func (d *Detector) silent(now time.Duration, p Process) bool {
 	b := d.boots[p]
-	return b != nil && now-b.last <= d.config.Suspicion
+	return b != nil && now-b.last > d.config.Suspicion
 }

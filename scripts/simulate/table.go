@@ -236,7 +236,7 @@ var rules = []rule{
 		"	case c.Silent != known.Start():\n", "	case false:\n"}},
 		scenario{"coordinator/state", "TestAStartElsewhereWaitsForTheEarlierOne"}},
 	{"4 the same address is proof while the earlier start is connected", []edit{{"coordinator/liveness/contest.go",
-		"same && !(connected && d.heard(now, ProcessOf(known))), // it is gone", "same, // it is gone"}},
+		"same && (!connected || d.silent(now, ProcessOf(known))), // it is gone", "same, // it is gone"}},
 		scenario{"coordinator/liveness", "TestContest"}},
 	{"4 the earlier start is heard, and replaced", []edit{{"coordinator/liveness/contest.go",
 		"b != nil && b.last > c.asked {", "b != nil && b.last > c.asked && false {"}},
