@@ -31,7 +31,7 @@ func (c *Coordinator) balance() {
 			c.noteMoves(seen, m)
 		}
 		seen = m
-		if !leading || c.fsm.behind().Since != 0 {
+		if !c.mayChange() || c.fsm.behind().Since != 0 {
 			c.rebalancer.Watch(c.now(), m, c.health(m))
 			continue
 		}

@@ -17,6 +17,8 @@ var (
 	// errOutcomeUnknown says that a command may have been applied, or may yet be.
 	errOutcomeUnknown = errors.New("outcome unknown")
 	errNotRunning     = errors.New("raft does not run here now")
+	// errComparing says that a new leader has yet to hear which map the nodes have.
+	errComparing = errors.New("the leader is new, and waits to hear which map each node has")
 )
 
 // enqueueTimeout bounds the wait for Raft to take a command.
@@ -29,6 +31,9 @@ func (c *Coordinator) commit(ctx context.Context, command state.Command) (state.
 	g := c.group.Load()
 	if g == nil || g.raft.State() == raft.Shutdown {
 		return state.Result{}, fmt.Errorf("%w: %w", errNotApplied, errNotRunning)
+	}
+	if changesMap(command) && !c.mayChange() && c.fsm.behind().Since == 0 {
+		return state.Result{}, fmt.Errorf("%w: %w", errNotApplied, errComparing)
 	}
 	raw, err := state.Encode(command)
 	if err != nil {

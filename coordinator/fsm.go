@@ -141,6 +141,13 @@ func (f *fsm) behind() state.Behind {
 	return f.mu.machine.Behind()
 }
 
+// descent tells how a map that somebody has relates to those applied here.
+func (f *fsm) descent(s partition.Stamp) state.Descent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.machine.Descent(s)
+}
+
 // planRecovery is what recovering the map would do now.
 func (f *fsm) planRecovery(lost []partition.NodeID) (state.MapRecovery, error) {
 	f.mu.Lock()

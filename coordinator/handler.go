@@ -83,7 +83,7 @@ func (h handler) Message(conn transport.Conn, body []byte) {
 		if m.Stop {
 			h.c.stream.leave(conn)
 		} else {
-			h.c.stream.follow(conn, m.Since)
+			h.c.stream.follow(conn, m)
 		}
 	default:
 		h.malformed(conn, fmt.Errorf("%w: %T is no message to a coordinator", protocol.ErrMalformed, m))

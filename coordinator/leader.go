@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/holdfast-io/holdfast/coordinator/state"
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // leadership makes the group if it is not made yet, and follows who leads it.
@@ -120,13 +121,16 @@ func (c *Coordinator) pause(d time.Duration) {
 	}
 }
 
-// lostFollower is told of a follower whose map is newer than ours. If a leader
-// that has just proved it leads has not committed that map, the follower's is of
-// a history that is gone: the coordinators were restored from an old backup. They
-// note that, and send no older map: who has the newer one goes on with it.
-func (c *Coordinator) lostFollower(since uint64) {
+// lostFollower is told of a map that somebody has and that is none of ours. If a
+// leader that has just proved it leads has not committed that map, it is of a history
+// that is gone: the coordinators were restored from an old backup. They note that,
+// and send no map of their own: who has the other goes on with it.
+func (c *Coordinator) lostFollower(have partition.Stamp) {
 	g := c.group.Load()
-	if g == nil || !c.leading.Load() || c.fsm.behind().Version >= since || !c.proving.CompareAndSwap(false, true) {
+	if g == nil || !c.leading.Load() {
+		return
+	}
+	if b := c.fsm.behind(); b.Since != 0 && b.Version >= have.Version || !c.proving.CompareAndSwap(false, true) {
 		return
 	}
 	started := c.goroutine(func() {
@@ -134,9 +138,9 @@ func (c *Coordinator) lostFollower(since uint64) {
 		if err := c.barrier(g); err != nil {
 			return
 		}
-		if version := c.fsm.Map().Version; version < since {
-			if _, err := c.commitOwn(state.NoteBehind{Version: since}); err == nil {
-				c.log.Error("the coordinators went back to an old map: it is frozen until holdfast recover-map", "version", version, "since", since)
+		if version := c.fsm.Map().Version; c.fsm.descent(have) != state.Known {
+			if _, err := c.commitOwn(state.NoteBehind{Map: have}); err == nil {
+				c.log.Error("the coordinators went back to an old map: it is frozen until holdfast recover-map", "version", version, "seen", have.Version)
 			}
 		}
 		c.pause(retrySlow)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/transport"
 )
@@ -23,9 +24,11 @@ const retrySlow = 100 * time.Millisecond
 type mapStream struct {
 	current func() *partition.Map
 	beat    func(m *partition.Map) protocol.Beat
-	// lost is told of followers whose map is newer than ours.
-	lost func(since uint64)
-	wake chan struct{}
+	// descent tells how a follower's map relates to ours; lost is told of those that
+	// have one which is none of ours.
+	descent func(have partition.Stamp) state.Descent
+	lost    func(have partition.Stamp)
+	wake    chan struct{}
 
 	mu struct {
 		sync.Mutex
@@ -34,32 +37,40 @@ type mapStream struct {
 	// The rest belongs to the sending goroutine.
 	last     *partition.Map
 	history  []encodedDelta // each continues the one before
-	snapshot []byte         // of version snapshotOf, without reset
-	whole    uint64
+	snapshot []byte         // of the map that whole names
+	whole    partition.Stamp
+	frozen   bool // the last beat said that the map is behind
 }
 
 type encodedDelta struct {
-	since, version uint64
-	body           []byte
+	since, until partition.Stamp
+	body         []byte
 }
 
 type follower struct {
-	conn  transport.Conn
-	since uint64
+	conn transport.Conn
+	have partition.Stamp
+	// judged: have is a map of ours. Lost: it is not, nothing continues it, and the
+	// follower hears nothing from which it would conclude that all is well.
+	judged, lost bool
+	whole        bool // it asked for a snapshot
 	// slow: it took nothing until then, and is sent a snapshot next.
 	slow time.Time
 }
 
-func newMapStream(current func() *partition.Map, beat func(*partition.Map) protocol.Beat, lost func(uint64)) *mapStream {
-	s := &mapStream{current: current, beat: beat, lost: lost, wake: make(chan struct{}, 1)}
+func newMapStream(
+	current func() *partition.Map, beat func(*partition.Map) protocol.Beat,
+	descent func(partition.Stamp) state.Descent, lost func(partition.Stamp),
+) *mapStream {
+	s := &mapStream{current: current, beat: beat, descent: descent, lost: lost, wake: make(chan struct{}, 1)}
 	s.mu.followers = make(map[transport.Conn]*follower)
 	return s
 }
 
-// follow begins a connection's stream, or moves it to another version.
-func (s *mapStream) follow(conn transport.Conn, since uint64) {
+// follow begins a connection's stream, or moves it to another map.
+func (s *mapStream) follow(conn transport.Conn, m protocol.Follow) {
 	s.mu.Lock()
-	s.mu.followers[conn] = &follower{conn: conn, since: since}
+	s.mu.followers[conn] = &follower{conn: conn, have: m.Have, whole: m.Whole}
 	s.mu.Unlock()
 	s.poke()
 }
@@ -102,7 +113,9 @@ func (s *mapStream) run(ctx context.Context, changed <-chan struct{}, interval t
 		case <-slow.C:
 		case <-beats.C:
 			s.advance()
-			s.sendAll(protocol.Encode(s.beat(s.last)))
+			beat := s.beat(s.last)
+			s.frozen = beat.Behind != 0
+			s.sendAll(protocol.Encode(beat))
 			continue
 		}
 		s.advance()
@@ -118,14 +131,24 @@ func (s *mapStream) advance() {
 	}
 	if m.Version <= s.last.Version || s.last.ClusterID == "" {
 		s.history = nil // a restored map, or the first
+		s.judgeAgain()
 	} else {
 		d := protocol.Encode(protocol.Delta{Delta: partition.DeltaOf(s.last, m)})
 		if len(s.history) == historyLength {
 			s.history = append(s.history[:0:0], s.history[historyLength/2:]...)
 		}
-		s.history = append(s.history, encodedDelta{since: s.last.Version, version: m.Version, body: d})
+		s.history = append(s.history, encodedDelta{since: s.last.Stamp(), until: m.Stamp(), body: d})
 	}
 	s.last = m
+}
+
+// judgeAgain has every follower judged by the map that is now ours.
+func (s *mapStream) judgeAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.mu.followers {
+		f.judged = false
+	}
 }
 
 // sendAll brings every follower up to date, and then sends it the beat.
@@ -138,7 +161,7 @@ func (s *mapStream) sendAll(beat []byte) {
 			continue
 		}
 		err := s.bring(f)
-		if err == nil && beat != nil {
+		if err == nil && beat != nil && (!f.lost || s.frozen) {
 			err = f.conn.Send(beat)
 		}
 		switch {
@@ -157,40 +180,54 @@ func (s *mapStream) sendAll(beat []byte) {
 
 // bring sends a follower what it lacks. The caller holds mu.
 func (s *mapStream) bring(f *follower) error {
-	version := s.last.Version
-	switch {
-	case s.last.ClusterID == "" || f.since == version:
-		return nil
-	case f.since > version:
-		s.lost(f.since)
+	newest := s.last.Stamp()
+	if s.last.ClusterID == "" || f.have == newest && !f.whole {
 		return nil
 	}
-	if f.slow.IsZero() {
-		for i := s.position(f.since); i < len(s.history); i++ {
+	if !f.judged && !s.ours(f) {
+		return nil
+	}
+	if f.slow.IsZero() && !f.whole {
+		for i := s.position(f.have); i < len(s.history); i++ {
 			if err := f.conn.Send(s.history[i].body); err != nil {
 				return err
 			}
-			f.since = s.history[i].version
+			f.have = s.history[i].until
 		}
-		if f.since == version {
+		if f.have == newest {
 			return nil
 		}
 	}
-	if s.snapshot == nil || s.whole != version {
-		s.snapshot, s.whole = protocol.Encode(protocol.Snapshot{Map: s.last}), version
+	if s.snapshot == nil || s.whole != newest {
+		s.snapshot, s.whole = protocol.Encode(protocol.Snapshot{Map: s.last}), newest
 	}
 	if err := f.conn.Send(s.snapshot); err != nil {
 		return err
 	}
-	f.since = version
+	f.have, f.whole = newest, false
 	return nil
 }
 
-// position is the index of the delta that continues version; len(history)
-// where there is none.
-func (s *mapStream) position(version uint64) int {
+// ours reports whether the map that a follower came with is one of this history, or
+// older than all that are remembered. The caller holds mu.
+func (s *mapStream) ours(f *follower) bool {
+	switch s.descent(f.have) {
+	case state.Known:
+		f.judged, f.lost = true, false
+	case state.Later:
+		s.lost(f.have)
+	case state.Foreign:
+		f.lost = true
+		s.lost(f.have)
+	}
+	return f.judged
+}
+
+// position is the index of the delta that continues a map; len(history) where there
+// is none.
+func (s *mapStream) position(have partition.Stamp) int {
 	for i := len(s.history) - 1; i >= 0; i-- {
-		if s.history[i].since == version {
+		if s.history[i].since == have {
 			return i
 		}
 	}

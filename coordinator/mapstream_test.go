@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/transport"
 )
@@ -112,12 +113,21 @@ func (s *source) bump(id partition.ID) uint64 {
 	return next.Version
 }
 
-func runStream(t *testing.T, lost func(s *mapStream, since uint64)) (*mapStream, *source) {
+func runStream(t *testing.T, lost func(s *mapStream, have partition.Stamp)) (*mapStream, *source) {
 	src := &source{changed: make(chan struct{}, 1)}
 	src.current.Store(&partition.Map{Version: 100, ClusterID: "c", Partitions: make([]partition.Configuration, 64)})
 	var s *mapStream
 	s = newMapStream(src.current.Load, func(m *partition.Map) protocol.Beat { return protocol.Beat{Version: m.Version} },
-		func(since uint64) { lost(s, since) })
+		func(have partition.Stamp) state.Descent {
+			switch {
+			case have.Version > src.current.Load().Version:
+				return state.Later
+			case have.History != 0:
+				return state.Foreign
+			}
+			return state.Known
+		},
+		func(have partition.Stamp) { lost(s, have) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.run(ctx, src.changed, 20*time.Millisecond) })
@@ -127,9 +137,9 @@ func runStream(t *testing.T, lost func(s *mapStream, since uint64)) (*mapStream,
 
 func TestAFollowerGetsASnapshotThenDeltas(t *testing.T) {
 	t.Parallel()
-	s, src := runStream(t, func(*mapStream, uint64) { t.Error("lost") })
+	s, src := runStream(t, func(*mapStream, partition.Stamp) { t.Error("lost") })
 	r := newReader(t)
-	s.follow(r, 0)
+	s.follow(r, protocol.Follow{})
 	r.until("the snapshot", at(100))
 	for range 20 {
 		version := src.bump(3)
@@ -144,13 +154,13 @@ func TestAFollowerGetsASnapshotThenDeltas(t *testing.T) {
 	// never there, gets all of it.
 	again := newReader(t)
 	again.m = &partition.Map{Version: 150, Partitions: make([]partition.Configuration, 64)}
-	s.follow(again, 150)
+	s.follow(again, protocol.Follow{Have: partition.Stamp{Version: 150}})
 	again.until("what it missed", at(300))
 	if again.snapshots != 0 {
 		t.Errorf("%d snapshots", again.snapshots)
 	}
 	stranger := newReader(t)
-	s.follow(stranger, 155)
+	s.follow(stranger, protocol.Follow{Have: partition.Stamp{Version: 155}})
 	stranger.until("the snapshot", at(300))
 	if stranger.snapshots != 1 {
 		t.Errorf("%d snapshots", stranger.snapshots)
@@ -164,10 +174,10 @@ func TestAFollowerGetsASnapshotThenDeltas(t *testing.T) {
 
 func TestASlowFollowerIsDroppedToASnapshot(t *testing.T) {
 	t.Parallel()
-	s, src := runStream(t, func(*mapStream, uint64) { t.Error("lost") })
+	s, src := runStream(t, func(*mapStream, partition.Stamp) { t.Error("lost") })
 	slow, quick := newReader(t), newReader(t)
-	s.follow(slow, 0)
-	s.follow(quick, 0)
+	s.follow(slow, protocol.Follow{})
+	s.follow(quick, protocol.Follow{})
 	slow.until("the snapshot", at(100))
 	slow.set(true)
 	var last uint64
@@ -187,15 +197,15 @@ func TestASlowFollowerIsDroppedToASnapshot(t *testing.T) {
 func TestAFollowerAheadIsToldOfAndSentNothing(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
-	s, src := runStream(t, func(_ *mapStream, since uint64) {
-		if since != 101 {
-			t.Errorf("lost a follower at %d", since)
+	s, src := runStream(t, func(_ *mapStream, have partition.Stamp) {
+		if have.Version != 101 {
+			t.Errorf("lost a follower at %v", have)
 		}
 		asked.Add(1)
 	})
 	r := newReader(t)
 	r.m = &partition.Map{Version: 101, Partitions: make([]partition.Configuration, 64)}
-	s.follow(r, 101)
+	s.follow(r, protocol.Follow{Have: partition.Stamp{Version: 101}})
 	r.until("the question", func(*reader) bool { return asked.Load() > 2 })
 	if r.snapshots != 0 {
 		t.Errorf("%d snapshots of an older map", r.snapshots)
@@ -203,11 +213,43 @@ func TestAFollowerAheadIsToldOfAndSentNothing(t *testing.T) {
 	r.until("a map above its own", at(src.bump(1)))
 }
 
+// Who has a map of another history gets nothing that continues it, whichever version
+// that is, and no beat from which it would take it that all is well.
+func TestAFollowerOfAnotherHistoryIsToldOfAndSentNothing(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	s, src := runStream(t, func(_ *mapStream, have partition.Stamp) {
+		if have.History != 7 {
+			t.Errorf("lost a follower at %v", have)
+		}
+		asked.Add(1)
+	})
+	at100, behind := newReader(t), newReader(t)
+	s.follow(at100, protocol.Follow{Have: partition.Stamp{Version: 100, History: 7}})
+	s.follow(behind, protocol.Follow{Have: partition.Stamp{Version: 50, History: 7}, Whole: true})
+	quick := newReader(t)
+	s.follow(quick, protocol.Follow{})
+	quick.until("the next map", at(100))
+	last := src.bump(1)
+	quick.until("the next map", at(last))
+	quick.until("beats", func(r *reader) bool { return r.beats > 2 })
+	if asked.Load() < 4 {
+		t.Errorf("told %d times", asked.Load())
+	}
+	for _, r := range []*reader{at100, behind} {
+		r.mu.Lock()
+		if r.snapshots+r.deltas+r.beats > 0 {
+			t.Errorf("%d snapshots, %d deltas, %d beats", r.snapshots, r.deltas, r.beats)
+		}
+		r.mu.Unlock()
+	}
+}
+
 func TestALongHistoryIsBounded(t *testing.T) {
 	t.Parallel()
-	s, src := runStream(t, func(*mapStream, uint64) {})
+	s, src := runStream(t, func(*mapStream, partition.Stamp) {})
 	r := newReader(t)
-	s.follow(r, 0)
+	s.follow(r, protocol.Follow{})
 	var last uint64
 	for range historyLength + 50 {
 		last = src.bump(2)
@@ -215,7 +257,7 @@ func TestALongHistoryIsBounded(t *testing.T) {
 	}
 	old := newReader(t)
 	old.m = &partition.Map{Version: 110, Partitions: make([]partition.Configuration, 64)}
-	s.follow(old, 110)
+	s.follow(old, protocol.Follow{Have: partition.Stamp{Version: 110}})
 	old.until("the newest map", at(last))
 	if old.snapshots != 1 || old.deltas != 0 {
 		t.Errorf("%d snapshots, %d deltas", old.snapshots, old.deltas)

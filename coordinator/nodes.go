@@ -15,10 +15,13 @@ import (
 func (c *Coordinator) heartbeat(from protocol.Hello, r protocol.Report) {
 	c.metrics.heartbeats.Inc()
 	of := liveness.Process{Node: partition.NodeID(from.Name), Store: from.Store, Start: from.Start}
-	if r.MapVersion > c.fsm.Map().Version {
-		c.lostFollower(r.MapVersion) // it tells all coordinators, and follows only one
+	have := partition.Stamp{Version: r.MapVersion, History: r.MapHistory}
+	ours := c.fsm.descent(have) == state.Known
+	if !ours {
+		c.lostFollower(have) // it tells all coordinators, and follows only one
 	}
 	c.liveness.Lock()
+	c.liveness.detector.Compared(c.now(), of.Node, ours)
 	before, _ := c.liveness.detector.Report(of)
 	c.liveness.detector.Heartbeat(c.now(), of, r)
 	c.liveness.Unlock()
@@ -93,7 +96,7 @@ func (c *Coordinator) watchNodes() {
 		c.liveness.Lock()
 		commands := c.liveness.detector.Tick(c.now(), m)
 		c.liveness.Unlock()
-		if !c.leading.Load() || c.fsm.behind().Since != 0 {
+		if !c.mayChange() || c.fsm.behind().Since != 0 {
 			continue // what is wanted of an old map is wanted in vain
 		}
 		if place := c.firstPlacement(m); place != nil {

@@ -31,7 +31,7 @@ type executor struct {
 	limit   int64        // most bytes of operations taken and not answered
 	waiting atomic.Int64 // those bytes
 	summary atomic.Pointer[summary]
-	version atomic.Uint64 // of the map acted on
+	acted   atomic.Pointer[partition.Stamp] // of the map acted on; nil before the first
 	// answered counts operations; it is written once a batch.
 	answered atomic.Uint64
 

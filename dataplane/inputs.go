@@ -19,9 +19,10 @@ func (n *Node) follow(m *partition.Map) {
 	}
 	n.peers.setMap(m)
 	n.sending.rate.set(m.Rebalance.Throttle)
+	stamp := m.Stamp()
 	n.everywhere(func(e *executor, t replica.Time) {
 		e.each(func(g *replica.Group) { g.SetMap(t, m) })
-		e.version.Store(m.Version)
+		e.acted.Store(&stamp)
 	})
 }
 

@@ -106,7 +106,7 @@ func (n *Node) handedOver() bool {
 			return false
 		}
 	}
-	return n.actedOn() >= m.Version
+	return n.actedOn().Version >= m.Version
 }
 
 // mayLeave reports whether the coordinators will let this node out of a

@@ -190,5 +190,5 @@ func (n *Node) gauges(r *registration) {
 		}
 		return float64(most)
 	})
-	r.gauge("map_version", "Version of the map that all executors act on.", func() float64 { return float64(n.actedOn()) })
+	r.gauge("map_version", "Version of the map that all executors act on.", func() float64 { return float64(n.actedOn().Version) })
 }

@@ -13,7 +13,8 @@ func (n *Node) report() client.Report {
 	if !n.ready.Load() {
 		return r
 	}
-	r.MapVersion, r.Leaving = n.actedOn(), n.released.Load()
+	acted := n.actedOn()
+	r.MapVersion, r.MapHistory, r.Leaving = acted.Version, acted.History, n.released.Load()
 	r.Corrupt = n.corruptCopies()
 	t := now()
 	for _, e := range n.executors {

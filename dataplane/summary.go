@@ -74,11 +74,16 @@ func (s *summary) add(status *replica.Status) {
 	}
 }
 
-// actedOn is the version of the newest map that every executor has acted on.
-func (n *Node) actedOn() uint64 {
-	least := n.executors[0].version.Load()
-	for _, e := range n.executors[1:] {
-		least = min(least, e.version.Load())
+// actedOn is the stamp of the newest map that every executor has acted on.
+func (n *Node) actedOn() (least partition.Stamp) {
+	for i, e := range n.executors {
+		s := e.acted.Load()
+		if s == nil {
+			return partition.Stamp{}
+		}
+		if i == 0 || s.Version < least.Version {
+			least = *s
+		}
 	}
 	return least
 }

@@ -15,7 +15,9 @@ var ErrGap = errors.New("the delta does not continue this map")
 // proportional to the change, not to the map.
 type Delta struct {
 	Since      uint64          `json:"since"`   // the version it applies to
+	Base       uint64          `json:"base"`    // the history of that map
 	Version    uint64          `json:"version"` // the version it leads to
+	History    uint64          `json:"history"` // the history of the map that it leads to
 	Cluster    *Cluster        `json:"cluster,omitempty"`
 	Nodes      []Node          `json:"nodes,omitempty"`      // joined or changed, sorted by ID
 	Left       []NodeID        `json:"left,omitempty"`       // nodes that are gone, sorted
@@ -35,7 +37,7 @@ type Cluster struct {
 // DeltaOf returns what leads from old to new, a later map of the same cluster.
 // The delta shares the new map's lists, and keeps neither map in memory.
 func DeltaOf(old, new *Map) Delta {
-	d := Delta{Since: old.Version, Version: new.Version}
+	d := Delta{Since: old.Version, Base: old.History, Version: new.Version, History: new.History}
 	if is := clusterOf(new); is != clusterOf(old) {
 		d.Cluster = &is
 	}
@@ -70,13 +72,13 @@ func clusterOf(m *Map) Cluster {
 
 // Apply returns the map that the delta leads to; m itself stays as it is, and
 // the two share what did not change. It returns ErrGap where the delta starts
-// at another version, and an error where it does not fit the map.
+// at another version, or at the same version of another history, and an error where it does not fit the map.
 func (m *Map) Apply(d Delta) (*Map, error) {
-	if d.Since != m.Version || d.Version < d.Since {
+	if d.Since != m.Version || d.Base != m.History || d.Version < d.Since {
 		return nil, fmt.Errorf("apply delta from version %d to %d at version %d: %w", d.Since, d.Version, m.Version, ErrGap)
 	}
 	next := *m
-	next.Version = d.Version
+	next.Version, next.History = d.Version, d.History
 	if d.Cluster != nil {
 		next.ClusterID, next.Application, next.Settings = d.Cluster.ClusterID, d.Cluster.Application, d.Cluster.Settings
 	}

@@ -23,7 +23,7 @@ type Client struct {
 
 	links    []*link
 	current  atomic.Pointer[view]
-	acted    atomic.Uint64 // version of the last map that OnMap has returned from
+	acted    atomic.Pointer[partition.Stamp] // of the last map that OnMap has returned from
 	found    found
 	beat     atomic.Pointer[protocol.Beat]
 	refused  atomic.Pointer[RefusedError] // what the coordinators said last
@@ -87,6 +87,7 @@ func start(config Config, role protocol.Role) *Client {
 	c := &Client{config: config, role: role, log: config.Logger}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.current.Store(&view{m: &partition.Map{}})
+	c.acted.Store(&partition.Stamp{})
 	c.maps.init()
 	c.proposing.init()
 	c.hooks.init(c)

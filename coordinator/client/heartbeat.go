@@ -29,7 +29,8 @@ func (c *Client) heartbeats() {
 			r = c.config.Report()
 		}
 		if r.MapVersion == 0 {
-			r.MapVersion = c.acted.Load()
+			s := c.acted.Load()
+			r.MapVersion, r.MapHistory = s.Version, s.History
 		}
 		body := protocol.Encode(protocol.Heartbeat{Report: r})
 		for _, l := range c.links {

@@ -88,7 +88,8 @@ func (c *Client) deliver() {
 			c.config.OnMap(m)
 		}
 		if fresh {
-			c.acted.Store(m.Version)
+			s := m.Stamp()
+			c.acted.Store(&s)
 			last = m
 		}
 		if fresh || again {

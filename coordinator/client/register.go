@@ -82,7 +82,7 @@ func (c *Client) register(first, behind bool) (protocol.Reply, error) {
 		},
 		ClusterID: c.config.ClusterID, Application: c.config.Application, Copies: copies,
 		Accepted: c.config.Accepted, Since: c.config.Since, Superseded: c.superseded.Load(),
-		Stateless: c.config.CurrentCopies == nil, Version: c.Map().Version,
+		Stateless: c.config.CurrentCopies == nil, Map: c.Map().Stamp(),
 	}
 	reply, err := c.call(l, m, requestTimeout)
 	switch {

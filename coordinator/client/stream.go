@@ -205,7 +205,7 @@ func (c *Client) takeDelta(conn transport.Conn, d partition.Delta) {
 		if !errors.Is(err, partition.ErrGap) {
 			c.log.Warn("delta of the map not applied", "err", err)
 		}
-		_ = conn.Send(protocol.Encode(protocol.Follow{}))
+		_ = conn.Send(protocol.Encode(protocol.Follow{Have: cur.Stamp(), Whole: true}))
 		return
 	}
 	c.publish(next)
@@ -222,5 +222,5 @@ func (c *Client) followOn(from *link, conn transport.Conn) {
 	if old != nil && old != conn {
 		_ = old.Send(protocol.Encode(protocol.Follow{Stop: true}))
 	}
-	_ = conn.Send(protocol.Encode(protocol.Follow{Since: c.Map().Version}))
+	_ = conn.Send(protocol.Encode(protocol.Follow{Have: c.Map().Stamp()}))
 }

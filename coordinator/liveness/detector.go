@@ -15,6 +15,8 @@ type Detector struct {
 	start   time.Duration // never-heard periods count from here
 	anew    time.Duration // what was heard before does not count
 	ticked  time.Duration // last Tick
+	elected time.Duration // BecameLeader
+	agreed  bool          // AllCompared was true since
 
 	boots    map[Process]*boot
 	nodes    map[partition.NodeID]*node
@@ -22,6 +24,7 @@ type Detector struct {
 	placed   uint64 // a map version at which partitions were placed; zero if not yet
 	unserved map[partition.ID]complaint
 	contests map[Process]*contest
+	compared map[partition.NodeID]comparison // since elected
 
 	idle idleMark
 }
@@ -75,7 +78,7 @@ const keepBoots = 30 * time.Second
 func New(c Config) *Detector {
 	return &Detector{
 		config: c.withDefaults(), boots: map[Process]*boot{}, nodes: map[partition.NodeID]*node{}, unserved: map[partition.ID]complaint{},
-		contests: map[Process]*contest{},
+		contests: map[Process]*contest{}, compared: map[partition.NodeID]comparison{},
 	}
 }
 
@@ -91,6 +94,8 @@ func (d *Detector) begin(now time.Duration) {
 func (d *Detector) BecameLeader(now time.Duration) {
 	d.begin(now)
 	d.restart(now)
+	d.elected, d.agreed = now, false
+	clear(d.compared)
 	for _, n := range d.nodes {
 		n.asked, n.askAgain = 0, 0
 	}

@@ -10,6 +10,8 @@ import (
 type Report struct {
 	// MapVersion is that of the newest map that the node has acted on.
 	MapVersion uint64 `json:"map_version"`
+	// MapHistory is that map's history: see partition.Stamp.
+	MapHistory uint64 `json:"map_history"`
 	// OldestFsync is how long the oldest fsync that is not finished has taken.
 	OldestFsync time.Duration `json:"oldest_fsync_ns"`
 	// LogQueue is for how long the oldest entry has waited that is not synced. It
@@ -72,6 +74,7 @@ type Config struct {
 	Late       time.Duration // a tick later than that begins every period anew: default 500 ms
 	Fresh      time.Duration // Judge takes a node for alive if heard from within that: default 500 ms, two heartbeats
 	Settle     time.Duration // a boot in the map for less takes no primaries from one that is booting: default 2 s
+	Compare    time.Duration // a new leader waits that long to hear which map a node has: default 2 s, twice the longest pause between two attempts to connect
 	Confirm    time.Duration // a node that has acted on the first placement for that long has its copies on disk: default 5 s
 }
 
@@ -82,7 +85,7 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.Suspicion, time.Second}, {&c.NeverHeard, 10 * time.Second}, {&c.NotServing, 2 * time.Second},
 		{&c.Tick, 100 * time.Millisecond}, {&c.Late, 500 * time.Millisecond}, {&c.Fresh, 500 * time.Millisecond},
-		{&c.Confirm, 5 * time.Second}, {&c.Settle, 2 * time.Second},
+		{&c.Confirm, 5 * time.Second}, {&c.Compare, 2 * time.Second}, {&c.Settle, 2 * time.Second},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -25,7 +25,7 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindHeartbeat:
 		return Heartbeat{Report: decodeReport(d)}
 	case kindFollow:
-		return Follow{Since: d.uint(), Stop: d.bool()}
+		return Follow{Have: decodeStamp(d), Whole: d.bool(), Stop: d.bool()}
 	case kindSnapshot:
 		return Snapshot{Map: decodeMap(d)}
 	case kindDelta:
@@ -40,7 +40,7 @@ func decodeBody(d *decoder, k kind) Message {
 		return Register{
 			Node: decodeNode(d), ClusterID: d.string(), Application: d.string(),
 			Copies:   decodeList(d, 4, decodeCopy),
-			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart), Superseded: d.uint(), Stateless: d.bool(), Version: d.uint(),
+			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart), Superseded: d.uint(), Stateless: d.bool(), Map: decodeStamp(d),
 		}
 	case kindPropose:
 		return Propose{Changes: decodeList(d, 7, decodeChange)}

@@ -32,10 +32,12 @@ const (
 // Heartbeat is sent by a node to every coordinator.
 type Heartbeat struct{ Report Report }
 
-// Follow asks for the map from Since on: deltas where that version is still
-// known, else a snapshot. Sent again, it moves the stream to Since. Stop ends it.
+// Follow asks for the map from Have on, the map that the sender has: deltas where
+// it is still known, else a snapshot. Sent again, it moves the stream. Whole asks
+// for a snapshot in any case; Stop ends the stream.
 type Follow struct {
-	Since uint64
+	Have  partition.Stamp
+	Whole bool
 	Stop  bool
 }
 
@@ -80,8 +82,8 @@ type Register struct {
 	// was accepted before, to another; zero: none did. Then it is a question, not
 	// a claim: while the map still has the other start, the answer is Refused.
 	Superseded uint64
-	Stateless  bool   // the program reports no copies, and keeps none from one start to the next
-	Version    uint64 // the highest map version that this process has seen
+	Stateless  bool            // the program reports no copies, and keeps none from one start to the next
+	Map        partition.Stamp // of the newest map that this process has seen
 }
 
 // Propose asks for changes. They are judged one by one.
@@ -198,7 +200,7 @@ type Reply struct {
 }
 
 func (m Heartbeat) encode(e *encoder) { encodeReport(e, &m.Report) }
-func (m Follow) encode(e *encoder)    { e.uint(m.Since); e.bool(m.Stop) }
+func (m Follow) encode(e *encoder)    { encodeStamp(e, m.Have); e.bool(m.Whole); e.bool(m.Stop) }
 func (m Snapshot) encode(e *encoder)  { encodeMap(e, m.Map) }
 func (m Delta) encode(e *encoder)     { encodeDelta(e, &m.Delta) }
 
@@ -219,7 +221,7 @@ func (m Register) encode(e *encoder) {
 	encodeList(e, m.Since, func(e *encoder, s *partition.Start) { encodeStart(e, *s) })
 	e.uint(m.Superseded)
 	e.bool(m.Stateless)
-	e.uint(m.Version)
+	encodeStamp(e, m.Map)
 }
 
 func (m Propose) encode(e *encoder) { encodeList(e, m.Changes, encodeChange) }

@@ -25,6 +25,7 @@ type Copy struct {
 
 func encodeReport(e *encoder, r *Report) {
 	e.uint(r.MapVersion)
+	e.fixed(r.MapHistory)
 	e.int(int64(r.OldestFsync))
 	e.int(int64(r.LogQueue))
 	encodeList(e, r.NotServing, func(e *encoder, n *liveness.NotServing) {
@@ -52,7 +53,7 @@ func encodeReport(e *encoder, r *Report) {
 
 func decodeReport(d *decoder) Report {
 	return Report{
-		MapVersion: d.uint(), OldestFsync: time.Duration(d.int()), LogQueue: time.Duration(d.int()),
+		MapVersion: d.uint(), MapHistory: d.fixed(), OldestFsync: time.Duration(d.int()), LogQueue: time.Duration(d.int()),
 		NotServing: decodeList(d, 3, func(d *decoder) liveness.NotServing {
 			return liveness.NotServing{
 				Partition: partition.ID(d.uint32()), Epoch: partition.Epoch(d.uint()), For: time.Duration(d.int()),

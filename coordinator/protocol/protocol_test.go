@@ -24,7 +24,7 @@ var (
 	}
 	settings = partition.Settings{Partitions: 256, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: 10}
 	aMap     = &partition.Map{
-		Version: 1 << 40, ClusterID: "c", Application: "holdfast", Settings: settings,
+		Version: 1 << 40, History: 1<<63 + 5, ClusterID: "c", Application: "holdfast", Settings: settings,
 		Nodes: []partition.Node{node, {ID: "n2"}}, Partitions: []partition.Configuration{config, {ID: 1}},
 	}
 	change = partition.Change{Partition: 5, Epoch: 9, Primary: "n1", Replicas: replicas, Added: []partition.Added{{Node: "n2", Start: partition.Start{Incarnation: 3, ID: 4}}}, Proposer: "n1", Reason: "slow"}
@@ -34,23 +34,23 @@ func messages() []Message {
 	seen := Seen{ID: "c1", Store: 77}
 	return []Message{
 		Heartbeat{Report: Report{
-			MapVersion: 4, OldestFsync: time.Second, LogQueue: time.Minute, Load: liveness.Load{Operations: 1, Bytes: 2, Free: 3},
+			MapVersion: 4, MapHistory: 5, OldestFsync: time.Second, LogQueue: time.Minute, Load: liveness.Load{Operations: 1, Bytes: 2, Free: 3},
 			Leaving:    true,
 			NotServing: []liveness.NotServing{{Partition: 1, Epoch: 2, For: time.Minute}},
 			Learners:   []liveness.Learner{{Partition: 3, Epoch: 4, Have: 5, Want: 6}},
 			Corrupt:    []liveness.Corrupt{{Partition: 7, Void: true}, {Partition: 300}},
 		}},
 		Heartbeat{},
-		Follow{Since: 99}, Follow{Stop: true},
+		Follow{Have: partition.Stamp{Version: 99, History: 1 << 63}, Whole: true}, Follow{Stop: true},
 		Snapshot{Map: aMap}, Snapshot{Map: &partition.Map{}},
 		Delta{Delta: partition.Delta{
-			Since: 1, Version: 2, Nodes: []partition.Node{node}, Left: []partition.NodeID{"n9"},
+			Since: 1, Base: 6, Version: 2, History: 7, Nodes: []partition.Node{node}, Left: []partition.NodeID{"n9"},
 			Partitions: []partition.Configuration{config},
 			Cluster:    &partition.Cluster{ClusterID: "c", Application: "a", Settings: settings},
 		}},
 		Delta{},
 		Beat{Version: 5, Leader: "c2", Members: []Member{{"c1", "p", "h"}}, Suspected: []partition.NodeID{"n1"}, Behind: 9},
-		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 5, Epoch: 9, Lineage: 3, Configuration: &config}}, Superseded: 44, Stateless: true, Version: 1 << 40},
+		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 5, Epoch: 9, Lineage: 3, Configuration: &config}}, Superseded: 44, Stateless: true, Map: partition.Stamp{Version: 1 << 40, History: 3}},
 		Propose{Changes: []partition.Change{change, {}}},
 		Recover{Partition: 3, Node: "n2", Unsafe: true, Confirm: true, Epoch: 1 << 40, Operation: "op"},
 		RecoverMap{Judged: 7, Lost: []partition.NodeID{"n1"}, Confirm: true, Operation: "op"},

@@ -123,8 +123,17 @@ func decodeSettings(d *decoder) partition.Settings {
 	}
 }
 
+func encodeStamp(e *encoder, s partition.Stamp) {
+	e.uint(s.Version)
+	e.fixed(s.History)
+}
+
+func decodeStamp(d *decoder) partition.Stamp {
+	return partition.Stamp{Version: d.uint(), History: d.fixed()}
+}
+
 func encodeMap(e *encoder, m *partition.Map) {
-	e.uint(m.Version)
+	encodeStamp(e, m.Stamp())
 	e.string(m.ClusterID)
 	e.string(m.Application)
 	encodeSettings(e, &m.Settings)
@@ -136,7 +145,7 @@ func encodeMap(e *encoder, m *partition.Map) {
 
 func decodeMap(d *decoder) *partition.Map {
 	return &partition.Map{
-		Version: d.uint(), ClusterID: d.string(), Application: d.string(), Settings: decodeSettings(d),
+		Version: d.uint(), History: d.fixed(), ClusterID: d.string(), Application: d.string(), Settings: decodeSettings(d),
 		Nodes: decodeList(d, 23, decodeNode), Partitions: decodeList(d, 8, decodeConfiguration),
 		Rebalance: decodeRebalance(d), Moves: decodeList(d, 6, decodeMove),
 	}
@@ -181,8 +190,8 @@ func decodeCopy(d *decoder) Copy {
 }
 
 func encodeDelta(e *encoder, v *partition.Delta) {
-	e.uint(v.Since)
-	e.uint(v.Version)
+	encodeStamp(e, partition.Stamp{Version: v.Since, History: v.Base})
+	encodeStamp(e, partition.Stamp{Version: v.Version, History: v.History})
 	e.bool(v.Cluster != nil)
 	if v.Cluster != nil {
 		e.string(v.Cluster.ClusterID)
@@ -201,7 +210,7 @@ func encodeDelta(e *encoder, v *partition.Delta) {
 }
 
 func decodeDelta(d *decoder) partition.Delta {
-	v := partition.Delta{Since: d.uint(), Version: d.uint()}
+	v := partition.Delta{Since: d.uint(), Base: d.fixed(), Version: d.uint(), History: d.fixed()}
 	if d.bool() {
 		v.Cluster = &partition.Cluster{ClusterID: d.string(), Application: d.string(), Settings: decodeSettings(d)}
 	}

@@ -5,6 +5,7 @@ import "fmt"
 // Apply applies the command of one Raft entry. A command that changes the map
 // gives it the entry's index as version; one that changes nothing leaves it.
 func (m *Machine) Apply(index uint64, c Command) Result {
+	m.memory.lineage.carryOut(index, c)
 	if a, admin := c.(Admin); admin {
 		return m.admin(index, a)
 	}
@@ -48,7 +49,7 @@ func (m *Machine) apply(index uint64, c Command) Result {
 	case End:
 		r.Verdicts = t.end(c.Moves)
 	case NoteBehind:
-		t.noteBehind(c.Version)
+		t.noteBehind(c.Map)
 	case RecoverMap:
 		r.Err = t.recoverMap(c)
 	case Seat:
@@ -62,6 +63,7 @@ func (m *Machine) apply(index uint64, c Command) Result {
 	}
 	if next := t.commit(); next != t.old {
 		m.current.Store(next)
+		m.memory.lineage.add(next.Stamp())
 		if t.nodes != nil || t.rebalance != nil {
 			m.memory.steered = next.Version
 		}

@@ -49,9 +49,10 @@ func mayWhileBehind(c Command) bool {
 	return false
 }
 
-// noteBehind freezes the map where somebody has seen a later one.
-func (t *txn) noteBehind(version uint64) {
-	if version <= t.old.Version {
+// noteBehind freezes the map where somebody has one that is none of this history.
+func (t *txn) noteBehind(seen partition.Stamp) {
+	version := seen.Version
+	if t.memory.lineage.descent(seen) == Known {
 		return
 	}
 	b := &t.memory.behind
@@ -73,9 +74,9 @@ func (t *txn) freeze() {
 }
 
 // showsBehind reports whether a registration proves that the map is behind: its
-// process has seen a later map, or its disk has adopted what the map never said.
+// process has seen a map that is none of this history, or its disk has adopted what the map never said.
 func (t *txn) showsBehind(c *Register) bool {
-	return c.Version > t.old.Version || slices.ContainsFunc(c.Copies, t.ahead)
+	return t.memory.lineage.descent(c.Map) != Known || slices.ContainsFunc(c.Copies, t.ahead)
 }
 
 // ahead reports whether a copy has adopted what this map never said: a higher
@@ -135,7 +136,7 @@ func (t *txn) mayReport(n *partition.Node, c *Register) error {
 func (t *txn) report(n partition.Node, c *Register) error {
 	t.freeze()
 	b := &t.memory.behind
-	b.Version = max(b.Version, c.Version)
+	b.Version = max(b.Version, c.Map.Version)
 	r := Report{Node: n, Copies: c.Copies, Stateless: c.Stateless}
 	i, known := slices.BinarySearchFunc(b.Reports, n.ID, func(r Report, id partition.NodeID) int { return cmp.Compare(r.Node.ID, id) })
 	if !known {

@@ -19,6 +19,18 @@ var ErrUnknown = errors.New("unknown version or kind")
 // Encode returns the command's bytes for the Raft log. It refuses, with ErrInvalid,
 // what Decode would: once it is in the log, every coordinator would stop at it.
 func Encode(c Command) ([]byte, error) {
+	b, err := encode(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := Decode(b); err != nil {
+		return nil, fmt.Errorf("encode %T: %w: it could not be read again: %w", c, ErrInvalid, err)
+	}
+	return b, nil
+}
+
+// encode is Encode without a look at whether the bytes can be read again.
+func encode(c Command) ([]byte, error) {
 	if c == nil {
 		return nil, fmt.Errorf("encode command: %w: none given", ErrInvalid)
 	}
@@ -32,7 +44,7 @@ func Encode(c Command) ([]byte, error) {
 		w.node(c.Node)
 		writeList(w, c.Copies, w.held)
 		w.bool(c.Stateless)
-		w.uint(c.Version)
+		w.stamp(c.Map)
 		writeList(w, c.Live, func(id partition.NodeID) { w.text(string(id)) })
 		w.start(c.Accepted)
 		writeList(w, c.Since, w.start)
@@ -85,7 +97,7 @@ func Encode(c Command) ([]byte, error) {
 	case SetRebalance:
 		w.rebalanceChange(c.Change)
 	case NoteBehind:
-		w.uint(c.Version)
+		w.stamp(c.Map)
 	case RecoverMap:
 		w.uint(c.Judged)
 		writeList(w, c.Lost, func(id partition.NodeID) { w.text(string(id)) })
@@ -102,9 +114,6 @@ func Encode(c Command) ([]byte, error) {
 		w.start(c.Accepted)
 	default:
 		return nil, fmt.Errorf("encode %T: %w", c, ErrUnknown)
-	}
-	if _, err := Decode(w.b); err != nil {
-		return nil, fmt.Errorf("encode %T: %w: it could not be read again: %w", c, ErrInvalid, err)
 	}
 	return w.b, nil
 }
@@ -124,7 +133,7 @@ func Decode(b []byte) (Command, error) {
 		c = Create{ClusterID: r.text(), Application: r.text(), Settings: r.settings()}
 	case kindRegister:
 		c = Register{
-			Node: r.node(), Copies: readList(r, 4, r.held), Stateless: r.bool(), Version: r.uint(), Live: readList(r, 1, r.nodeID),
+			Node: r.node(), Copies: readList(r, 4, r.held), Stateless: r.bool(), Map: r.stamp(), Live: readList(r, 1, r.nodeID),
 			Accepted: r.start(), Since: readList(r, 9, r.start), Silent: r.start(),
 		}
 	case kindPlace:
@@ -157,7 +166,7 @@ func Decode(b []byte) (Command, error) {
 	case kindAdmin:
 		c = r.admin()
 	case kindNoteBehind:
-		c = NoteBehind{Version: r.uint()}
+		c = NoteBehind{Map: r.stamp()}
 	case kindRecoverMap:
 		c = RecoverMap{Judged: r.uint(), Lost: readList(r, 1, r.nodeID)}
 	case kindWeigh:

@@ -19,7 +19,7 @@ func samples() []Command {
 		Create{ClusterID: "c", Application: "a", Settings: partition.Settings{Partitions: 256, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: 5}},
 		Register{Node: full, Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 2, Epoch: 5, Lineage: 4, Configuration: &partition.Configuration{
 			ID: 2, Epoch: 5, Lineage: 4, Primary: "n1", Replicas: replicas(1), Learners: replicas(2), Eligible: replicas(2),
-		}}}, Stateless: true, Version: 1 << 40, Live: []partition.NodeID{"n1", "n2"}},
+		}}}, Stateless: true, Map: partition.Stamp{Version: 1 << 40, History: 1 << 63}, Live: []partition.NodeID{"n1", "n2"}},
 		Register{
 			Node: full, Accepted: partition.Start{Incarnation: 7, ID: 1 << 63}, Silent: partition.Start{Incarnation: 1, ID: 2},
 			Since: []partition.Start{{Incarnation: 8, ID: 3}, {Incarnation: 9, ID: 4}},
@@ -33,7 +33,7 @@ func samples() []Command {
 		UnsafeRecover{Partition: 1, Node: "n1", Lineage: 1<<32 - 1, Epoch: 3},
 		Confirm{Nodes: replicas(1, 2)},
 		Assign{Node: "n1", Store: 1 << 60, Incarnation: 3, Was: partition.Removing, Duty: partition.Draining},
-		NoteBehind{Version: 1 << 40},
+		NoteBehind{Map: partition.Stamp{Version: 1 << 40, History: 1 << 63}},
 		RecoverMap{Judged: 1 << 40, Lost: []partition.NodeID{"n1", "n2"}},
 		Weigh{Node: "n1", Weight: 7},
 		Remove{Node: "n1", Store: 1 << 60, Incarnation: 3, Duty: partition.Removing, Lost: true, Live: []partition.NodeID{"n2"}},

@@ -49,8 +49,8 @@ type Register struct {
 	// Stateless: the program reports no copies, and keeps none from one start to
 	// the next.
 	Stateless bool
-	// Version is the highest map version that this process has seen.
-	Version uint64
+	// Map is the stamp of the newest map that this process has seen.
+	Map partition.Stamp
 	// Live are the nodes that the proposing leader knows to be alive: they may
 	// become primary of what the node was primary of. The node itself does not
 	// count.
@@ -225,9 +225,9 @@ type Admin struct {
 	Note      string
 }
 
-// NoteBehind says that a node or a follower has seen a later map than any that
-// was committed here: the coordinators were restored from an old backup.
-type NoteBehind struct{ Version uint64 }
+// NoteBehind names a map that a node or a follower has. If it is none of this
+// history, the coordinators were restored from an old backup.
+type NoteBehind struct{ Map partition.Stamp }
 
 // RecoverMap ends the time in which the map is behind: each partition goes on
 // from the highest configuration that was adopted, each node from what it

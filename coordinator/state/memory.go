@@ -23,6 +23,7 @@ type memory struct {
 	// touched has a bit for each partition that somebody has adopted for sure.
 	touched   []uint64
 	behind    Behind
+	lineage   lineage
 	overrides []Override
 	retired   []retired // oldest first
 	events    []Event   // oldest first

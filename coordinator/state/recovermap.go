@@ -82,6 +82,7 @@ func (t *txn) recoverMap(c RecoverMap) error {
 	}
 	t.memory.adoptedAll(len(next.Partitions))
 	t.memory.behind = Behind{}
+	t.memory.lineage.recent = nil // nodes have maps of the history that is gone
 	reason := "by the operator"
 	if len(p.Lost) > 0 {
 		reason += fmt.Sprintf("; lost: %v", p.Lost)

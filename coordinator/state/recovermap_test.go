@@ -35,12 +35,12 @@ func (h *history) restore() *partition.Map {
 func reports(m *partition.Map, i int, again bool) Register {
 	known, _ := m.Node(node(i).ID)
 	n := *known
-	r := Register{Version: m.Version}
+	r := Register{Map: m.Stamp()}
 	if again {
 		r.Accepted = n.Start()
 		n.Incarnation++
 		n.StartID += 7
-		r.Version = 0
+		r.Map = partition.Stamp{}
 	}
 	r.Node = n
 	for k := range m.Partitions {
@@ -73,7 +73,7 @@ func TestTheMapIsFrozenWhileItIsBehind(t *testing.T) {
 	for name, show := range map[string]func(h *history, later *partition.Map) Command{
 		"a disk has adopted a higher epoch": func(_ *history, later *partition.Map) Command { return reports(later, 2, true) },
 		"a process has seen a later map":    func(_ *history, later *partition.Map) Command { return reports(later, 4, false) },
-		"a follower has seen a later map":   func(_ *history, later *partition.Map) Command { return NoteBehind{Version: later.Version} },
+		"a follower has seen a later map":   func(_ *history, later *partition.Map) Command { return NoteBehind{Map: later.Stamp()} },
 		"another configuration of the same epoch": func(h *history, later *partition.Map) Command {
 			h.ok(h.change("n1", 1, 2))
 			return reports(later, 2, true)
@@ -149,7 +149,7 @@ func TestRecoverMapKeepsAMapThatIsNotBehindInAPartition(t *testing.T) {
 	c := three(t, 3)
 	early := c.m.Map()
 	c.ok(c.change("n1", 1, 2))
-	c.ok(NoteBehind{Version: 99})
+	c.ok(NoteBehind{Map: partition.Stamp{Version: 99}})
 	for i := range 3 {
 		c.apply(reports(early, i+1, false))
 	}
@@ -209,7 +209,7 @@ func TestRecoverMapWithALostDisk(t *testing.T) {
 		h.apply(reports(later, 1, true))
 		h.apply(reports(later, 3, true))
 		empty := reports(later, 2, false)
-		empty.Node.Store, empty.Node.Incarnation, empty.Copies, empty.Version = 500, 1, nil, 0
+		empty.Node.Store, empty.Node.Incarnation, empty.Copies, empty.Map = 500, 1, nil, partition.Stamp{}
 		empty.Accepted = partition.Start{}
 		h.apply(empty)
 		h.recoverMap()

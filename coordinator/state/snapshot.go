@@ -21,7 +21,7 @@ func (m *Machine) Snapshot() []byte {
 	w := &writer{b: make([]byte, 0, 1024+128*len(c.Partitions))}
 	w.b = append(w.b, snapshotMagic...)
 	w.b = append(w.b, snapshotVersion)
-	w.uint(c.Version)
+	w.stamp(c.Stamp())
 	w.text(c.ClusterID)
 	w.text(c.Application)
 	w.settings(c.Settings)
@@ -62,6 +62,7 @@ func (w *writer) memory(m *memory) {
 	writeList(w, m.unsettled, w.unsettled)
 	writeList(w, m.operations, w.operation)
 	w.behind(m.behind)
+	w.lineage(m.lineage)
 }
 
 func (r *reader) memory() memory {
@@ -86,6 +87,7 @@ func (r *reader) memory() memory {
 		steered: r.uint(), unsettled: readList(r, 32, r.unsettled),
 		operations: readList(r, 22, r.operation),
 		behind:     r.behind(),
+		lineage:    r.lineage(),
 	}
 }
 
@@ -100,7 +102,7 @@ func Restore(b []byte) (*Machine, error) {
 	}
 	r := newReader(b[len(snapshotMagic)+1:])
 	c := &partition.Map{
-		Version: r.uint(), ClusterID: r.text(), Application: r.text(), Settings: r.settings(),
+		Version: r.uint(), History: r.fixed(), ClusterID: r.text(), Application: r.text(), Settings: r.settings(),
 		Nodes: readList(r, 24, r.node), Partitions: readList(r, 8, r.configuration),
 		Rebalance: r.rebalance(), Moves: readList(r, 6, r.move),
 	}
@@ -122,6 +124,9 @@ func Restore(b []byte) (*Machine, error) {
 func (m *memory) validate(c *partition.Map) error {
 	if len(m.touched) != (len(c.Partitions)+63)/64 {
 		return fmt.Errorf("%w: %d words of marks for %d partitions", ErrInvalid, len(m.touched), len(c.Partitions))
+	}
+	if err := m.lineage.validate(c); err != nil {
+		return err
 	}
 	if !slices.IsSortedFunc(m.behind.Reports, func(x, y Report) int { return cmp.Compare(x.Node.ID, y.Node.ID) }) {
 		return fmt.Errorf("%w: reports of nodes are not sorted", ErrInvalid)

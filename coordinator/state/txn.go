@@ -33,6 +33,7 @@ func (t *txn) commit() *partition.Map {
 	if next.Version = max(t.index, t.old.Version+1); t.version != 0 {
 		next.Version = t.version
 	}
+	next.History = t.memory.lineage.history
 	if t.created != nil {
 		next.ClusterID, next.Application, next.Settings = t.created.ClusterID, t.created.Application, t.created.Settings
 		next.Rebalance = partition.DefaultRebalance

@@ -97,6 +97,9 @@ func (c *coordinator) push(p *process) {
 		p.later(w.between(10*time.Millisecond, time.Second), func() { p.detach(c.index) })
 		return
 	}
+	if p.m != nil && w.raft.machine.Descent(p.m.Stamp()) != state.Known {
+		return // nothing continues what it has
+	}
 	p.streamed = max(p.streamed, w.now.add(w.net.delay()))
 	m, session := c.m, p.session
 	p.later(time.Duration(p.streamed-w.now), func() {

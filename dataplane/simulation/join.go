@@ -64,7 +64,7 @@ func (p *process) registration() state.Register {
 		HTTPAddr: fmt.Sprintf("%s-%d:7070", p.n.id, p.n.address), PeerAddr: p.n.peerAddr(), Weight: 1,
 	}, Accepted: p.accepted, Since: p.since}
 	if p.m != nil {
-		r.Version = p.m.Version
+		r.Map = p.m.Stamp()
 	}
 	for _, c := range p.copies {
 		r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage, Configuration: c.configuration})
@@ -176,7 +176,7 @@ func (p *process) heartbeat() {
 	for _, c := range w.coordinators {
 		w.net.send(p.n.index, c.index, func() {
 			if c.up {
-				c.hears(report.MapVersion)
+				c.hears(p.n.id, partition.Stamp{Version: report.MapVersion, History: report.MapHistory})
 				c.detector.Heartbeat(c.now(), liveness.Process(p.self), report)
 			}
 		})
@@ -188,7 +188,7 @@ func (p *process) health() liveness.Report {
 	pending := p.n.disk.pendingFor()
 	r := liveness.Report{OldestFsync: pending, LogQueue: 2 * pending, Leaving: p.released} // what waits has waited for the sync before too
 	if p.m != nil {
-		r.MapVersion = p.m.Version
+		r.MapVersion, r.MapHistory = p.m.Version, p.m.History
 	}
 	now := p.now()
 	p.group.Statuses(func(s replica.Status) {

@@ -37,6 +37,11 @@ func (r *raft) propose(c state.Command) {
 // or nil where the leader falls before it knows. The command may then be lost, or
 // applied by the next leader.
 func (r *raft) proposeFor(c state.Command, answer func(*state.Result)) {
+	if !r.w.coordinators[r.leader].mayPropose(c) {
+		r.w.coverage[notCompared]++
+		answer(nil)
+		return
+	}
 	term, history := r.term, r.w.back.history
 	d := r.w.between(time.Millisecond, 12*time.Millisecond)
 	if !r.w.quiet && r.w.chance(r.w.profile.slowRaft) {

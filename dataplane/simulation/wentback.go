@@ -44,7 +44,10 @@ func (w *world) putBack(backup []byte, index uint64) {
 	}
 	w.leaderless(w.between(300*time.Millisecond, time.Second))
 	w.back.history++
-	w.back.active = m.Map().Version != r.machine.Map().Version
+	if m.Behind().Since == 0 && w.chance(0.5) {
+		index = w.overtake(m, index, r.machine.Map().Version+uint64(w.pick(3)))
+	}
+	w.back.active = m.Map().Stamp() != r.machine.Map().Stamp()
 	r.machine, r.index, r.carried = m, index, nil
 	for _, c := range w.coordinators {
 		c.stop()
@@ -77,13 +80,41 @@ func (p *process) lookBack() {
 	}
 }
 
-// hears is told of the map version that a node acts on. A leader that has not
-// committed that map was restored.
-func (c *coordinator) hears(version uint64) {
+// hears is told of the map that a node acts on. A leader that has not committed that
+// map was restored.
+func (c *coordinator) hears(node partition.NodeID, have partition.Stamp) {
 	r := c.w.raft
-	if r.leader >= 0 && c.w.coordinators[r.leader] == c && version > max(r.machine.Map().Version, r.machine.Behind().Version) {
-		r.propose(state.NoteBehind{Version: version})
+	ours := r.machine.Descent(have) == state.Known
+	c.detector.Compared(c.now(), node, ours)
+	if b := r.machine.Behind(); !ours && r.leader >= 0 && c.w.coordinators[r.leader] == c && (b.Since == 0 || b.Version < have.Version) {
+		r.propose(state.NoteBehind{Map: have})
 	}
+}
+
+// mayPropose reports whether a leader may propose what would change the map.
+func (c *coordinator) mayPropose(command state.Command) bool {
+	switch command.(type) {
+	case state.Create, state.NoteBehind, state.RecoverMap, state.Seat:
+		return true
+	}
+	m := c.w.raft.machine
+	return m.Behind().Since != 0 || c.detector.AllCompared(c.now(), m.Map())
+}
+
+// overtake has the restored coordinators carry out more than they did before, while
+// none of the nodes that run is heard: their map's version says nothing any more.
+func (w *world) overtake(m *state.Machine, index, version uint64) uint64 {
+	w.coverage[faultHistoryOvertaken]++
+	id := m.Map().Nodes[w.pick(len(m.Map().Nodes))].ID
+	for m.Map().Version < version {
+		index++
+		n, _ := m.Map().Node(id)
+		if r := m.Apply(index, state.Weigh{Node: id, Weight: n.Weight%2 + 1}); r.Err != nil {
+			w.fail("the restored coordinators cannot weigh %s: %v", id, r.Err)
+			break
+		}
+	}
+	return index
 }
 
 // hasReported reports whether this start has said what it has.
