@@ -31,7 +31,7 @@ func TestRecoverMapSaysWhatTheLostMayHaveAcknowledged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h, seen := moved(t, begun)
-			h.ok(NoteBehind{Version: 99})
+			h.ok(NoteBehind{Map: partition.Stamp{Version: 99}})
 			h.apply(reports(seen, 2, true))
 			h.apply(reports(seen, 3, true))
 			if p := h.recoverMap("n1", "n4"); !strings.Contains(p.Partitions[0].MayLose, "acknowledged") {
@@ -55,7 +55,7 @@ func TestRecoverMapSaysWhatTheLostMayHaveAcknowledged(t *testing.T) {
 		t.Parallel()
 		h := backedUp(three(t, 5))
 		later := h.restore()
-		h.ok(NoteBehind{Version: 99})
+		h.ok(NoteBehind{Map: partition.Stamp{Version: 99}})
 		for i := range 3 {
 			h.apply(reports(later, i+1, false))
 		}
