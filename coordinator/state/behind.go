@@ -74,7 +74,8 @@ func (t *txn) freeze() {
 }
 
 // showsBehind reports whether a registration proves that the map is behind: its
-// process has seen a map that is none of this history, or its disk has adopted what the map never said.
+// process has seen a map that is none of this history, or its disk has adopted what
+// the map never said.
 func (t *txn) showsBehind(c *Register) bool {
 	return t.memory.lineage.descent(c.Map) != Known || slices.ContainsFunc(c.Copies, t.ahead)
 }
@@ -125,7 +126,7 @@ func (t *txn) registerBehind(n partition.Node, c *Register, judged error) Result
 // names, as else. One that the lost history had accepted is let in.
 func (t *txn) mayReport(n *partition.Node, c *Register) error {
 	known, ok := t.old.Node(n.ID)
-	if !ok || known.Store == n.Store || n.SameAddress(known) || !c.Accepted.IsZero() || c.Version > t.old.Version {
+	if !ok || known.Store == n.Store || n.SameAddress(known) || !c.Accepted.IsZero() || t.memory.lineage.descent(c.Map) != Known {
 		return nil
 	}
 	return fmt.Errorf("%w: store %v at %s, not %v at %s: start it at its known address, which shows that the other process is gone, or give it another node ID",

@@ -42,7 +42,7 @@ func TestRecoverMapOfProgramsWithoutDisks(t *testing.T) {
 		t.Parallel()
 		h := backedUp(three(t, 3))
 		for i := range 3 {
-			h.apply(Register{Node: node(i + 1), Stateless: true, Version: 99})
+			h.apply(Register{Node: node(i + 1), Stateless: true, Map: partition.Stamp{Version: 99}})
 		}
 		if p := h.recoverMap(); !strings.Contains(p.Partitions[0].MayLose, "unsafe-recover") {
 			t.Errorf("%+v", p.Partitions[0])

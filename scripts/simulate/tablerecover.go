@@ -32,4 +32,9 @@ var recoverRules = []rule{
 	{"4 recover-map takes a program for in sync that does not say so", []edit{{stateDir + "recoverplan.go",
 		"\thave, ok := r.copy(from.ID)\n\tif !ok || have.Lineage == 0 {\n", "\thave, ok := r.copy(from.ID)\n\tif r.Stateless {\n\t\treturn true\n\t}\n\tif !ok || have.Lineage == 0 {\n"}},
 		scenario{"coordinator/state", "TestRecoverMapOfProgramsWithoutDisks"}},
+	{"4 a map of another history counts as one of ours", []edit{{stateDir + "lineage.go",
+		"return Foreign", "return Known"}},
+		scenario{"coordinator/state", "TestAnOlderHistoryIsNoticedWhateverTheVersions"}},
+	{"4 a new leader does not wait to hear which map the nodes have", []edit{{livenessDir + "compared.go",
+		"if d.agreed {", "if true {"}}, scenario{"coordinator/liveness", "TestALeaderHearsWhichMapEachNodeHas"}},
 }
