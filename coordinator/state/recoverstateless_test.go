@@ -3,6 +3,8 @@ package state
 import (
 	"strings"
 	"testing"
+
+	"github.com/holdfast-io/holdfast/partition"
 )
 
 // A program that keeps nothing on a disk has its replicas while it runs: those of
@@ -13,7 +15,7 @@ func TestRecoverMapOfProgramsWithoutDisks(t *testing.T) {
 		t.Parallel()
 		h := backedUp(three(t, 3))
 		later := h.restore()
-		h.ok(NoteBehind{Version: 99})
+		h.ok(NoteBehind{Map: partition.Stamp{Version: 99}})
 		for _, i := range []int{1, 2} {
 			r := reports(later, i, false)
 			r.Stateless = true
