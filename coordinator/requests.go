@@ -32,7 +32,7 @@ func (c *Coordinator) register(ctx context.Context, m protocol.Register) protoco
 	}
 	command := state.Register{
 		Node: m.Node, Copies: make([]state.Copy, len(m.Copies)), Live: c.settled(&m.Node),
-		Accepted: m.Accepted, Since: m.Since, Silent: silent, Stateless: m.Stateless, Map: m.Map,
+		Accepted: m.Accepted, AcceptedIn: m.AcceptedIn, Since: m.Since, Silent: silent, Stateless: m.Stateless, Map: m.Map,
 	}
 	for i, v := range m.Copies {
 		command.Copies[i] = state.Copy(v)

@@ -63,12 +63,12 @@ func TestAnAcceptedStartIsNoted(t *testing.T) {
 	g, _ := oneNode(t)
 	config := program(g, 1, start(1, 11), partition.Start{})
 	failed := errors.New("the disk is full")
-	config.OnAccepted = func() error { return failed }
+	config.OnAccepted = func(uint64) error { return failed }
 	if _, err := tryJoin(t, config, trio.Patience); !errors.Is(err, failed) {
 		t.Fatalf("%v, want the error of OnAccepted", err)
 	}
 	noted := 0
-	config.OnAccepted = func() error { noted++; return nil }
+	config.OnAccepted = func(uint64) error { noted++; return nil }
 	if _, err := tryJoin(t, config, trio.Patience); err != nil || noted != 1 {
 		t.Fatalf("%v, noted %d times", err, noted)
 	}

@@ -127,7 +127,8 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 	c, err := join(ctx, client.Config{
 		NodeID: n.cfg.NodeID, Coordinators: n.cfg.Coordinators, Application: n.cfg.Application, Zone: n.cfg.Zone,
 		HTTPAddr: httpAddr, PeerAddr: peerAddr,
-		Store: identity.StoreID, Start: identity.Start, Accepted: identity.Accepted, Since: identity.Since,
+		Store: identity.StoreID, Start: identity.Start,
+		Accepted: identity.Accepted, AcceptedIn: identity.AcceptedIn, Since: identity.Since,
 		OnAccepted: n.storage.AcceptStart, ClusterID: identity.ClusterID,
 		Copies: found, CurrentCopies: func(seal bool) []client.Copy { return n.currentCopies(found, seal) },
 		Report: n.report, OnMap: n.joined.onMap, OnFenced: n.fence, OnRefused: n.refused, ProposesItself: true,

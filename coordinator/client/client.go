@@ -55,7 +55,7 @@ func Join(ctx context.Context, config Config) (*Client, error) {
 	}
 	err := c.await(ctx, func(m *partition.Map) bool { return c.named(m) })
 	if err == nil && c.config.OnAccepted != nil {
-		if err = c.config.OnAccepted(); err != nil {
+		if err = c.config.OnAccepted(c.Map().Version); err != nil {
 			err = fmt.Errorf("note that the start is accepted: %w", err)
 		}
 	}

@@ -51,10 +51,12 @@ type Config struct {
 	// the coordinators tell a store from an earlier copy of it.
 	Accepted partition.Start
 	Since    []partition.Start
+	// AcceptedIn is the version of a map that named Accepted; zero: not known.
+	AcceptedIn uint64
 	// OnAccepted, if set, is called once the coordinators have accepted this
-	// start, before Join returns: it must make Start durable as Accepted, or Join
-	// fails with its error.
-	OnAccepted func() error
+	// start, before Join returns: it must make Start durable as Accepted, with the
+	// version of the map as AcceptedIn, or Join fails with its error.
+	OnAccepted func(mapVersion uint64) error
 	// ClusterID that the disk belongs to; "" if it is not known yet.
 	ClusterID string
 	// Copies on this disk at start. CurrentCopies, if set, tells them for a

@@ -81,7 +81,7 @@ func (c *Client) register(first, behind bool) (protocol.Reply, error) {
 			HTTPAddr: c.config.HTTPAddr, PeerAddr: c.config.PeerAddr, Services: c.config.Services, Weight: c.config.Weight,
 		},
 		ClusterID: c.config.ClusterID, Application: c.config.Application, Copies: copies,
-		Accepted: c.config.Accepted, Since: c.config.Since, Superseded: c.superseded.Load(),
+		Accepted: c.config.Accepted, AcceptedIn: c.config.AcceptedIn, Since: c.config.Since, Superseded: c.superseded.Load(),
 		Stateless: c.config.CurrentCopies == nil, Map: c.Map().Stamp(),
 	}
 	reply, err := c.call(l, m, requestTimeout)

@@ -40,7 +40,7 @@ func decodeBody(d *decoder, k kind) Message {
 		return Register{
 			Node: decodeNode(d), ClusterID: d.string(), Application: d.string(),
 			Copies:   decodeList(d, 4, decodeCopy),
-			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart), Superseded: d.uint(), Stateless: d.bool(), Map: decodeStamp(d),
+			Accepted: decodeStart(d), Since: decodeList(d, 9, decodeStart), AcceptedIn: d.uint(), Superseded: d.uint(), Stateless: d.bool(), Map: decodeStamp(d),
 		}
 	case kindPropose:
 		return Propose{Changes: decodeList(d, 7, decodeChange)}

@@ -78,6 +78,8 @@ type Register struct {
 	// for this one, oldest first.
 	Accepted partition.Start
 	Since    []partition.Start
+	// AcceptedIn is the version of a map that named Accepted; zero: not known.
+	AcceptedIn uint64
 	// Superseded is the version of a map that gave the place of this start, which
 	// was accepted before, to another; zero: none did. Then it is a question, not
 	// a claim: while the map still has the other start, the answer is Refused.
@@ -219,6 +221,7 @@ func (m Register) encode(e *encoder) {
 	encodeList(e, m.Copies, encodeCopy)
 	encodeStart(e, m.Accepted)
 	encodeList(e, m.Since, func(e *encoder, s *partition.Start) { encodeStart(e, *s) })
+	e.uint(m.AcceptedIn)
 	e.uint(m.Superseded)
 	e.bool(m.Stateless)
 	encodeStamp(e, m.Map)

@@ -50,7 +50,7 @@ func messages() []Message {
 		}},
 		Delta{},
 		Beat{Version: 5, Leader: "c2", Members: []Member{{"c1", "p", "h"}}, Suspected: []partition.NodeID{"n1"}, Behind: 9},
-		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 5, Epoch: 9, Lineage: 3, Configuration: &config}}, Superseded: 44, Stateless: true, Map: partition.Stamp{Version: 1 << 40, History: 3}},
+		Register{Node: node, ClusterID: "c", Application: "a", Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 5, Epoch: 9, Lineage: 3, Configuration: &config}}, AcceptedIn: 77, Superseded: 44, Stateless: true, Map: partition.Stamp{Version: 1 << 40, History: 3}},
 		Propose{Changes: []partition.Change{change, {}}},
 		Recover{Partition: 3, Node: "n2", Unsafe: true, Confirm: true, Epoch: 1 << 40, Operation: "op"},
 		RecoverMap{Judged: 7, Lost: []partition.NodeID{"n1"}, Confirm: true, Operation: "op"},

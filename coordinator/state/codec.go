@@ -47,6 +47,7 @@ func encode(c Command) ([]byte, error) {
 		w.stamp(c.Map)
 		writeList(w, c.Live, func(id partition.NodeID) { w.text(string(id)) })
 		w.start(c.Accepted)
+		w.uint(c.AcceptedIn)
 		writeList(w, c.Since, w.start)
 		w.start(c.Silent)
 	case Place:
@@ -134,7 +135,7 @@ func Decode(b []byte) (Command, error) {
 	case kindRegister:
 		c = Register{
 			Node: r.node(), Copies: readList(r, 4, r.held), Stateless: r.bool(), Map: r.stamp(), Live: readList(r, 1, r.nodeID),
-			Accepted: r.start(), Since: readList(r, 9, r.start), Silent: r.start(),
+			Accepted: r.start(), AcceptedIn: r.uint(), Since: readList(r, 9, r.start), Silent: r.start(),
 		}
 	case kindPlace:
 		c = Place{Configurations: readList(r, 8, r.configuration)}

@@ -19,7 +19,7 @@ func samples() []Command {
 		Create{ClusterID: "c", Application: "a", Settings: partition.Settings{Partitions: 256, ReplicationFactor: 3, MinInSync: 2, ExpectNodes: 5}},
 		Register{Node: full, Copies: []Copy{{Partition: 1, Epoch: 2, Lineage: 3}, {Partition: 2, Epoch: 5, Lineage: 4, Configuration: &partition.Configuration{
 			ID: 2, Epoch: 5, Lineage: 4, Primary: "n1", Replicas: replicas(1), Learners: replicas(2), Eligible: replicas(2),
-		}}}, Stateless: true, Map: partition.Stamp{Version: 1 << 40, History: 1 << 63}, Live: []partition.NodeID{"n1", "n2"}},
+		}}}, Stateless: true, AcceptedIn: 77, Map: partition.Stamp{Version: 1 << 40, History: 1 << 63}, Live: []partition.NodeID{"n1", "n2"}},
 		Register{
 			Node: full, Accepted: partition.Start{Incarnation: 7, ID: 1 << 63}, Silent: partition.Start{Incarnation: 1, ID: 2},
 			Since: []partition.Start{{Incarnation: 8, ID: 3}, {Incarnation: 9, ID: 4}},

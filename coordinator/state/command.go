@@ -59,6 +59,8 @@ type Register struct {
 	// accepted, zero for none; Since are those after it and before this one.
 	Accepted partition.Start
 	Since    []partition.Start
+	// AcceptedIn is the version of a map that named Accepted; zero: not known.
+	AcceptedIn uint64
 	// Silent is the start in the map that the proposing leader found silent
 	// although it runs at another address; zero: none. Without it, a start at
 	// another address waits.

@@ -21,9 +21,11 @@ type memory struct {
 	// that their copies of the first placement are on disk. Sorted by node.
 	unconfirmed []partition.Replica
 	// touched has a bit for each partition that somebody has adopted for sure.
-	touched   []uint64
-	behind    Behind
-	lineage   lineage
+	touched []uint64
+	behind  Behind
+	lineage lineage
+	// recovered is the version that the last RecoverMap gave the map; zero: none did.
+	recovered uint64
 	overrides []Override
 	retired   []retired // oldest first
 	events    []Event   // oldest first

@@ -81,7 +81,7 @@ func (t *txn) recoverMap(c RecoverMap) error {
 		t.memory.settle(t.memory.behind.Reports[i].Node.ID, 0)
 	}
 	t.memory.adoptedAll(len(next.Partitions))
-	t.memory.behind = Behind{}
+	t.memory.behind, t.memory.recovered = Behind{}, p.Version
 	t.memory.lineage.recent = nil // nodes have maps of the history that is gone
 	reason := "by the operator"
 	if len(p.Lost) > 0 {

@@ -28,6 +28,7 @@ var (
 	ErrNotDisputed     = errors.New("no start of the node waits for the operator")
 	ErrMayRun          = errors.New("an earlier start of the node may still run at another address")
 	ErrOnlyCopy        = errors.New("the node has the only copy of a partition that counts, and its earlier start ran at another address")
+	ErrGivenUp         = errors.New("the disk belongs to a history that was given up")
 	ErrElsewhere       = errors.New("the node's ID is known with another store at another address")
 	ErrAddressTaken    = errors.New("the address belongs to another live node")
 	ErrStoreTaken      = errors.New("the store belongs to another node")

@@ -11,7 +11,7 @@ import (
 // snapshotMagic and snapshotVersion begin every snapshot.
 const (
 	snapshotMagic   = "HFST"
-	snapshotVersion = 3
+	snapshotVersion = 4
 )
 
 // Snapshot returns the whole machine as bytes. Machines that applied the same
@@ -63,6 +63,7 @@ func (w *writer) memory(m *memory) {
 	writeList(w, m.operations, w.operation)
 	w.behind(m.behind)
 	w.lineage(m.lineage)
+	w.uint(m.recovered)
 }
 
 func (r *reader) memory() memory {
@@ -88,6 +89,7 @@ func (r *reader) memory() memory {
 		operations: readList(r, 22, r.operation),
 		behind:     r.behind(),
 		lineage:    r.lineage(),
+		recovered:  r.uint(),
 	}
 }
 

@@ -73,6 +73,9 @@ func (t *txn) judgeStart(c *Register) error {
 		return fmt.Errorf("%w: on store %v; that start's was replaced by it", ErrOldStart, t.storeOf(n.ID))
 	case last.IsZero() && c.Accepted.IsZero(), last == n.Start():
 		return nil
+	case last.Incarnation < c.Accepted.Incarnation && c.AcceptedIn != 0 && c.AcceptedIn < t.memory.recovered:
+		return fmt.Errorf("%w: start %v was accepted by map version %d, and recover-map has gone on without it (version %d): "+
+			"start the node with an empty directory, to be filled from the others", ErrGivenUp, c.Accepted, c.AcceptedIn, t.memory.recovered)
 	case last.IsZero():
 		return fmt.Errorf("%w: it does not have store %v, of which start %v was accepted",
 			ErrMapBehind, n.Store, c.Accepted)

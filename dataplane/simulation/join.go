@@ -62,7 +62,7 @@ func (p *process) registration() state.Register {
 	r := state.Register{Node: partition.Node{
 		ID: p.n.id, Store: p.self.Store, Incarnation: p.self.Start.Incarnation, StartID: p.self.Start.ID,
 		HTTPAddr: fmt.Sprintf("%s-%d:7070", p.n.id, p.n.address), PeerAddr: p.n.peerAddr(), Weight: 1,
-	}, Accepted: p.accepted, Since: p.since}
+	}, Accepted: p.accepted, AcceptedIn: p.acceptedIn, Since: p.since}
 	if p.m != nil {
 		r.Map = p.m.Stamp()
 	}
@@ -127,7 +127,7 @@ func (p *process) setMap(m *partition.Map) {
 		if p.n.shelf != nil {
 			p.n.w.fail("%s: start %v is accepted, of a directory from before start %v", p.n.id, p.self.Start, p.n.shelf.starts.now)
 		}
-		p.n.disk.starts.accept() // synced before the map is acted on
+		p.n.disk.starts.accept(m.Version) // synced before the map is acted on
 	}
 	p.supersededBy(m)
 	p.input(func(g *replica.Group, now replica.Time) { g.SetMap(now, m) })

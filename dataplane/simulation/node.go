@@ -41,18 +41,19 @@ type process struct {
 	links  []link
 	newest []uint64 // by node: the newest boot of it that was heard from
 
-	stream   int     // the coordinator that sends the map, or -1
-	session  uint64  // of the stream
-	wasNamed bool    // by the map, at some time
-	streamed instant // when the last map sent arrives
-	copies   []owned // what it reports when it registers
-	accepted partition.Start
-	since    []partition.Start
-	outgoing []*outgoing
-	incoming []*incoming
-	requests []*request
-	waiting  []*request // for a newer map
-	counter  uint64
+	stream     int     // the coordinator that sends the map, or -1
+	session    uint64  // of the stream
+	wasNamed   bool    // by the map, at some time
+	streamed   instant // when the last map sent arrives
+	copies     []owned // what it reports when it registers
+	accepted   partition.Start
+	acceptedIn uint64
+	since      []partition.Start
+	outgoing   []*outgoing
+	incoming   []*incoming
+	requests   []*request
+	waiting    []*request // for a newer map
+	counter    uint64
 
 	over     bool // superseded: a map names another start
 	leaving  bool
@@ -98,7 +99,7 @@ func (n *node) start() {
 		n: n, self: replica.Peer{Node: n.id, Store: n.disk.store, Start: n.disk.starts.now},
 		tables: make([]*table, w.settings.Partitions), views: make([]*replica.View, w.settings.Partitions),
 		links: make([]link, len(w.nodes)), newest: make([]uint64, len(w.nodes)), stream: -1,
-		accepted: n.disk.starts.accepted, since: slices.Clone(n.disk.starts.since),
+		accepted: n.disk.starts.accepted, acceptedIn: n.disk.starts.acceptedIn, since: slices.Clone(n.disk.starts.since),
 	}
 	n.process = p
 	held := n.disk.held

@@ -10,7 +10,9 @@ import (
 type starts struct {
 	now      partition.Start // the latest
 	accepted partition.Start // the last that the coordinators accepted, as far as it was told
-	since    []partition.Start
+	// acceptedIn is the version of the map that told so.
+	acceptedIn uint64
+	since      []partition.Start
 }
 
 // next begins a start, which draws a number.
@@ -27,4 +29,4 @@ func (s *starts) knows(start partition.Start) bool {
 }
 
 // accept notes that the map names the latest start.
-func (s *starts) accept() { s.accepted, s.since = s.now, nil }
+func (s *starts) accept(version uint64) { s.accepted, s.acceptedIn, s.since = s.now, version, nil }

@@ -72,15 +72,15 @@ func (e *Engine) Identity() Identity {
 	s := e.identity.get()
 	return Identity{
 		ClusterID: s.ClusterID, NodeID: s.NodeID, StoreID: s.StoreID, Start: s.Start, HeldPromise: s.HeldPromise,
-		Accepted: s.Accepted, Since: slices.Clone(s.Since),
+		Accepted: s.Accepted, AcceptedIn: s.AcceptedIn, Since: slices.Clone(s.Since),
 	}
 }
 
-// AcceptStart notes durably that the coordinators have accepted this start. The
-// node acts on no map that names the start before that.
-func (e *Engine) AcceptStart() error {
+// AcceptStart notes durably that the coordinators have accepted this start, and the
+// version of a map that names it. The node acts on no such map before that.
+func (e *Engine) AcceptStart(version uint64) error {
 	return e.identity.update(func(s *storeState) error {
-		s.Accepted, s.Since, s.Above = s.Start, nil, 0
+		s.Accepted, s.AcceptedIn, s.Since, s.Above = s.Start, version, nil, 0
 		return nil
 	})
 }

@@ -45,6 +45,8 @@ type Identity struct {
 	// one, oldest first, at most 1,000.
 	Accepted partition.Start
 	Since    []partition.Start
+	// AcceptedIn is the version of a map that named Accepted.
+	AcceptedIn uint64
 }
 
 // maxStarts bounds the starts that are remembered beside the accepted one. The
@@ -60,6 +62,7 @@ type storeState struct {
 	StoreID       partition.StoreID `json:"store_id"`
 	Start         partition.Start   `json:"start"`
 	Accepted      partition.Start   `json:"accepted"`
+	AcceptedIn    uint64            `json:"accepted_in"`
 	Since         []partition.Start `json:"since,omitempty"`
 	// Above is a counter that the next start must exceed, beside its own.
 	Above       uint64        `json:"above,omitempty"`

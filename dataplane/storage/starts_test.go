@@ -28,14 +28,14 @@ func TestStartsAreRemembered(t *testing.T) {
 		t.Fatalf("second: %+v after %v", second, first.Start)
 	}
 	f := open(t, o)
-	if err := f.AcceptStart(); err != nil {
+	if err := f.AcceptStart(7); err != nil {
 		t.Fatal(err)
 	}
 	third := f.Identity()
 	if third.Accepted != third.Start || len(third.Since) > 0 {
 		t.Errorf("accepted: %+v", third)
 	}
-	if err := f.AcceptStart(); err != nil { // said twice
+	if err := f.AcceptStart(7); err != nil { // said twice
 		t.Fatal(err)
 	}
 	f.close()
@@ -51,7 +51,7 @@ func TestACopyOfADirectoryCannotRepeatAStart(t *testing.T) {
 	t.Parallel()
 	o := small(t.TempDir())
 	f := open(t, o)
-	if err := f.AcceptStart(); err != nil {
+	if err := f.AcceptStart(7); err != nil {
 		t.Fatal(err)
 	}
 	f.close()
@@ -94,7 +94,7 @@ func TestStartAbove(t *testing.T) {
 	if got := f.Identity().Start.Incarnation; got != 42 {
 		t.Errorf("the next start is %d", got)
 	}
-	if err := f.AcceptStart(); err != nil {
+	if err := f.AcceptStart(7); err != nil {
 		t.Fatal(err)
 	}
 	f.close()

@@ -37,4 +37,10 @@ var recoverRules = []rule{
 		scenario{"coordinator/state", "TestAnOlderHistoryIsNoticedWhateverTheVersions"}},
 	{"4 a new leader does not wait to hear which map the nodes have", []edit{{livenessDir + "compared.go",
 		"if d.agreed {", "if true {"}}, scenario{"coordinator/liveness", "TestALeaderHearsWhichMapEachNodeHas"}},
+	{"4 a node that a recovery went on without freezes the map again", []edit{{stateDir + "starts.go",
+		"&& c.AcceptedIn < t.memory.recovered:", "&& false:"}},
+		scenario{"coordinator/state", "TestANodeThatWasGivenUpFreezesNothing"}},
+	{"4 a node that was accepted after the recovery is given up", []edit{{stateDir + "starts.go",
+		"&& c.AcceptedIn < t.memory.recovered:", "&& t.memory.recovered > 0:"}},
+		scenario{"coordinator/state", "TestANodeThatWasGivenUpFreezesNothing"}},
 }
