@@ -32,7 +32,8 @@ func (c *Coordinator) heartbeat(from protocol.Hello, r protocol.Report) {
 // has of its store; the reply is nil where it may. Silent is the start in the map
 // that was found silent at another address.
 func (c *Coordinator) contest(newcomer *partition.Node) (silent partition.Start, r *protocol.Reply) {
-	m := c.fsm.Map()
+	behind := c.fsm.behind()
+	m := behind.Running(c.fsm.Map(), newcomer)
 	known, again := m.Node(newcomer.ID)
 	connected := again && c.relay.connected(known)
 	c.liveness.Lock()

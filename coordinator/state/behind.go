@@ -218,6 +218,22 @@ func (b *Behind) reported(id partition.NodeID) (*Report, bool) {
 	return &b.Reports[i], true
 }
 
+// Running returns the map with the newcomer's node as it has reported: against that
+// start another one is judged. It is the map itself where the node has not reported,
+// and for the start that the map names.
+func (b *Behind) Running(m *partition.Map, newcomer *partition.Node) *partition.Map {
+	r, reported := b.reported(newcomer.ID)
+	known, ok := m.Node(newcomer.ID)
+	if !reported || ok && known.Store == newcomer.Store && known.Start() == newcomer.Start() {
+		return m
+	}
+	t := &txn{old: m}
+	t.setNode(r.Node)
+	next := *m
+	next.Nodes = t.nodes
+	return &next
+}
+
 // copy returns what the node reported of a partition.
 func (r *Report) copy(id partition.ID) (*Copy, bool) {
 	i := slices.IndexFunc(r.Copies, func(c Copy) bool { return c.Partition == id })

@@ -124,3 +124,31 @@ func TestAStrangerDoesNotReportInANodesPlace(t *testing.T) {
 		}
 	})
 }
+
+// A node that moves twice while the map is behind reports from where it runs: it is
+// judged against its last report, not against the map.
+func TestANodeMayMoveMoreThanOnceWhileTheMapIsBehind(t *testing.T) {
+	t.Parallel()
+	h := backedUp(three(t, 3))
+	h.ok(h.boot(1))
+	later := h.restore()
+	runs := reports(later, 1, false) // start 2
+	runs.Accepted = firstStart(1)
+	h.refused(runs, ErrMapBehind)
+	for i, addr := range []string{"b:1", "c:1"} {
+		r := reports(later, 1, true)
+		r.Node.PeerAddr, r.Node.Incarnation, r.Node.StartID = addr, uint64(7+i), partition.StartID(70+i)
+		h.refused(r, ErrMayRun) // the earlier one was not found silent yet
+		b := h.m.Behind()
+		against, _ := b.Running(h.m.Map(), &r.Node).Node("n1")
+		r.Silent = against.Start()
+		h.refused(r, ErrMapBehind)
+		if b = h.m.Behind(); b.Reports[0].Node.PeerAddr != addr {
+			t.Fatalf("reported: %+v", b.Reports[0])
+		}
+	}
+	named, _ := h.m.Map().Node("n1")
+	if b := h.m.Behind(); b.Running(h.m.Map(), named) != h.m.Map() {
+		t.Error("the process that the map names is judged against another")
+	}
+}

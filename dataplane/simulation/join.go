@@ -37,7 +37,8 @@ func (p *process) register() {
 	}
 	r := p.registration()
 	p.toLeader(func(c *coordinator) {
-		verdict, silent := c.detector.Contest(c.now(), c.w.raft.machine.Map(), &r.Node, c.connected(&r.Node))
+		behind := c.w.raft.machine.Behind()
+		verdict, silent := c.detector.Contest(c.now(), behind.Running(c.w.raft.machine.Map(), &r.Node), &r.Node, c.connected(&r.Node))
 		switch verdict {
 		case liveness.Undecided:
 			return

@@ -43,4 +43,7 @@ var recoverRules = []rule{
 	{"4 a node that was accepted after the recovery is given up", []edit{{stateDir + "starts.go",
 		"&& c.AcceptedIn < t.memory.recovered:", "&& t.memory.recovered > 0:"}},
 		scenario{"coordinator/state", "TestANodeThatWasGivenUpFreezesNothing"}},
+	{"4 a start is judged against the map although a later one has reported", []edit{{stateDir + "behind.go",
+		"if !reported || ok && known.Store", "if true || !reported || ok && known.Store"}},
+		scenario{"coordinator/state", "TestANodeMayMoveMoreThanOnceWhileTheMapIsBehind"}},
 }
