@@ -105,14 +105,15 @@ func (t *txn) registerBehind(n partition.Node, c *Register, judged error) Result
 		return Result{Err: wrap(judged)}
 	}
 	r := Result{Err: wrap(ErrMapBehind)}
-	if judged != nil {
+	chosen := disputed && t.chosenAbove(c)
+	if judged != nil && !chosen {
 		r = Result{Err: wrap(judged), Above: t.unsettled(c, disputed, false)}
 	}
-	if disputed {
+	if disputed && !chosen {
 		return r
 	}
 	n.Weight = c.Node.Weight
-	if err := t.report(n, c); err != nil {
+	if err := t.report(n, c, chosen); err != nil {
 		if known, ok := t.old.Node(n.ID); ok && known.Store == n.Store && known.Start() == n.Start() {
 			err = fmt.Errorf("%w; meanwhile: %w", ErrMapBehind, err) // it may be the right one: it is not refused for good
 		}
@@ -133,8 +134,9 @@ func (t *txn) mayReport(n *partition.Node, c *Register) error {
 		ErrElsewhere, known.Store, known.PeerAddr, n.Store, n.PeerAddr)
 }
 
-// report takes a report down.
-func (t *txn) report(n partition.Node, c *Register) error {
+// report takes a report down. Chosen: the operator has chosen its directory, of two
+// histories.
+func (t *txn) report(n partition.Node, c *Register, chosen bool) error {
 	t.freeze()
 	b := &t.memory.behind
 	b.Version = max(b.Version, c.Map.Version)
@@ -158,7 +160,11 @@ func (t *txn) report(n partition.Node, c *Register) error {
 			return fmt.Errorf("%w: start %v at %s", ErrMayRun, was.Node.Start(), was.Node.PeerAddr)
 		}
 	}
-	t.judgeMoved(&r, c)
+	if chosen {
+		r.Moved, r.Vouched = true, true
+	} else {
+		t.judgeMoved(&r, c)
+	}
 	if known && bytes.Equal(b.Reports[i].encode(), r.encode()) {
 		return nil
 	}

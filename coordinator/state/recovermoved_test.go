@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -151,4 +152,46 @@ func TestANodeMayMoveMoreThanOnceWhileTheMapIsBehind(t *testing.T) {
 	if b := h.m.Behind(); b.Running(h.m.Map(), named) != h.m.Map() {
 		t.Error("the process that the map names is judged against another")
 	}
+}
+
+// Two histories of a directory, found while the map is behind: the operator chooses
+// then too, and need not give the disk up.
+func TestAHistoryIsChosenWhileTheMapIsBehind(t *testing.T) {
+	t.Parallel()
+	disputed := func(t *testing.T, inSync ...int) (h *history, chosen Register) {
+		h = backedUp(three(t, 3))
+		h.ok(h.change("n1", inSync...))
+		later := h.restore()
+		h.apply(reports(later, 2, false))
+		h.apply(reports(later, 3, false))
+		r := reports(later, 1, true)
+		r.Accepted = partition.Start{Incarnation: 1, ID: 4242} // the map's counter, another number
+		result := h.apply(r)
+		if !errors.Is(result.Err, ErrTwoHistories) {
+			t.Fatal(result.Err)
+		}
+		if p, err := h.m.PlanRecovery(nil); err != nil || !slices.Equal(p.Missing, []partition.NodeID{"n1"}) {
+			t.Fatalf("missing %v, %v", p.Missing, err)
+		}
+		h.ok(AcceptStart{Node: "n1", Store: node(1).Store, Accepted: r.Accepted})
+		h.refused(r, ErrTwoHistories) // it must start once more
+		r.Since = []partition.Start{r.Node.Start()}
+		r.Node.Incarnation, r.Node.StartID = result.Above+1, 99
+		h.refused(r, ErrMapBehind)
+		return h, r
+	}
+	t.Run("the only copy", func(t *testing.T) {
+		t.Parallel()
+		h, chosen := disputed(t, 1)
+		h.refused(chosen, ErrMapBehind)
+		h.recoverMap()
+		h.is("1048578 n1 [n1] [n2 n3] [n2 n3] []")
+		h.ok(chosen)
+	})
+	t.Run("beside another", func(t *testing.T) {
+		t.Parallel()
+		h, _ := disputed(t, 1, 2)
+		h.recoverMap()
+		h.is("1048578 n2 [n2] [n1 n3] [] []")
+	})
 }

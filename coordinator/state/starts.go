@@ -159,6 +159,13 @@ func (t *txn) unsettled(c *Register, disputed, elsewhere bool) (above uint64) {
 	return u.Highest
 }
 
+// chosenAbove reports whether the operator has chosen the directory of a start, and
+// its counter is above all that the other history may have used.
+func (t *txn) chosenAbove(c *Register) bool {
+	u, ok := t.memory.unsettledStart(c.Node.ID, c.Node.Store)
+	return ok && u.Disputed && u.Chosen && u.Accepted == c.Accepted && c.Node.Incarnation > u.Highest
+}
+
 // acceptStart takes an operator's word that a directory is the right one.
 func (t *txn) acceptStart(c AcceptStart) error {
 	u, ok := t.memory.unsettledStart(c.Node, c.Store)

@@ -46,4 +46,7 @@ var recoverRules = []rule{
 	{"4 a start is judged against the map although a later one has reported", []edit{{stateDir + "behind.go",
 		"if !reported || ok && known.Store", "if true || !reported || ok && known.Store"}},
 		scenario{"coordinator/state", "TestANodeMayMoveMoreThanOnceWhileTheMapIsBehind"}},
+	{"4 a chosen history may not report while the map is behind", []edit{{stateDir + "behind.go",
+		"chosen := disputed && t.chosenAbove(c)", "chosen := disputed && false"}},
+		scenario{"coordinator/state", "TestAHistoryIsChosenWhileTheMapIsBehind"}},
 }
