@@ -143,6 +143,10 @@ func (b *boot) loseAll(again partition.StoreID) {
 		if !cur.Lists(b.node.ID) {
 			continue
 		}
+		if next, back := b.back(cur); back {
+			b.store(next)
+			continue
+		}
 		b.store(b.withPrimary(lose(cur, b.node.ID, again)))
 	}
 }
@@ -160,6 +164,9 @@ func (b *boot) restart() {
 
 // restarted returns the partition's next configuration.
 func (b *boot) restarted(cur *partition.Configuration) partition.Configuration {
+	if next, back := b.back(cur); back {
+		return next
+	}
 	have, reported := b.copies[cur.ID]
 	there := reported && have.Lineage != 0 && (have.Lineage == cur.Lineage || b.memory.chose(cur, partition.Replica{Node: b.node.ID, Store: b.node.Store}, have.Epoch))
 	vouched := cur.InSync(b.node.ID)

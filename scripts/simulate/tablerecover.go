@@ -49,4 +49,10 @@ var recoverRules = []rule{
 	{"4 a chosen history may not report while the map is behind", []edit{{stateDir + "behind.go",
 		"chosen := disputed && t.chosenAbove(c)", "chosen := disputed && false"}},
 		scenario{"coordinator/state", "TestAHistoryIsChosenWhileTheMapIsBehind"}},
+	{"4 the last disk in sync stays lost when it is there again", []edit{{stateDir + "back.go",
+		"if len(cur.Unavailable) == 1 &&", "if false &&"}},
+		scenario{"coordinator/state", "TestTheLastDiskInSyncComesBack"}},
+	{"4 a disk that comes back without its copy is eligible", []edit{{stateDir + "back.go",
+		" || len(cur.Replicas) > 0 ||\n\t\t!reported || have.Lineage == 0 || have.Lineage != cur.Lineage || have.Epoch == 0", " || !reported"}},
+		scenario{"coordinator/state", "TestTheLastDiskInSyncComesBack"}},
 }
