@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/client"
@@ -130,7 +131,7 @@ func (n *Node) join(ctx context.Context, join func(context.Context, client.Confi
 		Store: identity.StoreID, Start: identity.Start,
 		Accepted: identity.Accepted, AcceptedIn: identity.AcceptedIn, Since: identity.Since,
 		OnAccepted: n.storage.AcceptStart, ClusterID: identity.ClusterID,
-		Copies: found, CurrentCopies: func(seal bool) []client.Copy { return n.currentCopies(found, seal) },
+		Copies: found, CurrentCopies: func(sealed uint64) []client.Copy { return n.currentCopies(found, sealed) },
 		Report: n.report, OnMap: n.joined.onMap, OnFenced: n.fence, OnRefused: n.refused, ProposesItself: true,
 		TLS: n.cfg.TLS, Network: n.cfg.Network, Logger: n.cfg.Logger,
 	})
@@ -159,16 +160,20 @@ func (n *Node) copies() []client.Copy {
 
 // currentCopies are those that a registration reports which is repeated, for
 // coordinators that were restored from an old backup: by now the copies may have
-// adopted epochs that the map lacks. With seal, they adopt nothing after that
-// before the next map.
-func (n *Node) currentCopies(found []client.Copy, seal bool) []client.Copy {
-	if !n.ready.Load() {
+// adopted epochs that the map lacks. Where sealed is not 0, they adopt nothing after
+// that before a map above that version, also those that are yet to be started.
+func (n *Node) currentCopies(found []client.Copy, sealed uint64) []client.Copy {
+	n.sealing.Lock()
+	n.sealing.version = max(n.sealing.version, sealed)
+	running := n.sealing.running
+	n.sealing.Unlock()
+	if !running {
 		return found
 	}
 	told := make(chan []client.Copy, len(n.executors))
 	asked := 0
 	for _, e := range n.executors {
-		if e.inbox.event(func(e *executor, _ replica.Time) { told <- e.copies(seal) }) {
+		if e.inbox.event(func(e *executor, _ replica.Time) { told <- e.copies(sealed) }) {
 			asked++
 		}
 	}
@@ -184,15 +189,30 @@ func (n *Node) currentCopies(found []client.Copy, seal bool) []client.Copy {
 	return copies
 }
 
+// sealing is up to which map version the replicas are to adopt nothing. It is told
+// to the executors once they run.
+type sealing struct {
+	sync.Mutex
+	version uint64
+	running bool
+}
+
+// seal seals the executor's replicas; 0 changes nothing.
+func (e *executor) seal(version uint64) {
+	for _, l := range e.lanes {
+		if l != nil {
+			l.group.Seal(version)
+		}
+	}
+}
+
 // copies are those of the executor's replicas.
-func (e *executor) copies(seal bool) []client.Copy {
+func (e *executor) copies(sealed uint64) []client.Copy {
+	e.seal(sealed)
 	var copies []client.Copy
 	for _, l := range e.lanes {
 		if l == nil {
 			continue
-		}
-		if seal {
-			l.group.Seal()
 		}
 		l.group.Copies(func(c replica.Copy) {
 			copies = append(copies, client.Copy{Partition: c.Partition, Epoch: c.Adopted, Lineage: c.Lineage, Configuration: c.Configuration})
@@ -252,9 +272,13 @@ func (n *Node) startReplicas(context.Context) (err error) {
 		return fmt.Errorf("metrics: %w", n.registered.fault)
 	}
 	n.storage.SetFlushed(n.flushed)
+	n.sealing.Lock()
 	for _, e := range n.executors {
+		e.seal(n.sealing.version)
 		n.running.Go(func() { e.run(n.stop) })
 	}
+	n.sealing.running = true
+	n.sealing.Unlock()
 	n.running.Go(n.gatherSuspects)
 	// From here on hellos are accepted, and maps acted on.
 	n.joined.joined.Store(&joined{id: j.client.ClusterID(), client: j.client})

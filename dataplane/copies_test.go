@@ -17,7 +17,7 @@ func TestARepeatedRegistrationTellsTheEpochsOfNow(t *testing.T) {
 	if len(config.Copies) != 8 || config.Copies[0].Epoch != 1 {
 		t.Fatalf("found %+v", config.Copies)
 	}
-	copies := config.CurrentCopies(false)
+	copies := config.CurrentCopies(0)
 	if len(copies) != 8 {
 		t.Fatalf("has %+v", copies)
 	}

@@ -43,6 +43,7 @@ type Node struct {
 	slots     slots
 	executors []*executor
 	ready     atomic.Bool
+	sealing   sealing
 	leaving   atomic.Bool   // Leave has begun
 	released  atomic.Bool   // its grants are back: the heartbeats may say that it leaves
 	started   chan struct{} // closed with the first ready

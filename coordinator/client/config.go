@@ -62,10 +62,10 @@ type Config struct {
 	// Copies on this disk at start. CurrentCopies, if set, tells them for a
 	// registration that is repeated later, where the coordinators forgot us.
 	Copies []Copy
-	// Where seal is set, the coordinators went back to an old map: the program
-	// adopts nothing from then on before the next map, so that what it says here
-	// stays true.
-	CurrentCopies func(seal bool) []Copy
+	// Where sealed is not 0, the coordinators went back to an old map: the program
+	// adopts nothing from then on before a map above that version, so that what it
+	// says here stays true.
+	CurrentCopies func(sealed uint64) []Copy
 
 	// Report is asked for the contents of each heartbeat, every 250 ms; nil
 	// sends empty ones. MapVersion is filled in if it is zero.

@@ -24,8 +24,8 @@ func TestRestoredCoordinatorsThatCameFurtherAreNoticed(t *testing.T) {
 			g.Start()
 			first := config(g, 1)
 			var sealed atomic.Int32
-			first.CurrentCopies = func(seal bool) []client.Copy {
-				if seal {
+			first.CurrentCopies = func(seal uint64) []client.Copy {
+				if seal != 0 {
 					sealed.Add(1)
 				}
 				return nil
@@ -65,6 +65,28 @@ func TestRestoredCoordinatorsThatCameFurtherAreNoticed(t *testing.T) {
 			}
 			done, _ := recoverMap(t, g, `{"lost": ["n3"], "confirm": true}`)
 			trio.Eventually(t, "the recovered map", func() bool { return done.Done && n.Map().Version >= done.Version })
+		})
+	}
+}
+
+// The same backup is put back once more, before the operator has recovered the map:
+// the coordinators have forgotten what was reported, and every node says it again.
+func TestNodesReportAgainWhenTheBackupIsRestoredAgain(t *testing.T) {
+	t.Parallel()
+	g := trio.New(t, 1)
+	g.Settings = partition.Settings{Partitions: 1, ReplicationFactor: 1}
+	g.Start()
+	n := join(t, config(g, 1))
+	trio.Eventually(t, "the placement", func() bool { return n.Map().Placed() })
+	restore := backUp(t, g)
+	g.Leader()
+	m := join(t, config(g, 2))
+	trio.Eventually(t, "the next version", func() bool { return n.Map().Version >= m.Map().Version })
+	for range 3 {
+		restore()
+		trio.Eventually(t, "both reports", func() bool {
+			r, _ := recoverMap(t, g, "{}")
+			return r.Behind && slices.Equal(r.Reported, []partition.NodeID{"n1", "n2"})
 		})
 	}
 }

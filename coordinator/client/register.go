@@ -24,55 +24,62 @@ const (
 // more whenever the coordinators went back to an old map: then they need to know
 // what this process has adopted.
 func (c *Client) registration() {
-	first, told := true, uint64(0)
+	first, told := true, wentBack{}
 	for c.ctx.Err() == nil {
 		changed := c.maps.changed()
-		m, behind := c.Map(), c.behind()
+		m, back := c.Map(), c.follow.wentBack()
 		// Before the first registration the map need not be known.
-		if c.named(m) && (behind == 0 || told == behind) || !first && m.Version == 0 {
+		if c.named(m) && (back.behind == 0 || told == back) || !first && m.Version == 0 {
 			select {
 			case <-changed:
 			case <-c.ctx.Done():
 			}
 			continue
 		}
-		reply, err := c.register(first, behind != 0)
+		reply, err := c.register(first, back)
 		var refusal *RefusedError
 		switch {
 		case errors.As(err, &refusal) && refusal.Waits && c.named(m):
 			// It goes on with the map that it has.
 			c.log.Warn("the coordinators went back to an old map: this node has reported what it has", "node", c.config.NodeID, "err", refusal)
-			told = behind
+			told = back
 			c.pauseUntil(changed)
 		case errors.As(err, &refusal):
 			c.refuse(refusal)
 			if !refusal.Waits {
 				return // the same start is never accepted
 			}
-			told = behind
+			told = back
 			c.pauseUntil(changed)
 		case err != nil:
 			c.log.Debug("registration failed", "node", c.config.NodeID, "err", err)
 			c.pause(registerAgain)
 		default:
-			first, told = false, behind
+			first, told = false, back
 			c.refused.Store(nil)
 			c.untilShown(reply.Version)
 		}
 	}
 }
 
-// register asks once. With behind, the coordinators went back to an old map.
-func (c *Client) register(first, behind bool) (protocol.Reply, error) {
+// register asks once. Where the coordinators went back to an old map, it reports.
+func (c *Client) register(first bool, back wentBack) (protocol.Reply, error) {
 	l := c.best()
 	if l == nil {
 		return protocol.Reply{}, errors.New("no coordinator can be reached")
 	}
-	copies := c.config.Copies
+	seen, copies := c.Map(), c.config.Copies
 	if !first && c.config.CurrentCopies != nil {
-		copies = c.config.CurrentCopies(behind)
+		sealed := uint64(0)
+		if back.behind != 0 {
+			// The next map to be adopted is the recovered one, above all of them.
+			sealed = max(seen.Version, back.frozen)
+		}
+		if copies = c.config.CurrentCopies(sealed); sealed != 0 && c.Map().Version > sealed {
+			return protocol.Reply{}, errors.New("the map changed while the copies were looked at")
+		}
 	}
-	if behind && c.config.CurrentCopies == nil {
+	if back.behind != 0 && c.config.CurrentCopies == nil {
 		copies = c.heldNow()
 	}
 	m := protocol.Register{
@@ -82,7 +89,7 @@ func (c *Client) register(first, behind bool) (protocol.Reply, error) {
 		},
 		ClusterID: c.config.ClusterID, Application: c.config.Application, Copies: copies,
 		Accepted: c.config.Accepted, AcceptedIn: c.config.AcceptedIn, Since: c.config.Since, Superseded: c.superseded.Load(),
-		Stateless: c.config.CurrentCopies == nil, Map: c.Map().Stamp(),
+		Stateless: c.config.CurrentCopies == nil, Map: seen.Stamp(),
 	}
 	reply, err := c.call(l, m, requestTimeout)
 	switch {
@@ -114,15 +121,6 @@ func (c *Client) heldNow() []Copy {
 		}
 	}
 	return out
-}
-
-// behind is not zero while the coordinator followed says that they went back to
-// an old map.
-func (c *Client) behind() uint64 {
-	if b := c.beat.Load(); b != nil {
-		return b.Behind
-	}
-	return 0
 }
 
 // untilShown waits for the map to name this boot, for a while.

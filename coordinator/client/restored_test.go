@@ -68,8 +68,8 @@ func TestCoordinatorsRestoredFromABackup(t *testing.T) {
 	g.Start()
 	first := config(g, 1)
 	var asked, sealed atomic.Int32
-	first.CurrentCopies = func(seal bool) []client.Copy {
-		if asked.Add(1); seal {
+	first.CurrentCopies = func(seal uint64) []client.Copy {
+		if asked.Add(1); seal != 0 {
 			sealed.Add(1)
 		}
 		return []client.Copy{{Partition: 0, Epoch: 7, Lineage: 5, Configuration: &partition.Configuration{

@@ -29,10 +29,28 @@ type following struct {
 		up      map[*link]transport.Conn // every link's connection, while it has one
 		from    *link
 		conn    transport.Conn // the connection that the stream was asked for on; nil if it is gone
+		streams uint64         // counts the streams asked for
+		said    wentBack       // what the last beat said of coordinators that went back
 		heard   time.Time      // of anything on it
 		well    time.Time      // of a beat with a leader
 		abreast time.Time      // of a version at or above ours
 	}
+}
+
+// wentBack is what a stream says of coordinators that went back to an old map. The
+// same backup can be restored twice, and Behind be the same again, but every stream
+// breaks in between.
+type wentBack struct {
+	stream uint64
+	behind uint64 // as protocol.Beat.Behind
+	frozen uint64 // version of the coordinators' map
+}
+
+// wentBack is what the beats of the stream followed say.
+func (f *following) wentBack() wentBack {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.said
 }
 
 // link is the coordinator followed, or followed last; nil before the first.
@@ -144,7 +162,7 @@ func (h streamHandler) Message(conn transport.Conn, body []byte) {
 		h.c.takeDelta(conn, m.Delta)
 	case protocol.Beat:
 		last := h.c.beat.Swap(&m)
-		if last != nil && last.Behind != m.Behind || last == nil && m.Behind != 0 {
+		if h.c.follow.hearsBack(&m) {
 			h.c.maps.tell() // this node is to report what it has, or need wait no more
 		}
 		if last == nil || last.Leader != m.Leader || !slices.Equal(last.Suspected, m.Suspected) {
@@ -176,6 +194,20 @@ func (c *Client) heard(conn transport.Conn, m protocol.Message) bool {
 		}
 	}
 	return true
+}
+
+// hearsBack notes what a beat says of coordinators that went back; false if that is
+// nothing new.
+func (f *following) hearsBack(b *protocol.Beat) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	said := wentBack{}
+	if b.Behind != 0 {
+		said = wentBack{stream: f.mu.streams, behind: b.Behind, frozen: b.Version}
+	}
+	fresh := said != f.mu.said
+	f.mu.said = said
+	return fresh
 }
 
 // takeSnapshot replaces the map.
@@ -217,6 +249,7 @@ func (c *Client) followOn(from *link, conn transport.Conn) {
 	c.follow.mu.Lock()
 	old := c.follow.mu.conn
 	c.follow.mu.from, c.follow.mu.conn = from, conn
+	c.follow.mu.streams++
 	c.follow.mu.heard, c.follow.mu.well, c.follow.mu.abreast = now, now, now
 	c.follow.mu.Unlock()
 	if old != nil && old != conn {

@@ -27,9 +27,9 @@ type Group struct {
 	sessions    map[partition.NodeID]Peer // newest boot seen of each node
 	connections map[partition.NodeID]connection
 	beacons     beacons
-	swept       int  // where the next sweep of expired values begins
-	sealed      bool // nothing is adopted before the next map
-	leaving     bool // grants are taken back, and no more given (L4)
+	swept       int    // where the next sweep of expired values begins
+	sealed      uint64 // nothing is adopted before a map above this version; 0: not sealed
+	leaving     bool   // grants are taken back, and no more given (L4)
 	shortage    Shortage
 	allowance   allowance
 	orders      uint64 // of snapshots so far, to anybody: their IDs
@@ -98,12 +98,15 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 		g.Fence(now)
 		return
 	}
-	if g.sealed {
+	if g.sealed != 0 {
+		if m.Version <= g.sealed {
+			return // it was on its way when the copies were reported
+		}
 		// The map went back, and with it the starts: those of the history that is
 		// gone must not shut out its new ones, whose counters may be lower.
 		clear(g.sessions)
 	}
-	g.current, g.sealed = m, false
+	g.current, g.sealed = m, 0
 	for i := range m.Nodes {
 		n := &m.Nodes[i]
 		if s := g.sessions[n.ID]; s.Store != n.Store || s.Start.SupersededBy(n.Start()) {
@@ -137,10 +140,10 @@ func (g *Group) SetMap(now Time, m *partition.Map) {
 	}
 }
 
-// Seal has the replicas adopt nothing before the next map: the coordinators went
-// back to an old one, and go on from what Copies says now. Messages may carry what
-// other nodes have adopted of the history that is gone.
-func (g *Group) Seal() { g.sealed = true }
+// Seal has the replicas adopt nothing before a map above that version: the coordinators went back to an old map, and go on from what Copies says now.
+// Maps of the history that is gone may still be on their way, and messages may carry
+// what other nodes have adopted of it.
+func (g *Group) Seal(version uint64) { g.sealed = max(g.sealed, version) }
 
 // Message handles what another node's replica sent. A message of a start older
 // than the newest seen of its node is dropped, and so is one of another start

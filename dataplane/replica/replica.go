@@ -138,7 +138,7 @@ func (r *replica) mark() {
 // adopt makes a newer configuration this replica's own (W4). The adoption is on
 // its way to the disk when it returns; what acts in the new epoch waits for it.
 func (r *replica) adopt(c *partition.Configuration) {
-	if r.conf != nil && c.Epoch <= r.conf.Epoch || c.Epoch < r.adopted || r.g.sealed {
+	if r.conf != nil && c.Epoch <= r.conf.Epoch || c.Epoch < r.adopted || r.g.sealed != 0 {
 		return // where the map is behind the disk, the operator is waited for
 	}
 	old := r.conf

@@ -132,8 +132,8 @@ func TestTheRecoveredMapsStartsTakeThePlaceOfLaterOnes(t *testing.T) {
 	}
 	n := c.nodes["n3"]
 	c.kill("n3")
-	c.nodes["n1"].g.Seal() // they have reported
-	c.nodes["n2"].g.Seal()
+	c.nodes["n1"].g.Seal(c.m.Version) // they have reported
+	c.nodes["n2"].g.Seal(c.m.Version)
 	n.self.Start.Incarnation = 0 // restart makes it 1
 	c.m.Version += 1 << 20
 	c.restart("n3")

@@ -300,15 +300,19 @@ func TestNothingIsAdoptedAfterTheReportBeforeTheNextMap(t *testing.T) {
 	c := newCluster(t, 3)
 	c.serve("n1")
 	n := c.nodes["n2"]
-	n.g.Seal()
+	n.g.Seal(c.m.Version + 1)
 	later := c.m.Partitions[0]
 	later.Epoch, later.Replicas = later.Epoch+1, later.Replicas[:2]
 	n.g.Message(c.now, c.nodes["n1"].self, &Message{Kind: Probe, Epoch: later.Epoch, Configuration: &later})
+	old := *c.m // published before the report, and not delivered yet
+	old.Version++
+	old.Partitions = []partition.Configuration{later}
+	n.g.SetMap(c.now, &old)
 	if s, _ := n.g.Status(0); s.Epoch >= later.Epoch {
 		t.Errorf("it has adopted epoch %d", s.Epoch)
 	}
 	next := *c.m
-	next.Version++
+	next.Version += 2
 	n.g.SetMap(c.now, &next)
 	n.g.Message(c.now, c.nodes["n1"].self, &Message{Kind: Probe, Epoch: later.Epoch, Configuration: &later})
 	if s, _ := n.g.Status(0); s.Epoch != later.Epoch {

@@ -131,8 +131,12 @@ func (p *process) hasReported(b *state.Behind) bool {
 // the next map.
 func (p *process) report() {
 	p.copies = p.copies[:0]
+	sealed := p.n.w.raft.machine.Map().Version
+	if p.m != nil {
+		sealed = max(sealed, p.m.Version)
+	}
 	p.input(func(g *replica.Group, _ replica.Time) {
-		g.Seal()
+		g.Seal(sealed)
 		g.Copies(func(c replica.Copy) {
 			p.copies = append(p.copies, owned{c.Partition, c.Adopted, c.Lineage, c.Configuration})
 		})
