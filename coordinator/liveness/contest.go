@@ -47,7 +47,7 @@ func (d *Detector) Contest(now time.Duration, m *partition.Map, newcomer *partit
 	switch {
 	case !again, ProcessOf(known) == key, // it is the first, or the same
 		same && (!connected || d.silent(now, ProcessOf(known))), // it is gone
-		!same && known.Store != newcomer.Store:                 // Register refuses it
+		!same && known.Store != newcomer.Store:                  // Register refuses it
 		delete(d.contests, key)
 		return Free, partition.Start{}
 	}
