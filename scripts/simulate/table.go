@@ -329,7 +329,7 @@ var rules = []rule{
 		"return have.Configuration != nil && (have.Configuration.Equal(from) || counted(have.Configuration, m.Node))", "return true"}},
 		scenario{"coordinator/state", "TestRecoverMapOfACopyThatWasBegunAnew"}},
 	{"4 a node adopts what it did not report", []edit{{replicaDir + "replica.go",
-		" || r.g.sealed {", " {"}},
+		" || r.g.sealed != 0 {", " {"}},
 		scenario{"dataplane/replica", "TestNothingIsAdoptedAfterTheReportBeforeTheNextMap"}},
 	{"4 emptied coordinators found a new cluster", []edit{{"coordinator/strangers.go",
 		"	if len(list) > 0 {\n		return false\n	}", "	if false {\n		return false\n	}"}},
