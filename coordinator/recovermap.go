@@ -143,6 +143,9 @@ func (c *Coordinator) recoverMapFor(m *protocol.RecoverMap, preview *MapRecovery
 // unheardOf are nodes that neither the map nor a report names.
 func (c *Coordinator) unheardOf(lost []partition.NodeID) []partition.NodeID {
 	all := c.judgeRecovery(nil)
+	if all.Problem != "" {
+		return nil // a backup from before the placement: nothing names the nodes that had copies
+	}
 	return slices.DeleteFunc(slices.Clone(lost), func(id partition.NodeID) bool {
 		_, known := c.fsm.Map().Node(id)
 		return known || slices.Contains(all.Reported, id) || slices.Contains(all.Missing, id)

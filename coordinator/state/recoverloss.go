@@ -11,6 +11,8 @@ func (v *recovery) mayLose(s *source, next *partition.Configuration) string {
 	switch {
 	case s.forked:
 		return "two histories have written to it: it waits for unsafe-recover, which chooses a copy"
+	case s.anew:
+		return "all of it: no node has a copy. It is placed anew, empty, and waits for unsafe-recover"
 	case len(next.Replicas) == 0 && len(next.Eligible) > 0:
 		return "nothing, but no replica in sync is left: it waits for recover"
 	case len(next.Replicas) == 0:

@@ -60,6 +60,8 @@ type source struct {
 	// forked: nodes have adopted different configurations of that epoch, and
 	// which of them took writes cannot be told.
 	forked bool
+	// anew: nobody that is left has adopted any, nor has the map one.
+	anew bool
 }
 
 // sources finds for each partition the highest configuration that a node has
@@ -87,8 +89,11 @@ func (v *recovery) sources() ([]source, error) {
 				v.consider(s, have)
 			}
 		}
+		if s.adopted == nil && len(v.lost) > 0 {
+			s.anew, s.adopted = true, v.anew(partition.ID(i))
+		}
 		if s.adopted == nil {
-			return nil, fmt.Errorf("%w: no node has reported a copy of %v, and the map was restored from before its placement: restore a later backup",
+			return nil, fmt.Errorf("%w: no node has reported a copy of %v, and the map was restored from before its placement: start the nodes that have one, restore a later backup, or name the nodes whose disks are gone for good with --lost",
 				ErrNoCopy, partition.ID(i))
 		}
 	}
