@@ -64,6 +64,10 @@ func (m *Machine) apply(index uint64, c Command) Result {
 	if next := t.commit(); next != t.old {
 		m.current.Store(next)
 		m.memory.lineage.add(next.Stamp())
+		if t.partitions != nil {
+			_, recovers := c.(RecoverMap)
+			m.memory.give(t.old, next, recovers)
+		}
 		if t.nodes != nil || t.rebalance != nil {
 			m.memory.steered = next.Version
 		}

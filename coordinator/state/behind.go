@@ -81,7 +81,7 @@ func (t *txn) showsBehind(c *Register) bool {
 }
 
 // ahead reports whether a copy has adopted what this map never said: a higher
-// epoch, or another configuration of the same epoch.
+// epoch, or another configuration of one that the map had.
 func (t *txn) ahead(have Copy) bool {
 	if uint64(have.Partition) >= uint64(t.old.Settings.Partitions) {
 		return false
@@ -93,7 +93,7 @@ func (t *txn) ahead(have Copy) bool {
 	case have.Epoch == cur.Epoch:
 		return have.Configuration != nil && !have.Configuration.Equal(cur)
 	}
-	return have.Epoch > cur.Epoch
+	return have.Epoch > cur.Epoch || t.memory.neverGave(&have)
 }
 
 // registerBehind takes down what a node says while the map is behind. The node

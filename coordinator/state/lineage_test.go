@@ -135,3 +135,39 @@ func TestTheStampsRememberedAreBounded(t *testing.T) {
 		t.Errorf("an unknown map of a version that is remembered: %d", d)
 	}
 }
+
+// Processes that start know no map. What they have adopted shows another history also
+// where the coordinators have given its epochs again since.
+func TestAnAdoptedConfigurationOfAnotherHistoryIsNoticed(t *testing.T) {
+	t.Parallel()
+	for boots := range maxGiven - 2 {
+		h := backedUp(three(t, 4))
+		h.ok(h.change("n1", 1, 2)) // n1 and n2 acknowledge in epoch 2
+		later := h.restore()
+		for range boots {
+			h.ok(h.boot(3)) // each gives an epoch
+		}
+		m, err := Restore(h.m.Snapshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.m = m
+		h.apply(reports(later, 1, true))
+		if h.m.Behind().Since == 0 {
+			t.Errorf("not noticed in epoch %d: %+v", h.at(0).Epoch, h.at(0))
+		}
+	}
+	// What this history gave shows nothing, however late it comes.
+	c := three(t, 4)
+	old := c.m.Map()
+	for range 2 * maxGiven {
+		c.ok(c.boot(3))
+		c.apply(NoteBehind{Map: old.Stamp()})
+		r := reports(old, 1, true)
+		r.Node.Incarnation, r.Accepted = 1+c.m.Map().Nodes[0].Incarnation, c.m.Map().Nodes[0].Start()
+		c.apply(r)
+		if b := c.m.Behind(); b.Since != 0 {
+			t.Fatalf("behind: %+v", b)
+		}
+	}
+}

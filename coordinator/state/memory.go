@@ -38,6 +38,7 @@ type memory struct {
 	// steered is the version of the last map that changed a node or the
 	// rebalancing settings: a plan from an older map is void.
 	steered uint64
+	given   [][]given // by partition; of each its last epochs, oldest first
 	// operations are the admin commands with their results, oldest first.
 	operations []Operation
 }

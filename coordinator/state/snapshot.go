@@ -2,6 +2,7 @@ package state
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -63,6 +64,7 @@ func (w *writer) memory(m *memory) {
 	writeList(w, m.operations, w.operation)
 	w.behind(m.behind)
 	w.lineage(m.lineage)
+	writeList(w, m.given, w.given)
 	w.uint(m.recovered)
 }
 
@@ -89,6 +91,7 @@ func (r *reader) memory() memory {
 		operations: readList(r, 22, r.operation),
 		behind:     r.behind(),
 		lineage:    r.lineage(),
+		given:      readList(r, 1, r.given),
 		recovered:  r.uint(),
 	}
 }
@@ -127,7 +130,7 @@ func (m *memory) validate(c *partition.Map) error {
 	if len(m.touched) != (len(c.Partitions)+63)/64 {
 		return fmt.Errorf("%w: %d words of marks for %d partitions", ErrInvalid, len(m.touched), len(c.Partitions))
 	}
-	if err := m.lineage.validate(c); err != nil {
+	if err := errors.Join(m.lineage.validate(c), m.validateGiven(c)); err != nil {
 		return err
 	}
 	if !slices.IsSortedFunc(m.behind.Reports, func(x, y Report) int { return cmp.Compare(x.Node.ID, y.Node.ID) }) {

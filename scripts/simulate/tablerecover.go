@@ -64,4 +64,7 @@ var recoverRules = []rule{
 	{"4 recover-map has no way out where a partition has no copy", []edit{{stateDir + "recoverplan.go",
 		"if s.adopted == nil && len(v.lost) > 0 {", "if false {"}},
 		scenario{"coordinator/state", "TestRecoverMapPlacesAnewWhatNobodyHas"}},
+	{"4 a configuration of another history is not noticed in a later epoch", []edit{{stateDir + "behind.go",
+		" || t.memory.neverGave(&have)", ""}},
+		scenario{"coordinator/state", "TestAnAdoptedConfigurationOfAnotherHistoryIsNoticed"}},
 }
