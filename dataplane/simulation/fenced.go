@@ -95,6 +95,7 @@ func (w *world) usurp(n *node) {
 		return
 	}
 	w.coverage[faultUsurped]++
+	n.usurped = n.boot
 	w.logf("a second process, with a disk of its own, gets the place of %s", n.id)
 	w.hinder(n)
 	w.register(n, false)

@@ -17,9 +17,10 @@ type node struct {
 	clock clock
 	disk  *disk
 
-	backup  *disk // an earlier copy of disk; nil: none was made
-	shelf   *disk // the newest directory, while a copy from before is in its place
-	address int   // counts the addresses that it ran at
+	backup  *disk  // an earlier copy of disk; nil: none was made
+	shelf   *disk  // the newest directory, while a copy from before is in its place
+	address int    // counts the addresses that it ran at
+	usurped uint64 // the boot whose place a second process was given
 
 	short    replica.Shortage
 	up       bool
