@@ -60,9 +60,11 @@ func TestALearnerWithoutHooksStaysOne(t *testing.T) {
 	trio.Eventually(t, "it to be told", func() bool {
 		for i := range n3.Map().Partitions { // not even in the primary's name
 			p := &n3.Map().Partitions[i]
+			self, _ := n3.Self()
 			n3.Propose(partition.Change{
 				Partition: p.ID, Epoch: p.Epoch, Primary: p.Primary, Proposer: p.Primary, Reason: "test",
 				Replicas: append(slices.Clone(p.Replicas), partition.Replica{Node: "n3", Store: n3.Store()}),
+				Added:    []partition.Added{{Node: "n3", Start: self.Start()}},
 			})
 		}
 		return log.has("stays a learner")

@@ -79,6 +79,7 @@ const (
 	twinsStopped
 	processesSuperseded
 	startsVouched
+	leftToUnsafeRecover
 	primaryMoved
 	replicaRemoved
 	replicaAdded
@@ -162,7 +163,7 @@ var counterNames = [counters]string{
 	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
 	"messages lost", "messages lost to cuts", "messages repeated", "beacons lost", "beacons late", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
-	"proposals without leader", "commands lost", "commands put off by a new leader", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands", "starts refused", "twins refused", "twins accepted", "twins stopped", "processes superseded by a twin", "starts that the operator vouched for",
+	"proposals without leader", "commands lost", "commands put off by a new leader", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands", "starts refused", "twins refused", "twins accepted", "twins stopped", "processes superseded by a twin", "starts that the operator vouched for", "calls for partitions that a recovered map leaves to unsafe-recover",
 	"primaries moved", "replicas removed", "replicas added", "epochs only raised", "configurations with eligible", "configurations without replica",
 	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "parts of snapshots over a connection that was not there before", "snapshots that went on after a break", "ticks that learners waited for the throttle", "snapshots installed", "snapshots installed at a chosen copy that had not heard of it",
 	"calls", "forwarded", "reads past the executor", "reads at a secondary", "reads of dirty keys", "reads past the executor refused",

@@ -29,10 +29,19 @@ func (w *world) checkEnd() {
 
 // given reports whether a partition is lost by the cluster's own settings: with
 // a min-in-sync of 1 the last replica may be alone, and its disk be wiped, before
-// anybody knows.
+// anybody knows. A recovered map may leave one to unsafe-recover too: where the last
+// replica in sync had not adopted the epoch that added it, its report does not tell
+// it from a copy that was begun anew.
 func (w *world) given(id partition.ID) bool {
 	c := &w.raft.machine.Map().Partitions[id]
-	return (w.settings.MinInSync == 1 || w.profile.unsafe) && len(c.Replicas) == 0 && len(c.Eligible) == 0
+	if len(c.Replicas) > 0 || len(c.Eligible) > 0 {
+		return false
+	}
+	if w.back.history > 0 && c.Epoch >= 1<<20 {
+		w.coverage[leftToUnsafeRecover]++
+		return true
+	}
+	return w.settings.MinInSync == 1 || w.profile.unsafe
 }
 
 // checkRepaired counts the schedules that end with every replica in sync.

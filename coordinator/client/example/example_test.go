@@ -15,11 +15,11 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// withReplica is the change that adds a replica.
-func withReplica(p *client.Partition, r partition.Replica) partition.Change {
-	replicas := append(slices.Clone(p.Configuration.Replicas), r)
+// withReplica is the change that adds a node.
+func withReplica(p *client.Partition, n *client.Node) partition.Change {
+	replicas := append(slices.Clone(p.Configuration.Replicas), partition.Replica{Node: n.ID, Store: n.Store})
 	slices.SortFunc(replicas, func(a, b partition.Replica) int { return strings.Compare(string(a.Node), string(b.Node)) })
-	return partition.Change{Partition: p.Number, Epoch: p.Epoch, Primary: p.Configuration.Primary, Replicas: replicas, Reason: "test"}
+	return partition.Change{Partition: p.Number, Epoch: p.Epoch, Primary: p.Configuration.Primary, Replicas: replicas, Reason: "test", Added: []partition.Added{{Node: n.ID, Start: n.Start()}}}
 }
 
 // order has the coordinators do something about a node.

@@ -225,7 +225,9 @@ func (n *node) proposeSelf(ctx context.Context) {
 			if err != nil || !p.Configuration.IsLearner(n.client.NodeID()) {
 				continue
 			}
-			n.client.Propose(withReplica(p, partition.Replica{Node: n.client.NodeID(), Store: n.client.Store()}))
+			if self, named := n.client.Self(); named {
+				n.client.Propose(withReplica(p, self))
+			}
 		}
 		_ = n.client.WaitMap(ctx, version)
 	}
