@@ -9,7 +9,7 @@ import "errors"
 
 // Version is that of all encodings here. Nodes put it into their hello, and
 // speak only to nodes of the same.
-const Version = 6
+const Version = 7
 
 // ErrMalformed is found in every error of a decoder: the bytes are cut off,
 // changed on the way, or of another version.
