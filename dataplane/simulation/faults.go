@@ -243,7 +243,7 @@ func (w *world) survives(n *node, excused func(c *partition.Configuration) bool)
 			for _, r := range list {
 				other := w.home(r.Node)
 				d := &other.disk.copies[i]
-				if other.disk.store != r.Store || d.lost || d.marked || d.twist != 0 && other != n || !other.atMapped() {
+				if other.disk.store != r.Store || d.lost || d.marked || d.twist != 0 && other != n || !other.atMapped() || other.givenAway() {
 					return false
 				}
 				if other != n && other.disk.copies[i].exists {

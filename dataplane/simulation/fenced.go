@@ -101,6 +101,12 @@ func (w *world) usurp(n *node) {
 	w.register(n, false)
 }
 
+// givenAway reports whether the node's place was given to a second process, which
+// the coordinators may not have heard of yet: its copies are about to count no more.
+func (n *node) givenAway() bool {
+	return n.usurped != 0 && n.boot == n.usurped
+}
+
 // usurpedRuns reports whether a process runs that does not know yet that a second
 // one has its node's place: it may be the primary that was alone in sync, and whoever
 // recovers its partitions from others vouches that it is gone.

@@ -45,7 +45,7 @@ func (w *world) shelved() bool {
 // while somebody puts the right one back.
 func (w *world) restoreDirectory(n *node) {
 	b := n.backup
-	if b == nil || !n.up || n.boot == n.usurped || w.shelved() || b.store != n.disk.store || w.profile.unsafe ||
+	if b == nil || !n.up || n.givenAway() || w.shelved() || b.store != n.disk.store || w.profile.unsafe ||
 		n.disk.starts.accepted != n.disk.starts.now || n.process.leaving {
 		return
 	}
@@ -76,7 +76,7 @@ func (n *node) putBack() {
 // moveDirectory ends a node's process and starts the next on the same directory
 // at another address.
 func (w *world) moveDirectory(n *node) {
-	if !n.up || n.boot == n.usurped || !n.names(w.raft.machine.Map()) || !w.mayMove(n) {
+	if !n.up || n.givenAway() || !n.names(w.raft.machine.Map()) || !w.mayMove(n) {
 		return
 	}
 	w.coverage[faultMovedDirectory]++

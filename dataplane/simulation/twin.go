@@ -74,7 +74,7 @@ func (n *node) toMapped() {
 // twin starts a copy of a running node's directory on the spare machine.
 func (w *world) twin(n *node) {
 	s := w.spare()
-	if !s.idle() || !n.up || n.boot == n.usurped || n.process.leaving || w.profile.unsafe || !n.names(w.raft.machine.Map()) || !w.mayMove(n) {
+	if !s.idle() || !n.up || n.givenAway() || n.process.leaving || w.profile.unsafe || !n.names(w.raft.machine.Map()) || !w.mayMove(n) {
 		return
 	}
 	w.coverage[faultTwin]++
