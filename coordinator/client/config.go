@@ -31,7 +31,9 @@ type Config struct {
 	// Coordinators are the peer addresses of the coordinators, "host:port";
 	// required.
 	Coordinators []string
-	// Application that the cluster must serve; default "holdfast".
+	// Application that the cluster must serve, as its coordinators were started
+	// with; default "holdfast", the data nodes' own: a program of another kind that
+	// joins such a cluster gets partitions of the data nodes.
 	Application string
 	Zone        string // where it stands; replicas are kept in different zones
 	HTTPAddr    string // its advertised addresses, for the map

@@ -16,6 +16,7 @@ func ExampleJoin() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	c, err := client.Join(ctx, client.Config{
+		Application:  "shop", // as the coordinators were started: the default is the data nodes' own
 		NodeID:       "node-1",
 		Coordinators: []string{"10.0.0.1:7081", "10.0.0.2:7081", "10.0.0.3:7081"},
 		Services:     map[string]string{"kv": "10.0.0.7:10080"},

@@ -27,7 +27,7 @@ var (
 	ErrTwoHistories    = errors.New("the map and the data directory name different starts with the same counter")
 	ErrNotDisputed     = errors.New("no start of the node waits for the operator")
 	ErrMayRun          = errors.New("an earlier start of the node may still run at another address")
-	ErrOnlyCopy        = errors.New("the node has the only copy of a partition that counts, and its earlier start ran at another address")
+	ErrOnlyCopy        = errors.New("no other live node has a copy of a partition that counts, and the node's earlier start ran at another address")
 	ErrGivenUp         = errors.New("the disk belongs to a history that was given up")
 	ErrElsewhere       = errors.New("the node's ID is known with another store at another address")
 	ErrAddressTaken    = errors.New("the address belongs to another live node")
