@@ -83,6 +83,10 @@ func (h handler) Message(conn transport.Conn, body []byte) {
 		if m.Stop {
 			h.c.stream.leave(conn)
 		} else {
+			if m.ClusterID != "" { // it may know its cluster only since the hello
+				who.ClusterID = m.ClusterID
+				h.c.callers.note(who)
+			}
 			h.c.stream.follow(conn, m)
 		}
 	default:

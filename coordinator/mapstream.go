@@ -50,6 +50,8 @@ type encodedDelta struct {
 type follower struct {
 	conn transport.Conn
 	have partition.Stamp
+	// cluster is whose map that is; "" if the follower has none and knows of none.
+	cluster string
 	// judged: have is a map of ours. Lost: it is not, nothing continues it, and the
 	// follower hears nothing from which it would conclude that all is well.
 	judged, lost bool
@@ -57,6 +59,8 @@ type follower struct {
 	// slow: it took nothing until then, and is sent a snapshot next.
 	slow time.Time
 }
+
+var errOtherCluster = errors.New("the follower belongs to another cluster")
 
 func newMapStream(
 	current func() *partition.Map, beat func(*partition.Map) protocol.Beat,
@@ -70,7 +74,7 @@ func newMapStream(
 // follow begins a connection's stream, or moves it to another map.
 func (s *mapStream) follow(conn transport.Conn, m protocol.Follow) {
 	s.mu.Lock()
-	s.mu.followers[conn] = &follower{conn: conn, have: m.Have, whole: m.Whole}
+	s.mu.followers[conn] = &follower{conn: conn, have: m.Have, cluster: m.ClusterID, whole: m.Whole}
 	s.mu.Unlock()
 	s.poke()
 }
@@ -181,7 +185,15 @@ func (s *mapStream) sendAll(beat []byte) {
 // bring sends a follower what it lacks. The caller holds mu.
 func (s *mapStream) bring(f *follower) error {
 	newest := s.last.Stamp()
-	if s.last.ClusterID == "" || f.have == newest && !f.whole {
+	if s.last.ClusterID == "" {
+		return nil
+	}
+	if f.cluster != "" && f.cluster != s.last.ClusterID {
+		// It came before this cluster was founded. Its map says nothing of ours; it is
+		// told so when it calls again.
+		return errOtherCluster
+	}
+	if f.have == newest && !f.whole {
 		return nil
 	}
 	if !f.judged && !s.ours(f) {

@@ -24,6 +24,7 @@ type reader struct {
 	snapshots int
 	deltas    int
 	beats     int
+	closed    bool
 	changed   chan struct{}
 }
 
@@ -31,7 +32,16 @@ func newReader(t *testing.T) *reader {
 	return &reader{t: t, m: &partition.Map{}, changed: make(chan struct{}, 1)}
 }
 
-func (r *reader) Close() error { return nil }
+func (r *reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
 
 func (r *reader) Send(body []byte) error {
 	r.mu.Lock()
@@ -211,6 +221,24 @@ func TestAFollowerAheadIsToldOfAndSentNothing(t *testing.T) {
 		t.Errorf("%d snapshots of an older map", r.snapshots)
 	}
 	r.until("a map above its own", at(src.bump(1)))
+}
+
+// Who has the map of another cluster does not make this one wait for recover-map: it
+// called before this one was founded, and is told when it calls again.
+func TestAFollowerOfAnotherClusterIsSentAway(t *testing.T) {
+	t.Parallel()
+	s, src := runStream(t, func(*mapStream, partition.Stamp) { t.Error("lost a follower of another cluster") })
+	for _, version := range []uint64{0, 1, 100, 108} {
+		r := newReader(t)
+		s.follow(r, protocol.Follow{Have: partition.Stamp{Version: version}, ClusterID: "d"})
+		r.until("its connection is closed", func(r *reader) bool { return r.closed })
+		if r.snapshots+r.deltas+r.beats > 0 {
+			t.Errorf("version %d: %d snapshots, %d deltas, %d beats to another cluster", version, r.snapshots, r.deltas, r.beats)
+		}
+	}
+	own := newReader(t)
+	s.follow(own, protocol.Follow{ClusterID: "c"})
+	own.until("the map", at(src.bump(1)))
 }
 
 // Who has a map of another history gets nothing that continues it, whichever version

@@ -87,7 +87,7 @@ func (c *Client) register(first bool, back wentBack) (protocol.Reply, error) {
 			ID: c.config.NodeID, Store: c.config.Store, Incarnation: c.config.Start.Incarnation, StartID: c.config.Start.ID, Zone: c.config.Zone,
 			HTTPAddr: c.config.HTTPAddr, PeerAddr: c.config.PeerAddr, Services: c.config.Services, Weight: c.config.Weight,
 		},
-		ClusterID: c.config.ClusterID, Application: c.config.Application, Copies: copies,
+		ClusterID: c.ClusterID(), Application: c.config.Application, Copies: copies,
 		Accepted: c.config.Accepted, AcceptedIn: c.config.AcceptedIn, Since: c.config.Since, Superseded: c.superseded.Load(),
 		Stateless: c.config.CurrentCopies == nil, Map: seen.Stamp(),
 	}

@@ -237,7 +237,7 @@ func (c *Client) takeDelta(conn transport.Conn, d partition.Delta) {
 		if !errors.Is(err, partition.ErrGap) {
 			c.log.Warn("delta of the map not applied", "err", err)
 		}
-		_ = conn.Send(protocol.Encode(protocol.Follow{Have: cur.Stamp(), Whole: true}))
+		_ = conn.Send(protocol.Encode(protocol.Follow{Have: cur.Stamp(), Whole: true, ClusterID: c.ClusterID()}))
 		return
 	}
 	c.publish(next)
@@ -255,5 +255,5 @@ func (c *Client) followOn(from *link, conn transport.Conn) {
 	if old != nil && old != conn {
 		_ = old.Send(protocol.Encode(protocol.Follow{Stop: true}))
 	}
-	_ = conn.Send(protocol.Encode(protocol.Follow{Have: c.Map().Stamp()}))
+	_ = conn.Send(protocol.Encode(protocol.Follow{Have: c.Map().Stamp(), ClusterID: c.ClusterID()}))
 }

@@ -25,7 +25,7 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindHeartbeat:
 		return Heartbeat{Report: decodeReport(d)}
 	case kindFollow:
-		return Follow{Have: decodeStamp(d), Whole: d.bool(), Stop: d.bool()}
+		return Follow{Have: decodeStamp(d), Whole: d.bool(), Stop: d.bool(), ClusterID: d.string()}
 	case kindSnapshot:
 		return Snapshot{Map: decodeMap(d)}
 	case kindDelta:

@@ -36,9 +36,10 @@ type Heartbeat struct{ Report Report }
 // it is still known, else a snapshot. Sent again, it moves the stream. Whole asks
 // for a snapshot in any case; Stop ends the stream.
 type Follow struct {
-	Have  partition.Stamp
-	Whole bool
-	Stop  bool
+	Have      partition.Stamp
+	Whole     bool
+	Stop      bool
+	ClusterID string // of Have: the hello may be older
 }
 
 // Snapshot is a whole map.
@@ -202,9 +203,15 @@ type Reply struct {
 }
 
 func (m Heartbeat) encode(e *encoder) { encodeReport(e, &m.Report) }
-func (m Follow) encode(e *encoder)    { encodeStamp(e, m.Have); e.bool(m.Whole); e.bool(m.Stop) }
-func (m Snapshot) encode(e *encoder)  { encodeMap(e, m.Map) }
-func (m Delta) encode(e *encoder)     { encodeDelta(e, &m.Delta) }
+func (m Follow) encode(e *encoder) {
+	encodeStamp(e, m.Have)
+	e.bool(m.Whole)
+	e.bool(m.Stop)
+	e.string(m.ClusterID)
+}
+
+func (m Snapshot) encode(e *encoder) { encodeMap(e, m.Map) }
+func (m Delta) encode(e *encoder)    { encodeDelta(e, &m.Delta) }
 
 func (m Beat) encode(e *encoder) {
 	e.uint(m.Version)

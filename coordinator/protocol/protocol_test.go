@@ -41,7 +41,7 @@ func messages() []Message {
 			Corrupt:    []liveness.Corrupt{{Partition: 7, Void: true}, {Partition: 300}},
 		}},
 		Heartbeat{},
-		Follow{Have: partition.Stamp{Version: 99, History: 1 << 63}, Whole: true}, Follow{Stop: true},
+		Follow{Have: partition.Stamp{Version: 99, History: 1 << 63}, Whole: true, ClusterID: "abc"}, Follow{Stop: true},
 		Snapshot{Map: aMap}, Snapshot{Map: &partition.Map{}},
 		Delta{Delta: partition.Delta{
 			Since: 1, Base: 6, Version: 2, History: 7, Nodes: []partition.Node{node}, Left: []partition.NodeID{"n9"},

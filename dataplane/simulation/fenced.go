@@ -91,7 +91,8 @@ func (w *world) hinder(n *node) {
 // node's address. That one dies at once; somebody starts the first again once it
 // has noticed.
 func (w *world) usurp(n *node) {
-	if !n.up || n == w.spare() || !n.process.named() || n.process.over || n.process.leaving || w.profile.unsafe || !w.mayWipe(n) {
+	if _, known := w.raft.machine.Map().Node(n.id); !known || !n.up || n == w.spare() || !n.process.named() ||
+		n.process.over || n.process.leaving || w.profile.unsafe || !w.mayWipe(n) {
 		return
 	}
 	w.coverage[faultUsurped]++
