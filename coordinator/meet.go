@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -136,8 +137,12 @@ func newAskers() *askers {
 
 func (a *askers) note(m protocol.Ask) {
 	a.mu.Lock()
+	was, heard := a.seen[m.Self.ID]
 	a.seen[m.Self.ID] = protocol.Answer{Self: m.Self, Strangers: m.Strangers}
 	a.mu.Unlock()
+	if heard && was.Self == m.Self && slices.Equal(was.Strangers, m.Strangers) {
+		return // members that wait would wake each other without end
+	}
 	select {
 	case a.wake <- struct{}{}:
 	default:
