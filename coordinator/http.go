@@ -34,7 +34,7 @@ func (c *Coordinator) listenHTTP() error {
 	}
 	c.http = &httpServer{addr: l.Addr().String(), listener: l, server: &http.Server{
 		Handler: c.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-		WriteTimeout: longestWait + 5*time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		WriteTimeout: LongestWait + 5*time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 	}}
 	return nil

@@ -13,7 +13,7 @@ import (
 )
 
 // OperationHeader names an admin command: the same command with the same ID is
-// applied once, and gets the first result. Requests may have it, answers always do.
+// applied once, and gets the first result. Requests may have it; all answers but 400 do.
 const OperationHeader = "Holdfast-Operation-Id"
 
 // adminCommand has the leader carry out a command, and answers with what became of
@@ -49,8 +49,8 @@ func adminParameters(r *http.Request) (operation string, timeout time.Duration, 
 		if name != "timeout" || len(values) != 1 {
 			return "", 0, fmt.Errorf("query parameter %q: want at most one timeout, as ?timeout=5s", name)
 		}
-		if timeout, err = time.ParseDuration(values[0]); err != nil || timeout <= 0 || timeout > longestWait {
-			return "", 0, fmt.Errorf("timeout %q: want a duration above 0 and at most %v, as 5s", values[0], longestWait)
+		if timeout, err = time.ParseDuration(values[0]); err != nil || timeout <= 0 || timeout > LongestWait {
+			return "", 0, fmt.Errorf("timeout %q: want a duration above 0 and at most %v, as 5s", values[0], LongestWait)
 		}
 	}
 	return operation, timeout, nil

@@ -14,8 +14,8 @@ import (
 // retryLeader is how long a request waits before it looks for the leader again.
 const retryLeader = 25 * time.Millisecond
 
-// longestWait bounds how long a sender may have a request wait.
-const longestWait = time.Minute
+// LongestWait bounds how long a sender may have a request wait.
+const LongestWait = time.Minute
 
 // requestContext returns the context of a request whose sender waits for that long: zero
 // is Timings.Forward, and nothing waits longer than a minute. It ends with the
@@ -24,7 +24,7 @@ func (c *Coordinator) requestContext(ctx context.Context, timeout time.Duration)
 	if timeout == 0 {
 		timeout = c.config.Timings.Forward
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(timeout, longestWait))
+	ctx, cancel := context.WithTimeout(ctx, min(timeout, LongestWait))
 	stop := context.AfterFunc(c.ctx, cancel)
 	return ctx, func() { stop(); cancel() }
 }
@@ -68,7 +68,7 @@ func (c *Coordinator) forward(ctx context.Context, request []byte) protocol.Repl
 	if !ok {
 		return c.notLeading()
 	}
-	left := within(ctx, longestWait)
+	left := within(ctx, LongestWait)
 	answered := make(chan protocol.Reply, 1)
 	p.link.Call(protocol.Encode(protocol.Forwarded{Timeout: left, Request: request}), left, func(raw []byte, err error) {
 		answered <- forwardedReply(leader, raw, err)

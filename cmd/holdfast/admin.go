@@ -76,8 +76,8 @@ func (f adminFlags) send(ctx context.Context, a *attempts, body, into any) error
 	}
 }
 
-// attempts is what became of a command that is sent again and again with the same
-// operation ID.
+// attempts collects the outcomes of a command that is sent again and again with the
+// same operation ID.
 type attempts struct {
 	what      string
 	operation string
@@ -97,7 +97,7 @@ func (a *attempts) one(ctx context.Context, server string, body []byte, into any
 	if left <= 0 {
 		return fmt.Errorf("%w: %w", errNotSent, context.DeadlineExceeded)
 	}
-	wait := max(left-min(left/5, 500*time.Millisecond), time.Millisecond)
+	wait := min(max(left-min(left/5, 500*time.Millisecond), time.Millisecond), coordinator.LongestWait)
 	address := server + a.what + "?timeout=" + wait.Round(time.Millisecond).String()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
@@ -143,6 +143,8 @@ func (a *attempts) judge(err error) (done bool, result error) {
 			a.unknown = p // of something on the way
 		}
 		return false, nil
+	case p.Status == http.StatusBadRequest && a.unknown != nil:
+		return false, nil // it says nothing of an earlier attempt, which may have been applied
 	case p.Status/100 == 4:
 		return true, coded{p, exitUsage}
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/holdfast-io/holdfast/coordinator"
 )
 
 // scripted is a coordinator that answers admin commands with one step after another,
@@ -53,6 +55,9 @@ func script(t *testing.T, nodes string, steps ...step) *scripted {
 			io.WriteString(w, `{"moves":[]}`)
 			return
 		}
+		if wait, err := time.ParseDuration(r.URL.Query().Get("timeout")); err != nil || wait > coordinator.LongestWait {
+			t.Errorf("a coordinator is asked to wait for %q", r.URL.RawQuery)
+		}
 		_, _ = io.Copy(io.Discard, r.Body)
 		operation := r.Header.Get("Holdfast-Operation-Id")
 		s.mu.Lock()
@@ -81,10 +86,20 @@ var (
 	proxyStep   = step{status: 502, body: "<html>bad gateway</html>", silent: true}
 	pageStep    = step{status: 200, body: `{"done":true}`, silent: true}
 	reusedStep  = step{status: 422, body: `{"code":"operation-id-reused","detail":"another command"}`}
+	badStep     = step{status: 400, body: `{"code":"bad-request","detail":"a body of another form"}`, silent: true}
 	hangStep    = step{hang: true}
 )
 
-// What an admin command reports is what became of it, however its attempts end.
+// No coordinator is asked to wait for longer than it would: it refuses that.
+func TestAnAdminCommandMayHaveALongTimeout(t *testing.T) {
+	t.Parallel()
+	s := script(t, "", appliedStep)
+	if code, _, errOut := execute(t, "", "drain", "n4", "--detach", "--server", s.URL, "--timeout", "5m"); code != exitOK {
+		t.Errorf("exit code %d: %s", code, errOut)
+	}
+}
+
+// An admin command reports its own outcome, however its attempts end.
 func TestAnAdminCommandReportsItsOutcome(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -92,18 +107,21 @@ func TestAnAdminCommandReportsItsOutcome(t *testing.T) {
 		code  int
 		sent  int // 0: more than one
 	}{
-		"applied at once":                       {[]step{appliedStep}, exitOK, 1},
-		"refused":                               {[]step{refusedStep}, exitPrecondition, 1},
-		"an ID of another command":              {[]step{reusedStep}, exitUsage, 1},
-		"no leader: it is not applied":          {[]step{awayStep}, exitNotApplied, 1},
-		"unknown, then the result":              {[]step{unknownStep, awayStep, appliedStep}, exitOK, 3},
-		"unknown, then the result: refused":     {[]step{unknownStep, refusedStep}, exitPrecondition, 2},
-		"unknown, and then no leader":           {[]step{unknownStep, awayStep}, exitUnknown, 0},
-		"unknown to the end":                    {[]step{unknownStep}, exitUnknown, 0},
-		"an answer of something on the way":     {[]step{proxyStep}, exitUnknown, 0},
-		"a page of something on the way":        {[]step{pageStep}, exitUnknown, 0},
-		"something on the way, then the result": {[]step{proxyStep, appliedStep}, exitOK, 2},
-		"no answer":                             {[]step{hangStep}, exitUnknown, 0},
+		"applied at once":          {[]step{appliedStep}, exitOK, 1},
+		"refused":                  {[]step{refusedStep}, exitPrecondition, 1},
+		"an ID of another command": {[]step{reusedStep}, exitUsage, 1},
+		"malformed":                {[]step{badStep}, exitUsage, 1},
+		"unknown, then malformed, then the result": {[]step{unknownStep, badStep, appliedStep}, exitOK, 3},
+		"unknown, then malformed":                  {[]step{unknownStep, badStep}, exitUnknown, 0},
+		"no leader: it is not applied":             {[]step{awayStep}, exitNotApplied, 1},
+		"unknown, then the result":                 {[]step{unknownStep, awayStep, appliedStep}, exitOK, 3},
+		"unknown, then the result: refused":        {[]step{unknownStep, refusedStep}, exitPrecondition, 2},
+		"unknown, and then no leader":              {[]step{unknownStep, awayStep}, exitUnknown, 0},
+		"unknown to the end":                       {[]step{unknownStep}, exitUnknown, 0},
+		"an answer of something on the way":        {[]step{proxyStep}, exitUnknown, 0},
+		"a page of something on the way":           {[]step{pageStep}, exitUnknown, 0},
+		"something on the way, then the result":    {[]step{proxyStep, appliedStep}, exitOK, 2},
+		"no answer":                                {[]step{hangStep}, exitUnknown, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -142,7 +160,7 @@ func TestTheOperationIDThatWasGivenIsSent(t *testing.T) {
 	t.Parallel()
 	done := step{status: 200, body: `{"partition":5,"node":"n2","done":true,"epoch":8,"may_lose":"nothing"}`}
 	s := script(t, "", done)
-	// It was applied before: nobody is asked again.
+	// It was applied before: no server is asked again.
 	code, out, errOut := execute(t, "", "unsafe-recover", "--partition", "5", "--operation-id", "op-1", "--server", s.URL)
 	if code != exitOK || !strings.Contains(out, "n2 is its primary, in epoch 8") {
 		t.Errorf("%d %s %s", code, out, errOut)

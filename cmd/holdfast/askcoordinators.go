@@ -49,13 +49,14 @@ func (f serverFlags) askLeader(ctx context.Context, cluster *mapjson.Cluster) {
 }
 
 // askBehind asks the leader, or else any coordinator that answers, whether the
-// coordinators went back to an old map. Where none answers, that is not known.
-func (f serverFlags) askBehind(ctx context.Context, cluster *mapjson.Cluster) (state coordinator.MapRecovery) {
+// coordinators went back to an old map. It returns nil where none answers.
+func (f serverFlags) askBehind(ctx context.Context, cluster *mapjson.Cluster) *coordinator.MapRecovery {
+	state := new(coordinator.MapRecovery)
 	f.Timeout = min(f.Timeout/4, leaderPatience)
 	ask := func(addrs ...string) bool {
 		f.Server = addrs
 		return len(addrs) > 0 && f.firstAnswer(ctx, func(ctx context.Context, server string) error {
-			return exchange(ctx, server+"/v1/recover-map", &state)
+			return exchange(ctx, server+"/v1/recover-map", state)
 		}) == nil
 	}
 	var all []string
@@ -68,7 +69,9 @@ func (f serverFlags) askBehind(ctx context.Context, cluster *mapjson.Cluster) (s
 			all = append(all, one.HTTPAddr)
 		}
 	}
-	ask(all...)
+	if !ask(all...) {
+		return nil
+	}
 	return state
 }
 

@@ -30,7 +30,7 @@ var exitCodes = []struct {
 	{exitFailure, "all", "failed; of a data command: the key is absent", "a server may be started again"},
 	{exitUsage, "all", "a flag, a variable or a file is wrong", "correct it"},
 	{exitPrecondition, "put, delete, admin commands", "the condition does not hold, or the coordinators refuse the command", ""},
-	{exitNotApplied, "get, put, delete, admin commands", "not answered, or not applied", "repeat it"},
+	{exitNotApplied, "all but node, coordinator, dev", "not answered, or not applied", "repeat it"},
 	{exitUnknown, "put, delete, admin commands", "it may have been applied, or may yet be", "repeat it with the same idempotency key or operation ID"},
 	{exitDegraded, "status", "a partition has no primary, or too few replicas; a node or a coordinator is not well; the map is frozen", ""},
 	{exitRefused, "node, dev", "the coordinators refuse this start of the node: another start of it took its place or runs, or its data directory is the wrong one", "do not restart it automatically; read the reason in the log"},

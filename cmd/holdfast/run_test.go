@@ -228,6 +228,10 @@ func TestStatus(t *testing.T) {
 			[]string{"1 partition has no primary and cannot be read or written: partition-1", "take no writes: partition-1"}},
 		"coordinators": {status("", "unreachable", "live", "n2", `"n1","n2","n3"`), exitDegraded,
 			[]string{"no coordinator leads", "coordinator c2 is unreachable"}},
+		"no coordinator answers": {map[string]string{
+			"GET /v1/cluster": fmt.Sprintf(clusterJSON, "c1", strings.TrimPrefix(nobody(t), "http://"), "follower"),
+			"GET /v1/nodes":   fmt.Sprintf(nodesJSON, "live"), "GET /v1/partitions": fmt.Sprintf(partitionsJSON, "n2", `"n1","n2","n3"`)},
+			exitDegraded, []string{"whether the map is frozen is not known"}},
 		"a corrupt copy": {status("c1", "follower", `live","corrupt_replicas":[1],"zone":"`, "n2", `"n1","n2","n3"`), exitDegraded,
 			[]string{"node n3 has 1 corrupt copy, to be made anew once enough others are in sync: partition-1"}},
 		"before placement": {map[string]string{"GET /v1/cluster": fmt.Sprintf(clusterJSON, "c1", "", "follower"), "GET /v1/nodes": `{"nodes":[]}`, "GET /v1/partitions": `{"partitions":[]}`},

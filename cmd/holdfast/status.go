@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-io/holdfast/coordinator"
@@ -26,10 +27,11 @@ type overview struct {
 	Below      []partition.ID  `json:"below_min"`       // too few for writes to be acknowledged
 	Headless   []partition.ID  `json:"without_primary"` // neither reads nor writes
 	// MapBehind says whether the coordinators went back to an old map; its frozen
-	// partitions and waiting nodes are what holdfast recover-map goes on from.
-	MapBehind coordinator.MapRecovery `json:"map_behind"`
-	Reasons   []string                `json:"reasons"` // why the cluster is degraded, in words; empty if it is well
-	primaries map[string]int          // by node
+	// partitions and waiting nodes are what holdfast recover-map goes on from. Null if
+	// no coordinator answered.
+	MapBehind *coordinator.MapRecovery `json:"map_behind"`
+	Reasons   []string                 `json:"reasons"` // why the cluster is degraded, in words; empty if it is well
+	primaries map[string]int           // by node
 	replicas  map[string]int
 }
 
@@ -93,7 +95,11 @@ func (o *overview) judge(partitions []mapjson.Partition) {
 		}
 	}
 	add := func(format string, args ...any) { o.Reasons = append(o.Reasons, fmt.Sprintf(format, args...)) }
-	if b := &o.MapBehind; b.Behind {
+	serves := func(one mapjson.Coordinator) bool { return one.HTTPAddr != "" }
+	switch b := o.MapBehind; {
+	case b == nil && slices.ContainsFunc(o.Cluster.Coordinators, serves):
+		add("no coordinator answers over HTTP: whether the map is frozen is not known")
+	case b != nil && b.Behind:
 		add("the coordinators went back to an old map, and change nothing: holdfast recover-map --dry-run says what is missing, holdfast recover-map ends this")
 		if n := len(b.Frozen); n > 0 {
 			add("%s, for nodes have adopted what the map lacks: %s", count(n, "partition is frozen", "partitions are frozen"), some(b.Frozen))

@@ -75,10 +75,8 @@ func (c *Client) wantedOf(m *partition.Map, v *partition.Move) (change partition
 // quiet reports whether a partition can be handed over now: no write of it is open, or
 // it was waited for long enough. Until then no new write begins.
 func (l *leading) quiet(now time.Time, id partition.ID) bool {
-	l.mu.Lock()
-	one := l.mu.of[id]
-	l.mu.Unlock()
-	return one == nil || one.quiet(now)
+	one, err := l.leadership(id)
+	return err != nil || one.quiet(now)
 }
 
 func (l *leadership) quiet(now time.Time) bool {

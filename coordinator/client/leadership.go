@@ -119,11 +119,8 @@ func (l *leadership) tell() {
 // next gives the next sequence of the epoch; 0 when there is none left. The caller
 // holds mu.
 func (l *leadership) next() uint64 {
-	floor := uint64(l.mu.p.Epoch) << sequenceBits
-	if l.mu.last < floor {
-		l.mu.last = floor
-	}
-	if l.mu.last+1 >= floor+1<<sequenceBits {
+	l.mu.last = max(l.mu.last, uint64(l.mu.p.Epoch)<<sequenceBits)
+	if l.exhausted() {
 		return 0
 	}
 	l.mu.last++

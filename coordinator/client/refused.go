@@ -78,7 +78,7 @@ func (c *Client) look(next *partition.Map) {
 		c.accepted.Store(true)
 		c.superseded.Store(0)
 		if reason := c.fenced.Load(); reason != nil && c.refused.Load() != reason {
-			c.fenced.Store(nil) // the coordinators have accepted it again
+			c.fenced.CompareAndSwap(reason, nil) // the coordinators have accepted it again
 		}
 	}
 }

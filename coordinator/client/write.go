@@ -73,8 +73,10 @@ func (w *Write) Failed(node *Node) {
 // ErrTooFewInSync, ErrFenced, ctx's, or what the take-over hook failed with. After it was called,
 // Write fails with an ErrOutcomeUnknown, which wraps the function's error, if that is
 // not nil, if ctx ends while a failed replica is waited for, if another start became
-// primary, and if a replica of the newest epoch did not get the write. An epoch that
-// only takes replicas away, or adds one that got the write, does not fail it.
+// primary, and if a replica of the newest epoch did not get the write. Once the
+// function has returned nil, an epoch that only takes replicas away, or adds one that
+// got the write, does not fail it. Before that it may: Accept refuses the write's epoch
+// at each node that knows of a later one.
 //
 // Several Writes of a partition may run at the same time, in any order: a program that
 // needs one after the other takes a lock around them. The context of the function ends

@@ -190,11 +190,15 @@ func (s *server) forward(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if answer.StatusCode == http.StatusServiceUnavailable {
 		return false, fmt.Errorf("%s: %s", primary.ID, answer.Status)
 	}
+	content, err := io.ReadAll(answer.Body)
+	if err != nil { // part of a value is no value
+		return false, fmt.Errorf("%w: %w", client.ErrOutcomeUnknown, err)
+	}
 	if sequence := answer.Header.Get(sequenceOf); sequence != "" {
 		w.Header().Set(sequenceOf, sequence)
 	}
 	w.WriteHeader(answer.StatusCode)
-	_, _ = io.Copy(w, answer.Body)
+	_, _ = w.Write(content)
 	return true, nil
 }
 
