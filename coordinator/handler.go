@@ -34,15 +34,23 @@ func (c *Coordinator) verify(theirs []byte) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("coordinator %s: %w", c.config.ID, err)
 	}
-	own := c.memberCopy().ClusterID
-	if c.callers.note(h) && own != "" && h.ClusterID != "" && own != h.ClusterID {
-		c.log.Error("a node of another cluster calls, and is refused: it has the wrong coordinators, or the wrong data directory",
-			"node", h.Name, "cluster", h.ClusterID, "own", own)
-	}
-	if own != "" && h.ClusterID != "" && own != h.ClusterID {
+	fresh := c.callers.note(h)
+	if c.stranger(h) {
+		own := c.clusterID()
+		if fresh {
+			c.log.Error("a node of another cluster calls, and is refused: it has the wrong coordinators, or the wrong data directory",
+				"node", h.Name, "cluster", h.ClusterID, "own", own)
+		}
 		return nil, fmt.Errorf("coordinator %s: it is of cluster %s, %s is of cluster %s", c.config.ID, own, h.Name, h.ClusterID)
 	}
 	return h, nil
+}
+
+// stranger reports whether a caller belongs to another cluster. It has a connection only
+// if it called before this coordinator belonged to one.
+func (c *Coordinator) stranger(who protocol.Hello) bool {
+	own := c.clusterID()
+	return own != "" && who.ClusterID != "" && who.ClusterID != own
 }
 
 // Up implements transport.Handler.
@@ -62,14 +70,19 @@ func (h handler) Message(conn transport.Conn, body []byte) {
 		return
 	}
 	who, _ := conn.Identity().(protocol.Hello)
-	if own := h.c.clusterID(); own != "" && who.ClusterID != "" && who.ClusterID != own {
-		_ = conn.Close() // it called before this one belonged to a cluster: it is told when it calls again
+	if h.c.stranger(who) {
+		_ = conn.Close() // it is told when it calls again
 		return
 	}
 	switch m := m.(type) {
 	case protocol.Heartbeat:
 		if who.Role != protocol.RoleNode {
 			h.malformed(conn, fmt.Errorf("%w: a heartbeat of what is no node", protocol.ErrMalformed))
+			return
+		}
+		if m.Report.MapVersion > 0 && who.ClusterID == "" && h.c.clusterID() == "" {
+			h.c.callers.forget(who.Name) // it has a map: it says whose when it calls again
+			_ = conn.Close()
 			return
 		}
 		h.c.heartbeat(who, m.Report)
@@ -100,6 +113,11 @@ func (h handler) Request(conn transport.Conn, body []byte, reply func([]byte)) {
 	if err != nil {
 		reply(protocol.Encode(protocol.Reply{Code: protocol.Invalid, Text: err.Error()}))
 		h.malformed(conn, err)
+		return
+	}
+	if who, _ := conn.Identity().(protocol.Hello); h.c.stranger(who) {
+		reply(protocol.Encode(protocol.Reply{Code: protocol.Retry, Text: "the connection is older than the cluster of this coordinator: call again"}))
+		_ = conn.Close()
 		return
 	}
 	switch m := m.(type) {

@@ -81,7 +81,8 @@ func (c *Coordinator) createCluster() bool {
 		c.log.Warn("cluster not created", "err", err)
 		return false
 	}
-	c.log.Info("cluster created", "cluster", command.ClusterID, "settings", command.Settings)
+	_, fresh := c.callers.of(command.ClusterID)
+	c.log.Info("cluster created", "cluster", command.ClusterID, "settings", command.Settings, "after", c.now(), "nodes", fresh)
 	return true
 }
 

@@ -78,6 +78,7 @@ func (c *Coordinator) meet(ctx context.Context, patience time.Duration) error {
 	answers := make(map[string]protocol.Answer)
 	logged := time.Now()
 	for {
+		clear(answers) // what a member said before its end counts no more
 		c.askAll(ctx, self, answers)
 		c.asked.add(answers)
 		group, waits, err := decide(self, c.config.InitialCluster, answers)

@@ -19,7 +19,11 @@ func (c *Coordinator) register(ctx context.Context, m protocol.Register) protoco
 			"%s: it is for application %q, the cluster serves %q", operation, m.Application, current.Application)}
 	}
 	if m.ClusterID != "" && m.ClusterID != current.ClusterID {
-		return protocol.Reply{Code: protocol.Refused, Text: fmt.Sprintf(
+		code := protocol.Refused
+		if m.Map.Version > 0 {
+			code = protocol.Retry // it runs in its cluster, and serves on
+		}
+		return protocol.Reply{Code: code, Text: fmt.Sprintf(
 			"%s: its disk belongs to cluster %s, this is cluster %s", operation, m.ClusterID, current.ClusterID)}
 	}
 	if other, lost := supersededBy(current, &m); lost {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
@@ -15,11 +16,16 @@ import (
 const maxCallers = 1024
 
 // callers are the nodes and followers that have dialed this coordinator since its
-// start, with the cluster that each said it belongs to. The last word of each
-// counts: a node may have been started with an empty directory.
+// start. What a node says later replaces what it said before, but no node leaves a
+// cluster: only one that starts on another directory belongs to none.
 type callers struct {
-	mu       sync.Mutex
-	clusters map[string]string // by node; "" for one that belongs to none yet
+	mu sync.Mutex
+	by map[string]caller // by node; "" for all followers, which have no names
+}
+
+type caller struct {
+	cluster string // "" if it belongs to none yet
+	store   partition.StoreID
 }
 
 // note takes down who calls; true if that is new.
@@ -28,21 +34,37 @@ func (c *callers) note(h protocol.Hello) bool {
 	switch h.Role {
 	case protocol.RoleNode:
 	case protocol.RoleFollower:
-		name = "" // a follower has no name
+		if name = ""; h.ClusterID == "" {
+			return false // it may follow any cluster
+		}
 	case protocol.RoleCoordinator:
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.clusters == nil {
-		c.clusters = make(map[string]string)
+	if c.by == nil {
+		c.by = make(map[string]caller)
 	}
-	was, known := c.clusters[name]
-	if known && was == h.ClusterID || !known && (len(c.clusters) >= maxCallers || name == "" && h.ClusterID == "") {
+	was, known := c.by[name]
+	switch {
+	case !known && len(c.by) >= maxCallers:
+		return false
+	case known && was.cluster == h.ClusterID && was.store == h.Store:
+		return false
+	case known && h.ClusterID == "" && was.store == h.Store:
 		return false
 	}
-	c.clusters[name] = h.ClusterID
+	c.by[name] = caller{cluster: h.ClusterID, store: h.Store}
 	return true
+}
+
+// forget drops a node that is known to belong to some cluster, and did not say which.
+func (c *callers) forget(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by[name].cluster == "" {
+		delete(c.by, name)
+	}
 }
 
 // of returns those that belong to a cluster other than the given one, sorted, and
@@ -50,13 +72,13 @@ func (c *callers) note(h protocol.Hello) bool {
 func (c *callers) of(cluster string) (strangers []protocol.Stranger, fresh int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for name, id := range c.clusters {
-		switch id {
+	for name, one := range c.by {
+		switch one.cluster {
 		case "":
 			fresh++
 		case cluster:
 		default:
-			strangers = append(strangers, protocol.Stranger{Node: name, ClusterID: id})
+			strangers = append(strangers, protocol.Stranger{Node: name, ClusterID: one.cluster})
 		}
 	}
 	slices.SortFunc(strangers, func(a, b protocol.Stranger) int { return strings.Compare(a.Node, b.Node) })
