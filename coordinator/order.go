@@ -145,7 +145,7 @@ func (c *Coordinator) chooseStart(o *protocol.Order) (state.Command, error) {
 		if command != nil {
 			return nil, fmt.Errorf("%w: node %s was refused with stores %v and %v; name one with --store", state.ErrInvalid, u.Node, command.Store, u.Store)
 		}
-		command = &state.AcceptStart{Node: u.Node, Store: u.Store, Accepted: u.Accepted}
+		command = &state.AcceptStart{Node: u.Node, Store: u.Store, Start: u.Start, Accepted: u.Accepted}
 	}
 	if command == nil {
 		return nil, fmt.Errorf("%w: start the node with the directory that is right, read why it is refused, and say this again", state.ErrNotDisputed)

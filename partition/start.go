@@ -21,11 +21,11 @@ func (s StartID) MarshalText() ([]byte, error) { return []byte(s.String()), nil 
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *StartID) UnmarshalText(text []byte) error {
-	v, err := strconv.ParseUint(string(text), 16, 64)
-	if err != nil || len(text) != 16 {
+	var id StoreID
+	if id.UnmarshalText(text) != nil {
 		return fmt.Errorf("start ID %q: want 16 hexadecimal digits", text)
 	}
-	*s = StartID(v)
+	*s = StartID(id)
 	return nil
 }
 

@@ -172,7 +172,7 @@ var DefaultRebalance = Rebalance{AtOnce: 16, AtOnceEach: 4, Throttle: 8 << 20}
 
 // Map is the authoritative partition map at one version: an immutable value.
 type Map struct {
-	Version     uint64          `json:"version"` // Raft index of the last change
+	Version     uint64          `json:"version"` // rises with every change: the Raft index, or more after a recovery of the map
 	History     uint64          `json:"history"` // see Stamp
 	ClusterID   string          `json:"cluster_id"`
 	Application string          `json:"application"`

@@ -2,8 +2,8 @@ package state
 
 import "fmt"
 
-// Apply applies the command of one Raft entry. A command that changes the map
-// gives it the entry's index as version; one that changes nothing leaves it.
+// Apply applies the command of one Raft entry. A command that changes the map raises
+// its version; one that changes nothing leaves it.
 func (m *Machine) Apply(index uint64, c Command) Result {
 	m.memory.lineage.carryOut(index, c)
 	if a, admin := c.(Admin); admin {

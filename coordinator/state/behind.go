@@ -110,6 +110,9 @@ func (t *txn) registerBehind(n partition.Node, c *Register, judged error) Result
 		r = Result{Err: wrap(judged), Above: t.unsettled(c, disputed, false)}
 	}
 	if disputed && !chosen {
+		if t.showsBehind(c) {
+			t.freeze()
+		}
 		return r
 	}
 	n.Weight = c.Node.Weight
@@ -141,7 +144,7 @@ func (t *txn) report(n partition.Node, c *Register, chosen bool) error {
 	b := &t.memory.behind
 	b.Version = max(b.Version, c.Map.Version)
 	r := Report{Node: n, Copies: c.Copies, Stateless: c.Stateless}
-	i, known := slices.BinarySearchFunc(b.Reports, n.ID, func(r Report, id partition.NodeID) int { return cmp.Compare(r.Node.ID, id) })
+	i, known := b.find(n.ID)
 	if !known {
 		if err := t.mayReport(&n, c); err != nil {
 			return err
@@ -209,15 +212,20 @@ func (t *txn) vouch(u *UnsettledStart) {
 	b.Changed = t.index
 	b.Reports = slices.Clone(b.Reports)
 	for i := range b.Reports {
-		if r := &b.Reports[i]; r.Node.ID == u.Node && r.Node.Store == u.Store && r.Moved {
+		if r := &b.Reports[i]; r.Node.ID == u.Node && r.Node.Store == u.Store && r.Node.Start() == u.Start && r.Moved {
 			r.Vouched = true
 		}
 	}
 }
 
+// find returns the place of a node's report in the list, or where it belongs.
+func (b *Behind) find(id partition.NodeID) (int, bool) {
+	return slices.BinarySearchFunc(b.Reports, id, func(r Report, id partition.NodeID) int { return cmp.Compare(r.Node.ID, id) })
+}
+
 // reported returns a node's report.
 func (b *Behind) reported(id partition.NodeID) (*Report, bool) {
-	i, found := slices.BinarySearchFunc(b.Reports, id, func(r Report, id partition.NodeID) int { return cmp.Compare(r.Node.ID, id) })
+	i, found := b.find(id)
 	if !found {
 		return nil, false
 	}

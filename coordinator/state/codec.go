@@ -112,6 +112,7 @@ func encode(c Command) ([]byte, error) {
 		}
 	case AcceptStart:
 		w.replica(partition.Replica{Node: c.Node, Store: c.Store})
+		w.start(c.Start)
 		w.start(c.Accepted)
 	default:
 		return nil, fmt.Errorf("encode %T: %w", c, ErrUnknown)
@@ -174,7 +175,7 @@ func Decode(b []byte) (Command, error) {
 		c = Weigh{Node: r.nodeID(), Weight: r.uint32()}
 	case kindAcceptStart:
 		of := r.replica()
-		c = AcceptStart{Node: of.Node, Store: of.Store, Accepted: r.start()}
+		c = AcceptStart{Node: of.Node, Store: of.Store, Start: r.start(), Accepted: r.start()}
 	default:
 		return nil, fmt.Errorf("decode command: %w: kind %d", ErrUnknown, k)
 	}

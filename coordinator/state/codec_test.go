@@ -38,7 +38,7 @@ func samples() []Command {
 		Weigh{Node: "n1", Weight: 7},
 		Remove{Node: "n1", Store: 1 << 60, Incarnation: 3, Duty: partition.Removing, Lost: true, Live: []partition.NodeID{"n2"}},
 		Begin{Version: 9, Moves: []partition.Move{{Partition: 3, From: "n1", To: "n4", Reason: "uneven"}, {Partition: 4, Primary: "n2", Since: 9}}},
-		AcceptStart{Node: "n1", Store: 3, Accepted: partition.Start{Incarnation: 4, ID: 5}},
+		AcceptStart{Node: "n1", Store: 3, Start: partition.Start{Incarnation: 6, ID: 7}, Accepted: partition.Start{Incarnation: 4, ID: 5}},
 		End{Moves: []EndMove{{Partition: 3, Since: 1 << 40}, {Partition: 4, Since: 2, Cancel: true, Reason: "n4 is dead"}}},
 		Seat{Coordinator: "c3", Store: 1 << 60, Since: 1 << 50},
 		Admin{ID: "a", Fingerprint: 1 << 60, Command: Weigh{Node: "n1", Weight: 2}, Open: true, Since: 9, Node: "n1", Partition: 7, Note: "note"},

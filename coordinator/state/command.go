@@ -68,11 +68,13 @@ type Register struct {
 }
 
 // AcceptStart chooses a directory whose start the coordinators could not judge:
-// the operator says that it is the right one. It counts only while the directory
-// names that start as the last one accepted.
+// the operator says that it is the right one. It counts only while Start is the last that
+// asked from a directory of that store, and Accepted what its directory names as the last
+// one accepted.
 type AcceptStart struct {
 	Node     partition.NodeID
 	Store    partition.StoreID
+	Start    partition.Start
 	Accepted partition.Start
 }
 

@@ -143,7 +143,7 @@ func (w *writer) admin(c Admin) error {
 	var inner []byte
 	if c.Command != nil {
 		var err error
-		if inner, err = Encode(c.Command); err != nil {
+		if inner, err = encode(c.Command); err != nil {
 			return err
 		}
 	}
@@ -162,10 +162,11 @@ func (w *writer) admin(c Admin) error {
 func (r *reader) admin() Admin {
 	c := Admin{ID: r.text(), Fingerprint: r.fixed()}
 	if inner := r.text(); inner != "" {
-		command, err := Decode([]byte(inner))
-		if _, again := command.(Admin); again {
-			err = fmt.Errorf("%w: an admin command inside another", ErrInvalid)
+		if len(inner) > 1 && kind(inner[1]) == kindAdmin { // before it is read: depth costs nothing
+			r.fail(fmt.Errorf("%w: an admin command inside another", ErrInvalid))
+			return Admin{}
 		}
+		command, err := Decode([]byte(inner))
 		if err != nil {
 			r.fail(err)
 			return Admin{}

@@ -45,11 +45,39 @@ func TestRecoverMapWithAStartElsewhere(t *testing.T) {
 			t.Fatalf("%+v, %v", p.Unvouched, err)
 		}
 		h.refused(RecoverMap{Judged: p.Judged}, ErrOnlyCopy)
-		h.ok(AcceptStart{Node: "n1", Store: node(1).Store, Accepted: r.Accepted})
+		h.ok(AcceptStart{Node: "n1", Store: node(1).Store, Start: r.Node.Start(), Accepted: r.Accepted})
 		h.refused(RecoverMap{Judged: p.Judged}, ErrStale)
 		h.apply(r) // it asks again, and says nothing new
 		h.recoverMap()
 		h.is("1048578 n1 [n1] [n2 n3] [n2 n3] []")
+	})
+	t.Run("waits for the operator, however often it asks", func(t *testing.T) {
+		t.Parallel()
+		h, later := behind(t, 1)
+		r := elsewhere(later, 1, firstStart(1))
+		r.Accepted = partition.Start{Incarnation: 6, ID: 66} // after the backup
+		r.Node.Incarnation, r.Node.StartID = 7, 77
+		for range 3 {
+			h.refused(r, ErrMapBehind)
+		}
+		h.ok(AcceptStart{Node: "n1", Store: node(1).Store, Start: r.Node.Start(), Accepted: r.Accepted})
+		h.refused(r, ErrMapBehind)
+		h.recoverMap()
+		h.is("1048578 n1 [n1] [n2 n3] [n2 n3] []")
+	})
+	t.Run("waits, and another directory is chosen", func(t *testing.T) {
+		t.Parallel()
+		h, later := behind(t, 1)
+		wrong := elsewhere(later, 1, firstStart(1))
+		h.apply(wrong)
+		right := reports(later, 1, true)
+		right.Accepted = partition.Start{Incarnation: 1, ID: 4242}
+		right.Node.StartID += 7
+		h.refused(right, ErrTwoHistories)
+		h.ok(AcceptStart{Node: "n1", Store: node(1).Store, Start: right.Node.Start(), Accepted: right.Accepted})
+		if p, err := h.m.PlanRecovery(nil); err != nil || !slices.Equal(p.Unvouched, []partition.NodeID{"n1"}) {
+			t.Errorf("the operator's word counts for another directory: %+v, %v", p.Unvouched, err)
+		}
 	})
 	t.Run("is given up", func(t *testing.T) {
 		t.Parallel()
@@ -85,7 +113,7 @@ func TestRecoverMapWithAStartElsewhere(t *testing.T) {
 		if err != nil || !slices.Equal(p.Unvouched, []partition.NodeID{"n2"}) {
 			t.Fatalf("%+v, %v", p.Unvouched, err)
 		}
-		h.ok(AcceptStart{Node: "n2", Store: node(2).Store, Accepted: r.Accepted})
+		h.ok(AcceptStart{Node: "n2", Store: node(2).Store, Start: r.Node.Start(), Accepted: r.Accepted})
 		h.recoverMap("n1")
 		h.ok(h.recover("n2"))
 	})
@@ -173,7 +201,7 @@ func TestAHistoryIsChosenWhileTheMapIsBehind(t *testing.T) {
 		if p, err := h.m.PlanRecovery(nil); err != nil || !slices.Equal(p.Missing, []partition.NodeID{"n1"}) {
 			t.Fatalf("missing %v, %v", p.Missing, err)
 		}
-		h.ok(AcceptStart{Node: "n1", Store: node(1).Store, Accepted: r.Accepted})
+		h.ok(AcceptStart{Node: "n1", Store: node(1).Store, Start: r.Node.Start(), Accepted: r.Accepted})
 		h.refused(r, ErrTwoHistories) // it must start once more
 		r.Since = []partition.Start{r.Node.Start()}
 		r.Node.Incarnation, r.Node.StartID = result.Above+1, 99

@@ -8,9 +8,9 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// UnsettledStart is a start that the coordinators can neither accept nor take
-// for a lost disk: what its directory says of earlier starts and what the map
-// says cannot both be whole. AcceptStart settles it in the directory's favour.
+// UnsettledStart is a start that waits: its directory and the map disagree, or an
+// earlier start may still run at another address. AcceptStart settles it in the
+// directory's favour.
 type UnsettledStart struct {
 	Node     partition.NodeID  `json:"node"`
 	Store    partition.StoreID `json:"store_id"`
@@ -21,7 +21,8 @@ type UnsettledStart struct {
 	// for the store.
 	Highest uint64 `json:"highest"`
 	// Disputed: the map and the directory name different starts with one counter.
-	// Otherwise the map is behind the directory, and RecoverMap settles it.
+	// If neither Disputed nor Elsewhere is set, the map is behind the directory, and
+	// RecoverMap settles it.
 	Disputed bool `json:"disputed"`
 	// Elsewhere: the start runs at another address than the one in the map, and
 	// the node is the only one that has some partition in sync, or the map is
@@ -147,7 +148,9 @@ func (t *txn) unsettled(c *Register, disputed, elsewhere bool) (above uint64) {
 	}
 	if known, ok := t.memory.unsettledStart(u.Node, u.Store); ok {
 		u.Highest = max(u.Highest, known.Highest)
-		u.Chosen = known.Chosen && known.follows(c) && known.Disputed == disputed && known.Elsewhere == elsewhere
+		// A start that asks again runs where it ran.
+		u.Elsewhere = elsewhere || !disputed && known.Elsewhere && known.follows(c)
+		u.Chosen = known.Chosen && known.follows(c) && known.Disputed == disputed && known.Elsewhere == u.Elsewhere
 		if u.Chosen { // what asks too early does not raise the bar
 			u.Highest = known.Highest
 		}
@@ -172,6 +175,8 @@ func (t *txn) acceptStart(c AcceptStart) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("accept a start of node %q with store %v: %w: the coordinators refuse none", c.Node, c.Store, ErrStale)
+	case u.Start != c.Start:
+		return fmt.Errorf("accept start %v of node %q with store %v: %w: start %v at %s has asked since", c.Start, c.Node, c.Store, ErrStale, u.Start, u.PeerAddr)
 	case u.Accepted != c.Accepted:
 		return fmt.Errorf("accept a start of node %q with store %v: %w: its directory names start %v now, not %v", c.Node, c.Store, ErrStale, u.Accepted, c.Accepted)
 	case t.memory.behind.Since != 0 && !u.Disputed && !u.Elsewhere:

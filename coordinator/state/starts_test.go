@@ -2,6 +2,7 @@ package state
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/holdfast-io/holdfast/partition"
@@ -99,7 +100,7 @@ func TestAFrozenStartIsNoLostDisk(t *testing.T) {
 	if u := c.m.Unsettled(); len(u) != 1 || u[0].Node != "n3" || u[0].Store != 777 || u[0].Disputed {
 		t.Fatalf("unsettled: %+v", u)
 	}
-	c.refused(AcceptStart{Node: "n3", Store: 777, Accepted: s(5, 55)}, ErrMapBehind)
+	c.refused(AcceptStart{Node: "n3", Store: 777, Start: s(6, 66), Accepted: s(5, 55)}, ErrMapBehind)
 	for i := range 2 {
 		c.apply(reports(c.m.Map(), i+1, false))
 	}
@@ -126,6 +127,22 @@ func TestRecoverMapTakesANodeThatTheMapLacks(t *testing.T) {
 	}
 }
 
+// A directory of another history proves that the map is old as well as any: where its
+// copies have adopted what the map never said.
+func TestADisputedStartShowsThatTheMapIsBehind(t *testing.T) {
+	t.Parallel()
+	c := three(t, 3)
+	r := c.start(3, 2, 22, s(1, 11))
+	r.Copies = slices.Clone(r.Copies)
+	for i := range r.Copies {
+		r.Copies[i].Epoch += 3
+	}
+	c.refused(r, ErrTwoHistories)
+	if len(r.Copies) == 0 || c.m.Behind().Since == 0 {
+		t.Errorf("%d copies, and the coordinators decide on", len(r.Copies))
+	}
+}
+
 // Of two histories the operator chooses one; its next start has a counter that
 // the other cannot have used.
 func TestOfTwoHistoriesOneIsChosen(t *testing.T) {
@@ -136,7 +153,7 @@ func TestOfTwoHistoriesOneIsChosen(t *testing.T) {
 	if r := c.apply(chosen); r.Above != 4 {
 		t.Errorf("the next start is to be above %d", r.Above)
 	}
-	c.ok(AcceptStart{Node: "n3", Store: node(3).Store, Accepted: s(1, 11)})
+	c.ok(AcceptStart{Node: "n3", Store: node(3).Store, Start: s(2, 22), Accepted: s(1, 11)})
 	c.is("2 n1 [n1 n2] [n3] [] []") // the map knew its copies by the other history
 	c.refused(c.start(3, 4, 45, s(1, 11), s(2, 22)), ErrTwoHistories)
 	c.refused(c.start(3, 2, 23, firstStart(3)), ErrTwoHistories) // the other one
@@ -237,12 +254,13 @@ func TestTheOnlyCopyElsewhereWaitsForTheOperator(t *testing.T) {
 				t.Fatalf("unsettled: %+v", u)
 			}
 			c.is(test.was)
-			c.ok(AcceptStart{Node: "n1", Store: r.Node.Store, Accepted: r.Accepted})
+			c.ok(AcceptStart{Node: "n1", Store: r.Node.Store, Start: r.Node.Start(), Accepted: r.Accepted})
 			another := r // the word was not about this copy
 			another.Node.StartID, another.Node.PeerAddr = 4711, "third:7071"
 			c.refused(another, ErrOnlyCopy)
+			c.refused(AcceptStart{Node: "n1", Store: r.Node.Store, Start: r.Node.Start(), Accepted: r.Accepted}, ErrStale)
 			c.refused(r, ErrOnlyCopy) // and is given anew, for the one that asked last
-			c.ok(AcceptStart{Node: "n1", Store: r.Node.Store, Accepted: r.Accepted})
+			c.ok(AcceptStart{Node: "n1", Store: r.Node.Store, Start: r.Node.Start(), Accepted: r.Accepted})
 			later := r
 			later.Node.Incarnation, later.Node.StartID, later.Since = 3, 4712, []partition.Start{r.Node.Start()}
 			c.ok(later)
@@ -263,7 +281,7 @@ func TestTheOnlyCopyElsewhereWaitsForTheOperator(t *testing.T) {
 		c.refused(r, ErrOnlyCopy)
 		c.ok(c.boot(1))
 		c.is("4 n1 [n1] [n2 n3] [] []")
-		c.refused(AcceptStart{Node: "n1", Store: r.Node.Store, Accepted: r.Accepted}, ErrStale)
+		c.refused(AcceptStart{Node: "n1", Store: r.Node.Store, Start: r.Node.Start(), Accepted: r.Accepted}, ErrStale)
 	})
 }
 

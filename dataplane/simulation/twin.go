@@ -144,7 +144,7 @@ func (w *world) acceptStarts() {
 	for _, u := range w.raft.machine.Unsettled() {
 		if n := w.nodes[w.index(u.Node)]; u.Elsewhere && !u.Chosen && n.up && n.peerAddr() == u.PeerAddr && n.disk.store == u.Store {
 			w.coverage[startsVouched]++
-			w.admin(state.AcceptStart{Node: u.Node, Store: u.Store, Accepted: u.Accepted})
+			w.admin(state.AcceptStart{Node: u.Node, Store: u.Store, Start: u.Start, Accepted: u.Accepted})
 		}
 	}
 }
