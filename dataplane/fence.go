@@ -85,17 +85,19 @@ func (n *Node) refused(reason *client.RefusedError) {
 	n.endSoon(reason)
 }
 
-// endSoon fails the node after fenceLinger. Where it is being closed by then,
-// whoever closes it knows why.
+// endSoon fails the node after fenceLinger, with the first reason that it is given.
+// Where it is being closed by then, whoever closes it knows why.
 func (n *Node) endSoon(err error) {
-	n.serving.Go(func() {
-		linger := time.NewTimer(fenceLinger)
-		defer linger.Stop()
-		select {
-		case <-linger.C:
-			n.fail(err)
-		case <-n.ctx.Done():
-		}
+	n.ending.Do(func() {
+		n.serving.Go(func() {
+			linger := time.NewTimer(fenceLinger)
+			defer linger.Stop()
+			select {
+			case <-linger.C:
+				n.fail(err)
+			case <-n.ctx.Done():
+			}
+		})
 	})
 }
 

@@ -54,6 +54,7 @@ type Node struct {
 
 	// fenced is why this start acts for the node no longer; nil while it does.
 	fenced     atomic.Pointer[error]
+	ending     sync.Once
 	silenced   sync.Once
 	unlisten   sync.Once
 	unlistened error

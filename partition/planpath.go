@@ -105,8 +105,8 @@ func (s *search) expand(node int) {
 }
 
 // follow carries out the chain that ends at a node, from its end. It stops
-// where an earlier hop of the same chain has made one impossible, or the chain
-// comes back to itself.
+// where what was carried out of the chain has made a hop impossible, or has taken
+// the replica away that it moves, or where the chain comes back to itself.
 func (s *search) follow(end int) bool {
 	p, moved := s.p, false
 	seen := map[int]bool{}
@@ -116,7 +116,7 @@ func (s *search) follow(end int) bool {
 		if h.to < 0 {
 			return moved
 		}
-		if !p.fits(h.id, h.to, h.from) {
+		if !p.fits(h.id, h.to, h.from) || h.from >= 0 && !slices.Contains(p.set[h.id], h.from) {
 			return moved
 		}
 		if h.from >= 0 {

@@ -82,19 +82,19 @@ func (r *replica) granted(from Peer, c *Claim, since Time, known bool) {
 	r.publish()
 }
 
-// voided forgets the grants of a process that has adopted a higher epoch than
+// dropStaleGrants forgets the grants of a process that has adopted a higher epoch than
 // that of the last one: they are void there. Another start of its node answers
 // only for itself.
-func (r *replica) voided(from Peer) {
+func (r *replica) dropStaleGrants(from Peer) {
 	if g, ok := r.grants[from.Node]; ok && g.epoch < r.conf.Epoch && g.to == from.Start {
 		delete(r.grants, from.Node)
 		r.bar()
 	}
 }
 
-// outlived forgets the grants of processes that ended: a node whose start changed
+// dropEndedGrants forgets the grants of processes that ended: a node whose start changed
 // and that is in sync in both configurations started again at its address.
-func (r *replica) outlived(old *partition.Configuration) {
+func (r *replica) dropEndedGrants(old *partition.Configuration) {
 	for node, g := range r.grants {
 		m := r.member(node)
 		if m != nil && m.session == g.to && g.to != r.g.sessions[node].Start && old.InSync(node) && r.conf.InSync(node) {

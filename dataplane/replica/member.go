@@ -73,7 +73,8 @@ func (r *replica) setMembers() {
 				continue
 			}
 			m := r.member(c.Node)
-			if m == nil || m.store != c.Store || !m.session.IsZero() && m.session != r.g.sessions[c.Node].Start {
+			start := r.g.sessions[c.Node].Start
+			if m == nil || m.store != c.Store || m.session != start && (!inSync || !m.session.IsZero()) {
 				fresh := &member{node: c.Node, store: c.Store}
 				if m != nil && m.store == c.Store {
 					fresh.unpromised = m.unpromised
@@ -109,7 +110,7 @@ func (r *replica) heardFrom(from Peer) *member {
 	m.session = from.Start
 	if !m.told {
 		m.told = true
-		r.voided(from)
+		r.dropStaleGrants(from)
 	}
 	return m
 }

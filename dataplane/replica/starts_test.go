@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -145,5 +146,32 @@ func TestTheRecoveredMapsStartsTakeThePlaceOfLaterOnes(t *testing.T) {
 	}
 	if !c.m.Partitions[0].InSync("n3") {
 		t.Errorf("n3 is not in sync: %+v", c.m.Partitions[0])
+	}
+}
+
+// A learner's lease may come before anything else is heard of it. A start at another
+// address makes no in-sync replica a learner then, and has promised nothing.
+func TestALeaseOfALearnersEarlierStartDoesNotCount(t *testing.T) { // L3, L5
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.serve("n1")
+	c.configure(func(conf *partition.Configuration) {
+		conf.Replicas = slices.DeleteFunc(conf.Replicas, func(r partition.Replica) bool { return r.Node == "n3" })
+	})
+	c.hold = func(from partition.NodeID, e Envelope) bool {
+		return from == "n3" && e.Message.Kind != BeaconReply
+	}
+	c.configure(func(conf *partition.Configuration) { conf.Primary = "n2" })
+	c.pass(2 * time.Second)
+	c.serve("n2")
+	r := c.nodes["n2"].g.replicas[0]
+	if m := r.member("n3"); m.inSync || !m.session.IsZero() || m.lease <= c.now {
+		t.Fatalf("n2 has no lease of a learner that it has not heard otherwise: %+v", m)
+	}
+	c.kill("n3")
+	c.hold = func(from partition.NodeID, _ Envelope) bool { return from == "n3" }
+	c.restartElsewhere("n3")
+	if m := r.member("n3"); m.lease > c.now {
+		t.Errorf("n2 holds a lease of the start that it has not heard a promise of, for %v", m.lease.Sub(c.now))
 	}
 }

@@ -39,7 +39,7 @@ func (r *replica) tryTakeOver() {
 // marker, no comparison with those that stay, no new leases (C6). That is sound
 // only from one epoch to the very next: see adopt.
 func (r *replica) goOn(old *partition.Configuration) {
-	r.outlived(old)
+	r.dropEndedGrants(old)
 	r.setMembers()
 	r.bar()
 	r.forgetHashes(old)

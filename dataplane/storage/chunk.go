@@ -36,7 +36,7 @@ type snapshotHeader struct {
 type snapshotTotals struct {
 	values, sessions, keyed uint64
 	content                 uint64 // sum of itemSum over all values, as in the file's meta record
-	others                  uint64 // sum of itemSum over all sessions and keyed results
+	others                  uint64 // sum of itemSum over all sessions and remembered requests with a key
 }
 
 // add counts an item.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -30,6 +31,7 @@ type Receiver struct {
 	made    bool          // the buckets are
 	header  bool          // has come
 	whole   bool          // the end has come
+	last    []byte        // the last value's key: they come sorted; nil before the first
 	hash    uint64
 	logged  entry.LoggedTime
 	totals  snapshotTotals
@@ -121,10 +123,14 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 				return err
 			}
 		}
+		if r.last != nil && bytes.Compare(i.key, r.last) <= 0 {
+			return fmt.Errorf("%w: key %q comes after %q", ErrDamaged, i.key, r.last)
+		}
 		r.totals.add(i)
 		r.pending += len(i.key) + len(i.stored)
 		// bbolt keeps the slices until the commit; the chunk is the caller's.
-		return r.writer.put(dataKind, append([]byte(nil), i.key...), nil, append([]byte(nil), i.stored...))
+		r.last = append([]byte(nil), i.key...)
+		return r.writer.put(dataKind, r.last, nil, append([]byte(nil), i.stored...))
 	case itemSession:
 		if _, err := decodeSession(i.origin, i.stored); err != nil {
 			return err
@@ -143,9 +149,8 @@ func (r *Receiver) take(i *chunkItem) (err error) {
 		if r.totals != i.totals {
 			return fmt.Errorf("%w: it has %+v, should have %+v", ErrDamaged, r.totals, i.totals)
 		}
-		sums := &r.writer.sums
-		if sums[dataKind] != r.totals.content || sums[sessionKind]+sums[keyedKind] != r.totals.others {
-			return fmt.Errorf("%w: something came twice", ErrDamaged)
+		if sums := &r.writer.sums; sums[sessionKind]+sums[keyedKind] != r.totals.others {
+			return fmt.Errorf("%w: a remembered request came twice", ErrDamaged)
 		}
 	}
 	return nil

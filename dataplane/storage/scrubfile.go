@@ -37,7 +37,12 @@ func (f *file) scrub(id partition.ID, generation uint64) (*fileScrub, error) {
 		from = s.direct
 	}
 	s.pages = pageReader{file: from, pageSize: f.pageSize}
-	if err := s.metaPages(); err != nil {
+	err := s.metaPages()
+	if isDamage(err) && s.direct != nil {
+		_ = s.direct.Sync() // see step
+		err = s.metaPages()
+	}
+	if err != nil {
 		s.close()
 		return nil, err
 	}
@@ -81,6 +86,7 @@ func (s *fileScrub) step() (read int64, done bool, err error) {
 		// What flushes have written may be on its way to the disk yet. That it cannot
 		// be synced is for the flush to find: its own descriptor is told of it too.
 		_ = s.direct.Sync()
+		s.free, s.freeOf = nil, 0 // it was of what came from the disk
 		done, err = s.transaction()
 	}
 	return s.pages.read - before, done, err

@@ -86,6 +86,10 @@ func (s *scrubber) segment(l *sharedLog, info types.SegmentInfo, last uint64) (o
 		if _, needed, fault := l.needs(info); fault != nil || !needed {
 			return true, fault // cut away meanwhile
 		}
+		if isShortage(err) {
+			s.e.options.Logger.Warn("a file of the log was not checked in this pass", "file", path, "err", err)
+			return true, nil
+		}
 		return true, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
 	}
 	defer unmap()
@@ -115,6 +119,12 @@ func (s *scrubber) segment(l *sharedLog, info types.SegmentInfo, last uint64) (o
 		}
 	}
 	return true, nil
+}
+
+// isShortage reports whether an error speaks of what the process has too little of,
+// and not of the file.
+func isShortage(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
 }
 
 // mapFile maps a whole file, for reading. Where nobody writes to it any more, the

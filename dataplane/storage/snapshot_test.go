@@ -256,6 +256,41 @@ func TestMixedSnapshotsAreRefused(t *testing.T) {
 	}
 }
 
+// A value that comes twice is no part of any snapshot, though the totals count it
+// twice too, and neither is one that is out of order: what a copy has would depend on
+// which came last.
+func TestASnapshotsValuesComeOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	at := entry.Position{Sequence: 2, Epoch: 1}
+	to := open(t, small(t.TempDir()))
+	take := func(keys ...string) error {
+		end := chunkItem{kind: itemEnd}
+		r, err := to.Receive(1, lineage, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(i *chunkItem) {
+			end.totals.add(i)
+			err = errors.Join(err, r.Write(seal(appendItem(beginChunk(r.number, 0), i), 0)))
+		}
+		write(&chunkItem{kind: itemHeader, header: snapshotHeader{partition: 1, lineage: lineage, applied: at}})
+		for _, k := range keys {
+			write(&chunkItem{kind: itemValue, key: []byte(k), stored: appendValue(nil, []byte(k), entry.Version{Sequence: 1}, []byte("v"))})
+		}
+		write(&end)
+		_, commit := r.Commit()
+		return errors.Join(err, commit)
+	}
+	for _, keys := range [][]string{{"k", "k"}, {"l", "k"}} {
+		if err := take(keys...); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%q: %v", keys, err)
+		}
+	}
+	if err := take("k", "l"); err != nil {
+		t.Error(err)
+	}
+}
+
 // A snapshot in which a key is missing that the file should have, as where a page
 // is damaged, is not made: the damage would be a copy's that passes for a good one.
 func TestNoSnapshotIsMadeOfAFileThatHidesAKey(t *testing.T) {

@@ -25,7 +25,7 @@ type sweep struct {
 // place is where a sweep is: it has read all that lies before it.
 type place struct {
 	kind bucketKind
-	key  string // of the bucket's items, those below this one; "": none
+	key  string // those of the bucket's items that sort before it; "": none of them
 }
 
 func (p place) passed(c *sumChange) bool {
