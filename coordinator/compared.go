@@ -21,7 +21,7 @@ func (c *Coordinator) mayChange() bool {
 // changesMap reports whether a command may change the map of a cluster that is there.
 func changesMap(command state.Command) bool {
 	switch command.(type) {
-	case state.Create, state.NoteBehind, state.RecoverMap, state.Seat:
+	case state.Create, state.NoteBehind, state.NoteRestored, state.RecoverMap, state.Seat:
 		return false
 	}
 	return true

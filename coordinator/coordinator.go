@@ -114,11 +114,9 @@ func (c *Coordinator) open() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("start coordinator %s: %w", c.config.ID, err)
 	}
-	lock := flock.New(filepath.Join(dir, "lock"))
-	if ok, err := lock.TryLock(); err != nil {
-		return fmt.Errorf("start coordinator %s: lock directory %s: %w", c.config.ID, dir, err)
-	} else if !ok {
-		return fmt.Errorf("start coordinator %s: directory %s is in use by another process", c.config.ID, dir)
+	lock, err := lockDir(dir)
+	if err != nil {
+		return fmt.Errorf("start coordinator %s: %w", c.config.ID, err)
 	}
 	c.lock = lock
 	m, err := loadMember(dir, c.config.ID)
@@ -143,6 +141,17 @@ func (c *Coordinator) open() error {
 		return nil
 	}
 	return c.join()
+}
+
+// lockDir takes a directory for this process.
+func lockDir(dir string) (*flock.Flock, error) {
+	lock := flock.New(filepath.Join(dir, "lock"))
+	if ok, err := lock.TryLock(); err != nil {
+		return nil, fmt.Errorf("lock directory %s: %w", dir, err)
+	} else if !ok {
+		return nil, fmt.Errorf("directory %s is in use by another process", dir)
+	}
+	return lock, nil
 }
 
 // agree compares the given settings with those the cluster was created with, as
@@ -171,6 +180,7 @@ func (c *Coordinator) join() error {
 func (c *Coordinator) run() {
 	c.goroutine(c.leadership)
 	c.goroutine(c.noteCluster)
+	c.goroutine(c.tellRestored)
 	c.goroutine(c.watchNodes)
 	c.goroutine(c.giveOrders)
 	c.goroutine(c.balance)

@@ -59,6 +59,10 @@ func (c *Coordinator) takeOffice(g *raftGroup) {
 			c.pause(retryLeader)
 			continue
 		}
+		if !c.sayRestored() {
+			c.pause(retryLeader)
+			continue
+		}
 		c.metrics.elections.Inc()
 		c.leading.Store(true)
 		return

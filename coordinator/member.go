@@ -40,6 +40,9 @@ type member struct {
 	// Started is written before Raft runs for the first time: from then on
 	// Raft's files must be there.
 	Started bool `json:"started,omitempty"`
+	// Restored is the last entry of a directory that was put back from a backup, by
+	// MarkRestored; 0: none was, or the group has noted it.
+	Restored uint64 `json:"restored,omitempty"`
 	// What the cluster was created with, once this member has applied it.
 	ClusterID   string             `json:"cluster_id,omitempty"`
 	Application string             `json:"application,omitempty"`
@@ -78,34 +81,41 @@ func (m *member) token() uint64 {
 // loadMember reads the directory's member.json, or makes it if the directory
 // has no state at all.
 func loadMember(dir, id string) (*member, error) {
-	path := filepath.Join(dir, memberFile)
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	m, err := readMember(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Stat(filepath.Join(dir, raftFile)); err == nil {
 			return nil, fmt.Errorf("open %s: %s is missing, but %s is there: the directory is damaged", dir, memberFile, raftFile)
 		}
 		m := &member{Format: memberFormat, ID: id, Store: randomStore()}
 		return m, m.save(dir)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("open coordinator's directory: %w", err)
+	case m.ID != id:
+		return nil, fmt.Errorf("open %s: the directory belongs to coordinator %q, not to %q", dir, m.ID, id)
+	case m.Started:
+		if _, err := os.Stat(filepath.Join(dir, raftFile)); err != nil {
+			return nil, fmt.Errorf("open %s: coordinator %s has run before, but %s is gone: %w", dir, id, raftFile, errReplace(id))
+		}
 	}
-	var m member
-	if err := json.Unmarshal(raw, &m); err != nil {
+	return m, nil
+}
+
+// readMember reads the directory's member.json.
+func readMember(dir string) (*member, error) {
+	path := filepath.Join(dir, memberFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	m := new(member)
+	if err := json.Unmarshal(raw, m); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if m.Format != memberFormat {
 		return nil, fmt.Errorf("read %s: format %d is not known to this program, only %d; start the version of holdfast that wrote it", path, m.Format, memberFormat)
 	}
-	if m.ID != id {
-		return nil, fmt.Errorf("open %s: the directory belongs to coordinator %q, not to %q", dir, m.ID, id)
-	}
-	if m.Started {
-		if _, err := os.Stat(filepath.Join(dir, raftFile)); err != nil {
-			return nil, fmt.Errorf("open %s: coordinator %s has run before, but %s is gone: %w", dir, id, raftFile, errReplace(id))
-		}
-	}
-	return &m, nil
+	return m, nil
 }
 
 // save writes member.json whole and synced, or leaves the old one.

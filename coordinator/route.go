@@ -125,6 +125,8 @@ func (c *Coordinator) lead(ctx context.Context, m protocol.Message) protocol.Rep
 		return c.order(ctx, m)
 	case protocol.RecoverMap:
 		return c.recoverMap(ctx, m)
+	case protocol.NoteRestored:
+		return c.noteRestored(ctx, m)
 	}
 	return protocol.Reply{Code: protocol.Invalid, Text: fmt.Sprintf("%T cannot be forwarded", m)}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/holdfast-io/holdfast/coordinator"
 	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
@@ -48,15 +47,16 @@ func (f serverFlags) askLeader(ctx context.Context, cluster *mapjson.Cluster) {
 	}
 }
 
-// askBehind asks the leader, or else any coordinator that answers, whether the
-// coordinators went back to an old map. It returns nil where none answers.
-func (f serverFlags) askBehind(ctx context.Context, cluster *mapjson.Cluster) *coordinator.MapRecovery {
-	state := new(coordinator.MapRecovery)
+// askCoordinators asks the leader, or else any coordinator that answers. It returns
+// nil where none answers.
+func askCoordinators[T any](ctx context.Context, f serverFlags, cluster *mapjson.Cluster, path string) *T {
 	f.Timeout = min(f.Timeout/4, leaderPatience)
+	answer := new(T)
 	ask := func(addrs ...string) bool {
 		f.Server = addrs
 		return len(addrs) > 0 && f.firstAnswer(ctx, func(ctx context.Context, server string) error {
-			return exchange(ctx, server+"/v1/recover-map", state)
+			answer = new(T)
+			return exchange(ctx, server+path, answer)
 		}) == nil
 	}
 	var all []string
@@ -64,7 +64,7 @@ func (f serverFlags) askBehind(ctx context.Context, cluster *mapjson.Cluster) *c
 		switch {
 		case one.HTTPAddr == "":
 		case one.ID == cluster.Leader && ask(one.HTTPAddr):
-			return state
+			return answer
 		case one.ID != cluster.Leader:
 			all = append(all, one.HTTPAddr)
 		}
@@ -72,7 +72,7 @@ func (f serverFlags) askBehind(ctx context.Context, cluster *mapjson.Cluster) *c
 	if !ask(all...) {
 		return nil
 	}
-	return state
+	return answer
 }
 
 // askCoordinators asks the coordinators something, and changes nothing.

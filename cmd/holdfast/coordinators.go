@@ -14,6 +14,8 @@ type coordinatorsCommand struct {
 	List   coordinatorsListCommand   `cmd:"" default:"1" help:"List the coordinators."`
 	Remove coordinatorsRemoveCommand `cmd:"" help:"Take one out of the group whose directory is lost; its place is vacant then."`
 	Add    coordinatorsAddCommand    `cmd:"" help:"Give a vacant place to the coordinator that waits for it with an empty directory."`
+
+	MarkRestored coordinatorsMarkRestoredCommand `cmd:"" help:"Say of a coordinator's directory, before the coordinator starts, that it was put back from a backup."`
 }
 
 type coordinatorsListCommand struct {
@@ -68,4 +70,22 @@ type coordinatorsAddCommand struct{ coordinatorFlags }
 // Run gives a vacant place away.
 func (c *coordinatorsAddCommand) Run(ctx context.Context, t *terminal) error {
 	return c.do(ctx, t, "add", "is one of the coordinators")
+}
+
+type coordinatorsMarkRestoredCommand struct {
+	DataDir string `required:"" help:"The coordinator's directory; no process may run on it." placeholder:"DIR" env:"-"`
+	JSON    bool   `help:"Print JSON."`
+}
+
+// Run marks the directory. It asks no server.
+func (c *coordinatorsMarkRestoredCommand) Run(_ context.Context, t *terminal) error {
+	marked, err := coordinator.MarkRestored(c.DataDir)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(t.out, marked)
+	}
+	_, err = fmt.Fprintf(t.out, "Coordinator %s is marked as restored. Mark the directories of the others too, and start all; the map is frozen then until holdfast recover-map.\n", marked.ID)
+	return err
 }

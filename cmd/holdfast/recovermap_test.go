@@ -54,6 +54,36 @@ func TestStatusTellsOfAMapThatIsBehind(t *testing.T) {
 	}
 }
 
+// A start that waits for the operator is nobody's secret. Of a node that is live again
+// nothing waits.
+func TestStatusTellsOfAStartThatWaits(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]bool{"suspected": true, "live": false} {
+		server := httptest.NewServer(nil)
+		t.Cleanup(server.Close)
+		server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Holdfast-Coordinator", "c1")
+			switch r.URL.Path {
+			case "/v1/cluster":
+				fmt.Fprintf(w, clusterJSON, "c1", strings.TrimPrefix(server.URL, "http://"), "leader")
+			case "/v1/recover-map":
+				io.WriteString(w, `{"behind":false}`)
+			case "/v1/overrides":
+				io.WriteString(w, `{"overrides":[],"unsettled_starts":[{"node":"n2","store_id":"00000000000000aa","peer_addr":"h:9","elsewhere":true},
+					{"node":"n3","store_id":"00000000000000bb","elsewhere":true,"chosen":true}]}`)
+			case "/v1/nodes":
+				fmt.Fprintf(w, `{"version":50,"nodes":[{"id":"n1","state":"live"},{"id":"n2","state":"%s"},{"id":"n3","state":"suspected"}]}`, state)
+			case "/v1/partitions":
+				io.WriteString(w, `{"version":50,"partitions":[{"id":3,"epoch":5,"primary":"n1","replicas":["n1","n2"]}]}`)
+			}
+		})
+		_, out, errOut := execute(t, "", "status", "--server", server.URL)
+		if got := strings.Contains(out, "holdfast accept-start n2 --store 00000000000000aa"); got != want || strings.Contains(out, "accept-start n3") {
+			t.Errorf("n2 is %s:\n%s%s", state, out, errOut)
+		}
+	}
+}
+
 func TestRecoverMap(t *testing.T) {
 	t.Parallel()
 	url, orders := wentBack(t, "", "the last writes")

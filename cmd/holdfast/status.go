@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/holdfast-io/holdfast/coordinator"
+	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/dataplane/client"
 	"github.com/holdfast-io/holdfast/partition"
 	"github.com/holdfast-io/holdfast/partition/mapjson"
@@ -30,8 +31,11 @@ type overview struct {
 	// partitions and waiting nodes are what holdfast recover-map goes on from. Null if
 	// no coordinator answered.
 	MapBehind *coordinator.MapRecovery `json:"map_behind"`
-	Reasons   []string                 `json:"reasons"` // why the cluster is degraded, in words; empty if it is well
-	primaries map[string]int           // by node
+	// Waiting are starts that wait for holdfast accept-start, of nodes that are not
+	// live otherwise.
+	Waiting   []state.UnsettledStart `json:"waiting_starts"`
+	Reasons   []string               `json:"reasons"` // why the cluster is degraded, in words; empty if it is well
+	primaries map[string]int         // by node
 	replicas  map[string]int
 }
 
@@ -69,9 +73,34 @@ func gather(ctx context.Context, c *client.Client, f serverFlags) (*overview, er
 	if err != nil {
 		return nil, err
 	}
-	o := &overview{MapBehind: f.askBehind(ctx, cluster), Cluster: *cluster, Nodes: nodes.Nodes, Partitions: len(partitions.Partitions)}
+	o := &overview{
+		MapBehind: askCoordinators[coordinator.MapRecovery](ctx, f, cluster, "/v1/recover-map"),
+		Cluster:   *cluster, Nodes: nodes.Nodes, Partitions: len(partitions.Partitions), Waiting: []state.UnsettledStart{},
+	}
+	if o.MapBehind != nil {
+		o.takeStarts(askCoordinators[startsThatWait](ctx, f, cluster, "/v1/overrides"))
+	}
 	o.judge(partitions.Partitions)
 	return o, nil
+}
+
+// startsThatWait are what the coordinators could not judge.
+type startsThatWait struct {
+	Starts []state.UnsettledStart `json:"unsettled_starts"`
+}
+
+// takeStarts finds those that wait for the operator. Where another start of the node
+// is live, what asked once and was refused concerns nobody any more.
+func (o *overview) takeStarts(w *startsThatWait) {
+	if w == nil {
+		return
+	}
+	for _, s := range w.Starts {
+		lives := slices.ContainsFunc(o.Nodes, func(n mapjson.Node) bool { return n.ID == s.Node && n.State == "live" })
+		if (s.Disputed || s.Elsewhere) && !s.Chosen && !lives {
+			o.Waiting = append(o.Waiting, s)
+		}
+	}
 }
 
 // judge finds everything that is not as it should be.
@@ -110,6 +139,13 @@ func (o *overview) judge(partitions []mapjson.Partition) {
 		if n := len(b.Missing); n > 0 {
 			add("%s not reported yet what is on its disk: %s", count(n, "node has", "nodes have"), names(b.Missing))
 		}
+	}
+	for _, s := range o.Waiting {
+		why := fmt.Sprintf("it runs at %s now, and no other live node has some of its partitions", s.PeerAddr)
+		if s.Disputed {
+			why = "its directory has another history than the map"
+		}
+		add("a start of node %s waits: %s. If that is the node's directory, and the earlier process is stopped: holdfast accept-start %s --store %v", s.Node, why, s.Node, s.Store)
 	}
 	if o.Cluster.Barred != "" {
 		add("%s", o.Cluster.Barred)

@@ -48,6 +48,8 @@ func decodeBody(d *decoder, k kind) Message {
 		return Recover{Partition: partition.ID(d.uint32()), Node: d.node(), Unsafe: d.bool(), Confirm: d.bool(), Epoch: partition.Epoch(d.uint()), Operation: d.string()}
 	case kindRecoverMap:
 		return RecoverMap{Judged: d.uint(), Lost: decodeList(d, 1, (*decoder).node), Confirm: d.bool(), Operation: d.string()}
+	case kindNoteRestored:
+		return NoteRestored{Last: d.uint()}
 	case kindForwarded:
 		return Forwarded{Timeout: time.Duration(d.int()), Request: d.rest()}
 	case kindTimed:

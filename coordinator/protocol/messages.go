@@ -27,6 +27,7 @@ const (
 	kindTimed
 	kindRecoverMap
 	kindHints
+	kindNoteRestored
 )
 
 // Heartbeat is sent by a node to every coordinator.
@@ -116,6 +117,10 @@ type RecoverMap struct {
 	// Operation is the ID that makes the order safe to repeat.
 	Operation string
 }
+
+// NoteRestored tells the leader that a member's directory was put back from a backup
+// that ends with entry Last.
+type NoteRestored struct{ Last uint64 }
 
 // Forwarded is a request that another coordinator could not answer itself. It
 // is never forwarded again.
@@ -252,6 +257,8 @@ func (m RecoverMap) encode(e *encoder) {
 	e.string(m.Operation)
 }
 
+func (m NoteRestored) encode(e *encoder) { e.uint(m.Last) }
+
 func (m Forwarded) encode(e *encoder) { Timed(m).encode(e) }
 
 func (m Timed) encode(e *encoder) {
@@ -333,6 +340,8 @@ func kindOf(m Message) kind {
 		return kindRecoverMap
 	case Hints:
 		return kindHints
+	case NoteRestored:
+		return kindNoteRestored
 	}
 	panic(fmt.Sprintf("protocol: %T is no message", m))
 }

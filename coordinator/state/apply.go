@@ -50,6 +50,8 @@ func (m *Machine) apply(index uint64, c Command) Result {
 		r.Verdicts = t.end(c.Moves)
 	case NoteBehind:
 		t.noteBehind(c.Map)
+	case NoteRestored:
+		t.noteRestored(c.Last)
 	case RecoverMap:
 		r.Err = t.recoverMap(c)
 	case Seat:

@@ -10,9 +10,9 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// Behind is what is known once a node, or a follower of the map, shows that the
-// map is older than what it has seen: the coordinators were restored from an old
-// backup. From then on the map is frozen as a whole, for every part of it may be
+// Behind is what is known once somebody says that the coordinators were restored
+// from an old backup, or a node, or a follower of the map, shows it: the map is older
+// than what it has seen. From then on the map is frozen as a whole, for every part of it may be
 // out of date. Nodes report what they have adopted, until RecoverMap goes on
 // from that. The zero value: the map is not behind.
 type Behind struct {
@@ -43,7 +43,7 @@ func (m *Machine) Behind() Behind { return m.memory.behind }
 // date.
 func mayWhileBehind(c Command) bool {
 	switch c.(type) {
-	case Create, Register, NoteBehind, RecoverMap, Seat, AcceptStart:
+	case Create, Register, NoteBehind, NoteRestored, RecoverMap, Seat, AcceptStart:
 		return true
 	}
 	return false
@@ -56,12 +56,21 @@ func (t *txn) noteBehind(seen partition.Stamp) {
 		return
 	}
 	b := &t.memory.behind
-	if b.Since == 0 {
-		t.freeze()
-	}
+	t.freeze()
 	if version > b.Version {
 		b.Version, b.Changed = version, t.index
 	}
+}
+
+// noteRestored freezes the map of coordinators that were restored. What nodes have
+// reported before, they said in the time of the backup.
+func (t *txn) noteRestored(last uint64) {
+	if t.memory.restored > last {
+		return
+	}
+	t.memory.restored = t.index
+	t.memory.behind = Behind{}
+	t.freeze()
 }
 
 // freeze begins the time in which the map is behind.

@@ -99,6 +99,8 @@ func encode(c Command) ([]byte, error) {
 		w.rebalanceChange(c.Change)
 	case NoteBehind:
 		w.stamp(c.Map)
+	case NoteRestored:
+		w.uint(c.Last)
 	case RecoverMap:
 		w.uint(c.Judged)
 		writeList(w, c.Lost, func(id partition.NodeID) { w.text(string(id)) })
@@ -169,6 +171,8 @@ func Decode(b []byte) (Command, error) {
 		c = r.admin()
 	case kindNoteBehind:
 		c = NoteBehind{Map: r.stamp()}
+	case kindNoteRestored:
+		c = NoteRestored{Last: r.uint()}
 	case kindRecoverMap:
 		c = RecoverMap{Judged: r.uint(), Lost: readList(r, 1, r.nodeID)}
 	case kindWeigh:

@@ -29,6 +29,7 @@ const (
 	kindAdmin
 	kindNoteBehind
 	kindRecoverMap
+	kindNoteRestored
 )
 
 // Create makes the cluster. The same again is a no-op; anything else, once
@@ -233,6 +234,11 @@ type Admin struct {
 // history, the coordinators were restored from an old backup.
 type NoteBehind struct{ Map partition.Stamp }
 
+// NoteRestored says that a coordinator's directory was put back from a backup, of
+// which Last is the last entry. The map is behind from then on, whoever has a later
+// one, unless a restoration was noted after that entry already: then it was this one.
+type NoteRestored struct{ Last uint64 }
+
 // RecoverMap ends the time in which the map is behind: each partition goes on
 // from the highest configuration that was adopted, each node from what it
 // reported.
@@ -263,3 +269,4 @@ func (AcceptStart) kind() kind   { return kindAcceptStart }
 func (Admin) kind() kind         { return kindAdmin }
 func (NoteBehind) kind() kind    { return kindNoteBehind }
 func (RecoverMap) kind() kind    { return kindRecoverMap }
+func (NoteRestored) kind() kind  { return kindNoteRestored }

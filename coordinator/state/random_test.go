@@ -63,6 +63,9 @@ func drawCommand(t *rapid.T, m *partition.Map) Command {
 	case 13:
 		return Seat{Since: rapid.Uint64Range(0, 9).Draw(t, "since"), Coordinator: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "seat"), Store: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "dir"))}
 	case 17:
+		if rapid.IntRange(0, 2).Draw(t, "told") == 0 {
+			return NoteRestored{Last: rapid.Uint64Range(0, 99).Draw(t, "last")}
+		}
 		return NoteBehind{Map: partition.Stamp{Version: m.Version + rapid.Uint64Range(0, 3).Draw(t, "seen")/3, History: m.History}}
 	case 9, 10:
 		return Begin{Version: m.Version, Moves: drawMoves(t)}

@@ -12,7 +12,7 @@ import (
 // snapshotMagic and snapshotVersion begin every snapshot.
 const (
 	snapshotMagic   = "HFST"
-	snapshotVersion = 4
+	snapshotVersion = 5
 )
 
 // Snapshot returns the whole machine as bytes. Machines that applied the same
@@ -66,6 +66,7 @@ func (w *writer) memory(m *memory) {
 	w.lineage(m.lineage)
 	writeList(w, m.given, w.given)
 	w.uint(m.recovered)
+	w.uint(m.restored)
 }
 
 func (r *reader) memory() memory {
@@ -93,6 +94,7 @@ func (r *reader) memory() memory {
 		lineage:    r.lineage(),
 		given:      readList(r, 1, r.given),
 		recovered:  r.uint(),
+		restored:   r.uint(),
 	}
 }
 

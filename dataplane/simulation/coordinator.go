@@ -24,6 +24,7 @@ type coordinator struct {
 	voter    bool   // a member of the group
 	lost     bool   // its disk: it does not start before it has a place again
 	stored   uint64 // the log up to here is on its disk
+	marked   uint64 // the last entry of a directory that was put back, and marked; zero: none
 	clock    clock
 	detector *liveness.Detector
 	balancer *rebalance.Rebalancer
@@ -140,6 +141,7 @@ func (w *world) election() {
 	for _, command := range carried {
 		r.apply(command)
 	}
+	c.sayRestored()
 	c.see(r.machine.Map())
 	c.detector.BecameLeader(c.now())
 	w.lead(c, r.term)
@@ -217,6 +219,7 @@ func (w *world) operator() {
 		return
 	}
 	w.acceptStarts()
+	w.acceptedLate()
 	for i := range m.Partitions {
 		c := &m.Partitions[i]
 		if len(c.Replicas) > 0 {

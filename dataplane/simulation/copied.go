@@ -12,8 +12,8 @@ import (
 func (t *truth) copied(by *process, image *table) {
 	w, at, log := t.w, image.applied.Sequence, t.log
 	switch old := t.since > 0 && image.lineage != t.lineage; {
-	case old && (!t.before.first || by.n.id != t.chosen && at > uint64(len(t.before.log))):
-		return // of before a recovery: nobody knows what it should hold
+	case old && (image.lineage != t.before.lineage || by.n.id != t.chosen && at > uint64(len(t.before.log))):
+		return // of a lineage before the last: nobody knows what it should hold
 	case old && by.n.id != t.chosen:
 		log = t.before.log
 	case old:

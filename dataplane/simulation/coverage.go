@@ -44,6 +44,7 @@ const (
 	faultUsurped
 	faultCoordinatorsRestored
 	faultHistoryOvertaken
+	faultRestoredMarked
 	faultDisaster
 	mapRecovered
 	sent
@@ -77,6 +78,7 @@ const (
 	twinsRefused
 	twinsAccepted
 	twinsStopped
+	twinsAcceptedLate
 	processesSuperseded
 	startsVouched
 	leftToUnsafeRecover
@@ -159,11 +161,11 @@ const (
 
 var counterNames = [counters]string{
 	"pauses", "long pauses", "crashes", "power losses", "wiped disks", "one-way cuts", "two-way cuts", "isolations", "splits", "connections reset",
-	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "nodes told to leave", "lost copies", "nodes short of memory or disk", "copies that differ", "snapshots interrupted", "directories that went back", "directories that moved", "copies of directories started elsewhere", "second processes with a node's ID", "coordinators restored from a backup", "restored coordinators that came past the old version", "in-sync copies all lost", "maps recovered",
+	"delay storms", "rate changes", "slow disks", "leader changes", "coordinator outages", "coordinator crashes", "crashes of all nodes", "primaries moved without need", "false suspicions", "nodes told to leave", "lost copies", "nodes short of memory or disk", "copies that differ", "snapshots interrupted", "directories that went back", "directories that moved", "copies of directories started elsewhere", "second processes with a node's ID", "coordinators restored from a backup", "restored coordinators that came past the old version", "restored coordinators that were marked", "in-sync copies all lost", "maps recovered",
 	"messages between replicas", "probes", "fetches", "fetches of what does not agree", "rejections", "refusals of an epoch", "releases",
 	"messages lost", "messages lost to cuts", "messages repeated", "beacons lost", "beacons late", "messages of older boots", "messages without connection",
 	"connections broken", "map streams broken", "unsynced writes lost", "flushes",
-	"proposals without leader", "commands lost", "commands put off by a new leader", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands", "starts refused", "twins refused", "twins accepted", "twins stopped", "processes superseded by a twin", "starts that the operator vouched for", "calls for partitions that a recovered map leaves to unsafe-recover",
+	"proposals without leader", "commands lost", "commands put off by a new leader", "elections", "suspicions", "proposals", "proposals turned round", "proposals put off", "refused commands", "starts refused", "twins refused", "twins accepted", "twins stopped", "twins accepted after they were stopped", "processes superseded by a twin", "starts that the operator vouched for", "calls for partitions that a recovered map leaves to unsafe-recover",
 	"primaries moved", "replicas removed", "replicas added", "epochs only raised", "configurations with eligible", "configurations without replica",
 	"recoveries", "unsafe recoveries", "take-overs", "entries committed", "markers", "snapshots ordered", "snapshots broken off", "parts of snapshots over a connection that was not there before", "snapshots that went on after a break", "ticks that learners waited for the throttle", "snapshots installed", "snapshots installed at a chosen copy that had not heard of it",
 	"calls", "forwarded", "reads past the executor", "reads at a secondary", "reads of dirty keys", "reads past the executor refused",

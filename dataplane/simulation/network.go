@@ -1,6 +1,9 @@
 package simulation
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // network carries everything between machines: data nodes first, coordinators
 // after them, by index. It delays, loses, repeats and reorders; a cut from one
@@ -22,6 +25,11 @@ func (n *network) cut(from, to int) bool { return n.cuts[from*n.size+to] > 0 }
 
 // open reports whether both directions work.
 func (n *network) open(a, b int) bool { return !n.cut(a, b) && !n.cut(b, a) }
+
+// disturbed reports whether something is cut, or takes long.
+func (n *network) disturbed() bool {
+	return n.w.now < n.storm || slices.ContainsFunc(n.cuts, func(inForce int) bool { return inForce > 0 })
+}
 
 // block cuts one direction for a while.
 func (n *network) block(from, to int, d time.Duration) {

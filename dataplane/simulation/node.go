@@ -22,13 +22,14 @@ type node struct {
 	address int    // counts the addresses that it ran at
 	usurped uint64 // the boot whose place a second process was given
 
-	short    replica.Shortage
-	up       bool
-	boot     uint64 // counts the processes, over all disks
-	paused   bool
-	deferred []func() // what waits for the end of the pause
-	doom     func()   // happens soon after the next write, most likely before its sync
-	process  *process // the latest
+	short       replica.Shortage
+	up          bool
+	boot        uint64 // counts the processes, over all disks
+	paused      bool
+	deferred    []func() // what waits for the end of the pause
+	stoppedTwin *disk    // of the last twin that was stopped without the node's place; nil: none
+	doom        func()   // happens soon after the next write, most likely before its sync
+	process     *process // the latest
 }
 
 // process is one boot of a data node: all that a crash forgets.

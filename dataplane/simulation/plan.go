@@ -53,7 +53,7 @@ func (w *world) faults() {
 }
 
 func (w *world) plannedFault(number int) {
-	if w.quiet || w.keep != nil && !slices.Contains(w.keep, number) {
+	if w.quiet || w.now < w.back.calm || w.keep != nil && !slices.Contains(w.keep, number) {
 		return
 	}
 	own := rand.New(rand.NewPCG(w.seed, 0x94d049bb133111eb+uint64(number)))

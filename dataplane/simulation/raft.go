@@ -140,7 +140,7 @@ func (w *world) compare(old, now *partition.Configuration, recovers bool) {
 		w.fail("%s has another lineage", now.ID)
 	case now.Lineage != old.Lineage:
 		w.coverage[recoveredUnsafely]++
-		w.truth[now.ID].restart(now)
+		w.truth[now.ID].restart(old, now)
 	}
 	switch {
 	case now.Primary != old.Primary:

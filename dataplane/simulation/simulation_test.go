@@ -105,7 +105,7 @@ func TestScheduleIsWorthIt(t *testing.T) {
 	}
 	for _, c := range []counter{
 		tookOver, primaryMoved, replicaRemoved, replicaAdded, hadEligible, snapshotInstalled, snapshotResumed, snapshotUnaware, faultInterruption, learnersThrottled, lostUnsynced, forwarded, readHere,
-		sentFetches, sentRejects, sentReleases, turnedRound, answeredFailed, answeredShort, outcomeUnknown, unavailable, faultCoordinatorsRestored, faultHistoryOvertaken, notCompared, mapRecovered,
+		sentFetches, sentRejects, sentReleases, turnedRound, answeredFailed, answeredShort, outcomeUnknown, unavailable, faultCoordinatorsRestored, faultHistoryOvertaken, faultRestoredMarked, notCompared, mapRecovered,
 		adminRepeated, adminAnswersLost, adminAttemptsLate, adminSettled, adminRefused, adminUnknown,
 	} {
 		if sum[c] == 0 {

@@ -108,15 +108,36 @@ func (w *world) settleTwin() {
 	s.crash(false)
 	if accepted {
 		w.coverage[twinsAccepted]++
-		w.logf("%s goes on with the copy of its directory", base.id)
-		base.crash(false)
-		w.wiped = append(w.wiped, base.disk)
-		base.disk, base.backup, base.shelf, base.address = s.disk, nil, nil, w.nextAddress()
+		base.goOnWith(s.disk)
 	} else {
 		w.coverage[twinsStopped]++
+		base.stoppedTwin = s.disk
 	}
 	s.id, s.disk = "", w.newDisk()
 	base.start()
+}
+
+// goOnWith makes another directory the node's, and starts it at another address.
+func (n *node) goOnWith(d *disk) {
+	w := n.w
+	w.logf("%s goes on with the copy of its directory", n.id)
+	n.crash(false)
+	w.wiped = append(w.wiped, n.disk)
+	n.disk, n.backup, n.shelf, n.stoppedTwin, n.address = d, nil, nil, nil, w.nextAddress()
+	n.start()
+}
+
+// acceptedLate puts the copies of directories back that were stopped, where the map
+// turns out to name a start of theirs: its registration was under way.
+func (w *world) acceptedLate() {
+	m := w.raft.machine.Map()
+	for _, n := range w.bases() {
+		in, known := m.Node(n.id)
+		if d := n.stoppedTwin; d != nil && known && n.shelf == nil && w.spare().idle() && in.Store == d.store && n.disk.store == d.store && d.starts.knows(in.Start()) && !n.disk.starts.knows(in.Start()) {
+			w.coverage[twinsAcceptedLate]++
+			n.goOnWith(d)
+		}
+	}
 }
 
 // hasPlace reports whether the map names a start of the twin.

@@ -73,14 +73,13 @@ func (w *world) recoverUnsafely(c *partition.Configuration) {
 }
 
 // restart makes what the chosen copy has the truth.
-func (t *truth) restart(c *partition.Configuration) {
+func (t *truth) restart(old, c *partition.Configuration) {
 	w := t.w
 	n := w.nodes[w.index(c.Primary)]
 	has := n.disk.copies[t.id].holds(t)
 	w.logf("%s goes on with the copy of %s: %d of %d committed", t.id, n.id, has, len(t.log))
-	first := t.since == 0
 	t.chosen, t.lineage, t.since = n.id, c.Lineage, w.now
-	t.before = before{first: first, has: has, log: t.log, hashes: t.hashes, changes: map[*keyTruth][]change{}}
+	t.before = before{lineage: old.Lineage, has: has, log: t.log, hashes: t.hashes, changes: map[*keyTruth][]change{}}
 	for _, e := range t.log[has:] {
 		delete(t.requests, e.Request)
 	}
@@ -107,7 +106,7 @@ func (t *truth) restart(c *partition.Configuration) {
 
 // before is what was committed before a recovery.
 type before struct {
-	first   bool   // there was no recovery before
+	lineage uint32
 	has     uint64 // what the chosen copy had of it then
 	log     []*entry.Entry
 	hashes  []uint64

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/state"
@@ -10,9 +11,10 @@ import (
 
 // goneBack is what there is of coordinators that are restored from an old backup.
 type goneBack struct {
-	history uint64 // counts restorations: what was on its way before one is void
-	planned bool   // a backup is made, and will be put back
-	active  bool   // it was put back, and the map is not recovered yet
+	history uint64  // counts restorations: what was on its way before one is void
+	planned bool    // a backup is made, and will be put back
+	active  bool    // it was put back, and the map is not recovered yet
+	calm    instant // until when no other fault comes
 }
 
 // restoreCoordinators makes a backup of all coordinators' directories now, and puts
@@ -23,19 +25,30 @@ func (w *world) restoreCoordinators() {
 	}
 	w.back.planned = true
 	backup, index := w.raft.machine.Snapshot(), w.raft.index
-	w.after(w.between(300*time.Millisecond, 6*time.Second), func() {
+	marked := w.chance(0.5)
+	last := w.now.add(9 * time.Second)
+	var try func()
+	try = func() {
+		if !marked && !w.allHear() && w.now < last {
+			w.after(50*time.Millisecond, try)
+			return
+		}
 		w.back.planned = false
 		if w.quiet || w.failure != "" {
 			return
 		}
+		marked = marked || !w.allHear()
 		w.coverage[faultCoordinatorsRestored]++
-		w.logf("the coordinators are restored from a backup: from command %d to %d", w.raft.index, index)
-		w.putBack(backup, index)
-	})
+		w.logf("the coordinators are restored from a backup (marked: %v): from command %d to %d", marked, w.raft.index, index)
+		w.putBack(backup, index, marked)
+	}
+	w.after(w.between(300*time.Millisecond, 6*time.Second), try)
 }
 
-// putBack has all coordinators start on the backup, by and by.
-func (w *world) putBack(backup []byte, index uint64) {
+// putBack has all coordinators start on the backup, by and by. Somebody has marked
+// their directories, or some of them; if not, nothing else goes wrong meanwhile, and
+// the nodes show that the map is old.
+func (w *world) putBack(backup []byte, index uint64, marked bool) {
 	r := w.raft
 	m, err := state.Restore(backup)
 	if err != nil {
@@ -44,14 +57,24 @@ func (w *world) putBack(backup []byte, index uint64) {
 	}
 	w.leaderless(w.between(300*time.Millisecond, time.Second))
 	w.back.history++
-	if m.Behind().Since == 0 && w.chance(0.5) {
+	switch {
+	case marked:
+		w.coverage[faultRestoredMarked]++
+	case m.Behind().Since == 0 && w.chance(0.5):
 		index = w.overtake(m, index, r.machine.Map().Version+uint64(w.pick(3)))
 	}
-	w.back.active = m.Map().Stamp() != r.machine.Map().Stamp()
+	w.back.active = marked || m.Map().Stamp() != r.machine.Map().Stamp()
+	if !marked {
+		w.back.calm = w.now.add(hearing)
+	}
 	r.machine, r.index, r.carried = m, index, nil
-	for _, c := range w.coordinators {
+	for i, c := range w.coordinators {
 		c.stop()
-		c.m, c.stored = m.Map(), index
+		c.m, c.stored, c.marked = m.Map(), index, 0
+		if marked && (i == 0 || w.chance(0.7)) {
+			c.marked = index
+			w.after(w.between(0, 300*time.Millisecond), c.tellRestored)
+		}
 		w.after(w.between(10*time.Millisecond, 250*time.Millisecond), func() {
 			if !c.up {
 				c.start()
@@ -63,6 +86,44 @@ func (w *world) putBack(backup []byte, index uint64) {
 			n.process.detach(n.process.stream)
 		}
 	}
+}
+
+// hearing is for how long nothing else goes wrong around coordinators that nobody has
+// marked: until they have a leader, and it has heard every node, or a node is silent
+// for too long.
+const hearing = 6 * time.Second
+
+// allHear reports whether every node runs, and nothing keeps it from being heard soon.
+func (w *world) allHear() bool {
+	return !slices.ContainsFunc(w.nodes, func(n *node) bool {
+		return n.disk.starts.now.Incarnation > 0 && (!n.up || n.paused || n.doom != nil)
+	}) && !w.net.disturbed()
+}
+
+// sayRestored has a new leader say that its directory was put back, before it leads.
+func (c *coordinator) sayRestored() {
+	if c.marked == 0 {
+		return
+	}
+	if c.w.raft.apply(state.NoteRestored{Last: c.marked}) != nil {
+		c.marked = 0
+	}
+}
+
+// tellRestored has the leader note it, where another leads.
+func (c *coordinator) tellRestored() {
+	last, r := c.marked, c.w.raft
+	if last == 0 {
+		return
+	}
+	if c.up && r.leader >= 0 {
+		r.proposeFor(state.NoteRestored{Last: last}, func(done *state.Result) {
+			if done != nil && c.marked == last {
+				c.marked = 0
+			}
+		})
+	}
+	c.w.after(50*time.Millisecond, c.tellRestored)
 }
 
 // lookBack is what a node makes of a coordinator that says that the map is behind.
@@ -94,7 +155,7 @@ func (c *coordinator) hears(node partition.NodeID, have partition.Stamp) {
 // mayPropose reports whether a leader may propose what would change the map.
 func (c *coordinator) mayPropose(command state.Command) bool {
 	switch command.(type) {
-	case state.Create, state.NoteBehind, state.RecoverMap, state.Seat:
+	case state.Create, state.NoteBehind, state.NoteRestored, state.RecoverMap, state.Seat:
 		return true
 	}
 	m := c.w.raft.machine

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +158,61 @@ func TestCoordinatorsRestoredFromAnOldBackup(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// The nodes that know better are down when the coordinators come back from a backup,
+// and the one that runs would read what is old. Whoever restores says so, and nothing
+// is decided without them.
+func TestMarkedCoordinatorsWaitForTheNodes(t *testing.T) {
+	t.Parallel()
+	c := start(t, cluster.Options{Nodes: 3, Partitions: 8})
+	keys := fill(t, c, "before")
+	backup := t.TempDir()
+	endAll(t, c.Coordinators)
+	for _, m := range c.Coordinators {
+		must(t, os.CopyFS(filepath.Join(backup, m.Name), os.DirFS(m.Data)))
+	}
+	for _, m := range c.Coordinators {
+		must(t, m.Start())
+	}
+	n3 := c.Member("n3")
+	must(t, n3.Kill())
+	keys = append(keys, fill(t, c, "without-n3")...)
+
+	endAll(t, slices.Concat(c.Coordinators, []*cluster.Member{c.Member("n1"), c.Member("n2")}))
+	for _, m := range c.Coordinators {
+		must(t, m.Wipe(), os.CopyFS(m.Data, os.DirFS(filepath.Join(backup, m.Name))))
+		out, err := exec.CommandContext(t.Context(), binary(t), "coordinators", "mark-restored", "--data-dir", m.Data).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), m.Name+" is marked as restored") {
+			t.Fatalf("%v: %s", err, out)
+		}
+		must(t, m.Start())
+	}
+	must(t, n3.Start())
+	eventually(t, time.Minute, "status tells of the old map, and of who is missing", func() error {
+		code, out := say(t, c, "status")
+		for _, want := range []string{"holdfast recover-map", "2 nodes have not reported", "n1, n2"} {
+			if code != 6 || !strings.Contains(out, want) {
+				return fmt.Errorf("exit code %d, without %q:\n%s", code, want, out)
+			}
+		}
+		return nil
+	})
+	if code, out := say(t, c, "recover-map", "--yes"); code != 3 || !strings.Contains(out, "n1, n2") {
+		t.Errorf("recovered without n1 and n2: exit code %d: %s", code, out)
+	}
+	if text := readiness(t, n3); !strings.Contains(text, "not-ready") {
+		t.Errorf("n3 is ready: %s", text)
+	}
+	must(t, c.Member("n1").Start(), c.Member("n2").Start())
+	eventually(t, time.Minute, "the map is recovered", func() error {
+		if code, out := say(t, c, "recover-map", "--yes"); code != 0 {
+			return fmt.Errorf("exit code %d: %s", code, out)
+		}
+		return nil
+	})
+	whole(t, c)
+	have(t, c, append(keys, fill(t, c, "after")...))
 }
 
 // Coordinators that start with empty directories while the nodes run found no new
