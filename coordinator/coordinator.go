@@ -94,7 +94,7 @@ func Start(config Config) (*Coordinator, error) {
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.fsm = newFSM(c.fail)
-	c.stream = newMapStream(c.fsm.Map, c.beat, c.fsm.descent, c.lostFollower)
+	c.stream = newMapStream(c.fsm.Map, c.beat, c.fsm.descent, c.lostFollower, c.mapHeld)
 	c.relay = newRelay()
 	c.proposals = newProposals(c.commitChanges)
 	c.liveness.detector = liveness.New(liveness.Config{Tick: config.Timings.Tick})

@@ -58,6 +58,10 @@ func (f *fsm) Apply(l *raft.Log) any {
 		f.failed(f.mu.err)
 		return state.Result{Err: f.mu.err}
 	}
+	if n, is := c.(state.NoteRestored); is {
+		n.Term = l.Term
+		c = n
+	}
 	r := f.mu.machine.Apply(l.Index, c)
 	f.publish()
 	return r

@@ -28,7 +28,9 @@ type mapStream struct {
 	// have one which is none of ours.
 	descent func(have partition.Stamp) state.Descent
 	lost    func(have partition.Stamp)
-	wake    chan struct{}
+	// held: our map may be of a history that is gone. Whoever has a map goes on with that.
+	held func() bool
+	wake chan struct{}
 
 	mu struct {
 		sync.Mutex
@@ -64,9 +66,9 @@ var errOtherCluster = errors.New("the follower belongs to another cluster")
 
 func newMapStream(
 	current func() *partition.Map, beat func(*partition.Map) protocol.Beat,
-	descent func(partition.Stamp) state.Descent, lost func(partition.Stamp),
+	descent func(partition.Stamp) state.Descent, lost func(partition.Stamp), held func() bool,
 ) *mapStream {
-	s := &mapStream{current: current, beat: beat, descent: descent, lost: lost, wake: make(chan struct{}, 1)}
+	s := &mapStream{current: current, beat: beat, descent: descent, lost: lost, held: held, wake: make(chan struct{}, 1)}
 	s.mu.followers = make(map[transport.Conn]*follower)
 	return s
 }
@@ -159,12 +161,12 @@ func (s *mapStream) judgeAgain() {
 func (s *mapStream) sendAll(beat []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now, held := time.Now(), s.held()
 	for conn, f := range s.mu.followers {
 		if !f.slow.IsZero() && now.Before(f.slow) {
 			continue
 		}
-		err := s.bring(f)
+		err := s.bring(f, held)
 		if err == nil && beat != nil && (!f.lost || s.frozen) {
 			err = f.conn.Send(beat)
 		}
@@ -183,7 +185,7 @@ func (s *mapStream) sendAll(beat []byte) {
 }
 
 // bring sends a follower what it lacks. The caller holds mu.
-func (s *mapStream) bring(f *follower) error {
+func (s *mapStream) bring(f *follower, held bool) error {
 	newest := s.last.Stamp()
 	if s.last.ClusterID == "" {
 		return nil
@@ -196,7 +198,7 @@ func (s *mapStream) bring(f *follower) error {
 	if f.have == newest && !f.whole {
 		return nil
 	}
-	if !f.judged && !s.ours(f) {
+	if !f.judged && !s.ours(f) || held && f.have.Version > 0 {
 		return nil
 	}
 	if f.slow.IsZero() && !f.whole {

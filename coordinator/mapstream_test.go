@@ -107,6 +107,7 @@ func at(version uint64) func(*reader) bool {
 // source is a map that the test changes.
 type source struct {
 	current atomic.Pointer[partition.Map]
+	held    atomic.Bool
 	changed chan struct{}
 }
 
@@ -137,7 +138,7 @@ func runStream(t *testing.T, lost func(s *mapStream, have partition.Stamp)) (*ma
 			}
 			return state.Known
 		},
-		func(have partition.Stamp) { lost(s, have) })
+		func(have partition.Stamp) { lost(s, have) }, src.held.Load)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.run(ctx, src.changed, 20*time.Millisecond) })
@@ -180,6 +181,28 @@ func TestAFollowerGetsASnapshotThenDeltas(t *testing.T) {
 	if n := s.count(); n != 1 {
 		t.Errorf("%d followers", n)
 	}
+}
+
+// While our map may be of a history that is gone, whoever has one goes on with that;
+// whoever has none is told of ours.
+func TestAMapThatIsHeldGoesToThoseWithoutOne(t *testing.T) {
+	t.Parallel()
+	s, src := runStream(t, func(*mapStream, partition.Stamp) { t.Error("lost") })
+	has, newcomer := newReader(t), newReader(t)
+	s.follow(has, protocol.Follow{})
+	has.until("the snapshot", at(100))
+	src.held.Store(true)
+	version := src.bump(1)
+	s.follow(newcomer, protocol.Follow{})
+	newcomer.until("the snapshot", at(version))
+	beats := 0
+	has.until("a beat after that", func(r *reader) bool { beats = r.beats; return beats > 0 })
+	has.until("two more", func(r *reader) bool { return r.beats > beats+2 })
+	if has.m.Version != 100 {
+		t.Errorf("it was sent version %d", has.m.Version)
+	}
+	src.held.Store(false)
+	has.until("what it missed", at(version))
 }
 
 func TestASlowFollowerIsDroppedToASnapshot(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/holdfast-io/holdfast/coordinator/protocol"
+	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -41,8 +42,8 @@ type member struct {
 	// Raft's files must be there.
 	Started bool `json:"started,omitempty"`
 	// Restored is the last entry of a directory that was put back from a backup, by
-	// MarkRestored; 0: none was, or the group has noted it.
-	Restored uint64 `json:"restored,omitempty"`
+	// MarkRestored; zero: none was, or the group has noted it.
+	Restored state.LogPosition `json:"restored,omitzero"`
 	// What the cluster was created with, once this member has applied it.
 	ClusterID   string             `json:"cluster_id,omitempty"`
 	Application string             `json:"application,omitempty"`
@@ -93,12 +94,20 @@ func loadMember(dir, id string) (*member, error) {
 		return nil, fmt.Errorf("open coordinator's directory: %w", err)
 	case m.ID != id:
 		return nil, fmt.Errorf("open %s: the directory belongs to coordinator %q, not to %q", dir, m.ID, id)
-	case m.Started:
-		if _, err := os.Stat(filepath.Join(dir, raftFile)); err != nil {
-			return nil, fmt.Errorf("open %s: coordinator %s has run before, but %s is gone: %w", dir, id, raftFile, errReplace(id))
-		}
+	}
+	if err := m.checkRaftFile(dir); err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
 	return m, nil
+}
+
+// checkRaftFile refuses a directory that Raft ran on, and that lacks its file: it could
+// vote committed changes away.
+func (m *member) checkRaftFile(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, raftFile)); m.Started && err != nil {
+		return fmt.Errorf("coordinator %s has run before, but %s is gone: %w", m.ID, raftFile, errReplace(m.ID))
+	}
+	return nil
 }
 
 // readMember reads the directory's member.json.

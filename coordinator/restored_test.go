@@ -1,7 +1,10 @@
 package coordinator_test
 
 import (
+	"errors"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -31,10 +34,30 @@ func TestOnlyACoordinatorsDirectoryIsMarked(t *testing.T) {
 	refused(g.Dir("c1"), "in use")
 	g.Stop("c1")
 	first, err := coordinator.MarkRestored(g.Dir("c1"))
-	if err != nil || first.ID != "c1" || first.Last == 0 {
+	if err != nil || first.ID != "c1" || first.Last.Index == 0 || first.Last.Term == 0 {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	if again, err := coordinator.MarkRestored(g.Dir("c1")); err != nil || again != first {
 		t.Errorf("marked twice: %+v, then %+v, %v", first, again, err)
+	}
+
+	// The group notes it, and goes on: what is marked next is another backup.
+	g.Start("c1")
+	trio.Eventually(t, "c1 to have applied that", func() bool {
+		var r coordinator.MapRecovery
+		return ask(t, g.Member("c1"), http.MethodGet, "/v1/recover-map", "", &r) == http.StatusOK && r.Behind
+	})
+	g.Stop(g.IDs...)
+	if later, err := coordinator.MarkRestored(g.Dir("c1")); err != nil || !later.Last.After(first.Last) {
+		t.Errorf("marked at %+v, then at %+v, %v", first, later, err)
+	}
+
+	// An incomplete backup is not made to look like a whole one.
+	if err := os.Remove(filepath.Join(g.Dir("c1"), "raft.db")); err != nil {
+		t.Fatal(err)
+	}
+	refused(g.Dir("c1"), "raft.db is gone")
+	if _, err := g.TryStart("c1"); !errors.Is(err, coordinator.ErrEmptied) {
+		t.Errorf("it starts, or for another reason not: %v", err)
 	}
 }

@@ -97,7 +97,9 @@ func (o *overview) takeStarts(w *startsThatWait) {
 	}
 	for _, s := range w.Starts {
 		lives := slices.ContainsFunc(o.Nodes, func(n mapjson.Node) bool { return n.ID == s.Node && n.State == "live" })
-		if (s.Disputed || s.Elsewhere) && !s.Chosen && !lives {
+		// While the map is behind, only recover-map can say whose word it needs.
+		waits := s.Elsewhere && (!o.MapBehind.Behind || slices.Contains(o.MapBehind.Unvouched, s.Node))
+		if (s.Disputed || waits) && !s.Chosen && !lives {
 			o.Waiting = append(o.Waiting, s)
 		}
 	}

@@ -40,7 +40,7 @@ func TestMarkedCoordinatorsDecideNothing(t *testing.T) {
 			restore()
 			g.Stop(g.IDs...)
 			for _, id := range marked {
-				if m, err := coordinator.MarkRestored(g.Dir(id)); err != nil || m.ID != id || m.ClusterID != has.ClusterID || m.Last == 0 {
+				if m, err := coordinator.MarkRestored(g.Dir(id)); err != nil || m.ID != id || m.ClusterID != has.ClusterID || m.Last.Index == 0 {
 					t.Fatalf("%+v, %v", m, err)
 				}
 			}

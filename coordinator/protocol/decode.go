@@ -49,7 +49,7 @@ func decodeBody(d *decoder, k kind) Message {
 	case kindRecoverMap:
 		return RecoverMap{Judged: d.uint(), Lost: decodeList(d, 1, (*decoder).node), Confirm: d.bool(), Operation: d.string()}
 	case kindNoteRestored:
-		return NoteRestored{Last: d.uint()}
+		return NoteRestored{Term: d.uint(), Index: d.uint()}
 	case kindForwarded:
 		return Forwarded{Timeout: time.Duration(d.int()), Request: d.rest()}
 	case kindTimed:

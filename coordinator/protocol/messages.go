@@ -119,8 +119,8 @@ type RecoverMap struct {
 }
 
 // NoteRestored tells the leader that a member's directory was put back from a backup
-// that ends with entry Last.
-type NoteRestored struct{ Last uint64 }
+// whose last entry has this term and index in Raft's log.
+type NoteRestored struct{ Term, Index uint64 }
 
 // Forwarded is a request that another coordinator could not answer itself. It
 // is never forwarded again.
@@ -257,7 +257,10 @@ func (m RecoverMap) encode(e *encoder) {
 	e.string(m.Operation)
 }
 
-func (m NoteRestored) encode(e *encoder) { e.uint(m.Last) }
+func (m NoteRestored) encode(e *encoder) {
+	e.uint(m.Term)
+	e.uint(m.Index)
+}
 
 func (m Forwarded) encode(e *encoder) { Timed(m).encode(e) }
 

@@ -54,7 +54,7 @@ func messages() []Message {
 		Propose{Changes: []partition.Change{change, {}}},
 		Recover{Partition: 3, Node: "n2", Unsafe: true, Confirm: true, Epoch: 1 << 40, Operation: "op"},
 		RecoverMap{Judged: 7, Lost: []partition.NodeID{"n1"}, Confirm: true, Operation: "op"},
-		NoteRestored{Last: 300},
+		NoteRestored{Term: 7, Index: 300},
 		Forwarded{Timeout: time.Minute, Request: []byte{1, 2, 3}}, Timed{Timeout: -1, Request: []byte{1}},
 		Order{Do: RemoveNode, Node: "n1", Lost: true, Confirm: true, Weight: 3, Operation: "op", Incarnation: 9, Rebalance: partition.DefaultRebalance.Change()},
 		Order{Do: Drain},

@@ -51,7 +51,7 @@ func (m *Machine) apply(index uint64, c Command) Result {
 	case NoteBehind:
 		t.noteBehind(c.Map)
 	case NoteRestored:
-		t.noteRestored(c.Last)
+		t.noteRestored(c)
 	case RecoverMap:
 		r.Err = t.recoverMap(c)
 	case Seat:

@@ -64,13 +64,15 @@ func (t *txn) noteBehind(seen partition.Stamp) {
 
 // noteRestored freezes the map of coordinators that were restored. What nodes have
 // reported before, they said in the time of the backup.
-func (t *txn) noteRestored(last uint64) {
-	if t.memory.restored > last {
+func (t *txn) noteRestored(c NoteRestored) {
+	if t.memory.restored.After(c.Last) {
 		return
 	}
-	t.memory.restored = t.index
+	t.memory.restored = LogPosition{Term: c.Term, Index: t.index}
+	seen := t.memory.behind.Version
 	t.memory.behind = Behind{}
 	t.freeze()
+	t.memory.behind.Version = seen
 }
 
 // freeze begins the time in which the map is behind.

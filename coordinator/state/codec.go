@@ -100,7 +100,7 @@ func encode(c Command) ([]byte, error) {
 	case NoteBehind:
 		w.stamp(c.Map)
 	case NoteRestored:
-		w.uint(c.Last)
+		w.position(c.Last)
 	case RecoverMap:
 		w.uint(c.Judged)
 		writeList(w, c.Lost, func(id partition.NodeID) { w.text(string(id)) })
@@ -172,7 +172,7 @@ func Decode(b []byte) (Command, error) {
 	case kindNoteBehind:
 		c = NoteBehind{Map: r.stamp()}
 	case kindNoteRestored:
-		c = NoteRestored{Last: r.uint()}
+		c = NoteRestored{Last: r.position()}
 	case kindRecoverMap:
 		c = RecoverMap{Judged: r.uint(), Lost: readList(r, 1, r.nodeID)}
 	case kindWeigh:
@@ -207,6 +207,13 @@ func (r *reader) held() Copy {
 	}
 	return c
 }
+
+func (w *writer) position(p LogPosition) {
+	w.uint(p.Term)
+	w.uint(p.Index)
+}
+
+func (r *reader) position() LogPosition { return LogPosition{Term: r.uint(), Index: r.uint()} }
 
 func (r *reader) endMove() EndMove {
 	return EndMove{Partition: partition.ID(r.uint32()), Since: r.uint(), Cancel: r.bool(), Reason: r.text()}

@@ -34,7 +34,7 @@ func samples() []Command {
 		Confirm{Nodes: replicas(1, 2)},
 		Assign{Node: "n1", Store: 1 << 60, Incarnation: 3, Was: partition.Removing, Duty: partition.Draining},
 		NoteBehind{Map: partition.Stamp{Version: 1 << 40, History: 1 << 63}},
-		NoteRestored{Last: 1 << 40},
+		NoteRestored{Last: LogPosition{Term: 1 << 20, Index: 1 << 40}},
 		RecoverMap{Judged: 1 << 40, Lost: []partition.NodeID{"n1", "n2"}},
 		Weigh{Node: "n1", Weight: 7},
 		Remove{Node: "n1", Store: 1 << 60, Incarnation: 3, Duty: partition.Removing, Lost: true, Live: []partition.NodeID{"n2"}},

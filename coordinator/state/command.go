@@ -237,7 +237,24 @@ type NoteBehind struct{ Map partition.Stamp }
 // NoteRestored says that a coordinator's directory was put back from a backup, of
 // which Last is the last entry. The map is behind from then on, whoever has a later
 // one, unless a restoration was noted after that entry already: then it was this one.
-type NoteRestored struct{ Last uint64 }
+type NoteRestored struct {
+	Last LogPosition
+	Term uint64 // of this entry itself, as the log says; it is not encoded
+}
+
+// LogPosition names an entry of the coordinators' Raft log.
+type LogPosition struct {
+	Term  uint64 `json:"term"`
+	Index uint64 `json:"index"`
+}
+
+// After reports whether an entry follows another. Every term of a restored group is
+// above those of the backups, whichever of them its leader has: a leader of any of
+// these terms had the votes of a majority, and one that is elected later needs one of
+// those voters. So indices of different logs are not compared.
+func (p LogPosition) After(q LogPosition) bool {
+	return p.Term > q.Term || p.Term == q.Term && p.Index > q.Index
+}
 
 // RecoverMap ends the time in which the map is behind: each partition goes on
 // from the highest configuration that was adopted, each node from what it

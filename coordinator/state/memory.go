@@ -26,8 +26,8 @@ type memory struct {
 	lineage lineage
 	// recovered is the version that the last RecoverMap gave the map; zero: none did.
 	recovered uint64
-	// restored is the index of the last command that noted a restoration; zero: none.
-	restored  uint64
+	// restored is the last command that noted a restoration; zero: none did.
+	restored  LogPosition
 	overrides []Override
 	retired   []retired // oldest first
 	events    []Event   // oldest first

@@ -64,7 +64,10 @@ func drawCommand(t *rapid.T, m *partition.Map) Command {
 		return Seat{Since: rapid.Uint64Range(0, 9).Draw(t, "since"), Coordinator: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "seat"), Store: partition.StoreID(rapid.IntRange(0, 2).Draw(t, "dir"))}
 	case 17:
 		if rapid.IntRange(0, 2).Draw(t, "told") == 0 {
-			return NoteRestored{Last: rapid.Uint64Range(0, 99).Draw(t, "last")}
+			return NoteRestored{
+				Last: LogPosition{Term: rapid.Uint64Range(0, 3).Draw(t, "term"), Index: rapid.Uint64Range(0, 99).Draw(t, "last")},
+				Term: 2,
+			}
 		}
 		return NoteBehind{Map: partition.Stamp{Version: m.Version + rapid.Uint64Range(0, 3).Draw(t, "seen")/3, History: m.History}}
 	case 9, 10:

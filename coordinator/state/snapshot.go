@@ -66,7 +66,7 @@ func (w *writer) memory(m *memory) {
 	w.lineage(m.lineage)
 	writeList(w, m.given, w.given)
 	w.uint(m.recovered)
-	w.uint(m.restored)
+	w.position(m.restored)
 }
 
 func (r *reader) memory() memory {
@@ -94,7 +94,7 @@ func (r *reader) memory() memory {
 		lineage:    r.lineage(),
 		given:      readList(r, 1, r.given),
 		recovered:  r.uint(),
-		restored:   r.uint(),
+		restored:   r.position(),
 	}
 }
 

@@ -21,10 +21,10 @@ type coordinator struct {
 	w        *world
 	index    int // in the network
 	up       bool
-	voter    bool   // a member of the group
-	lost     bool   // its disk: it does not start before it has a place again
-	stored   uint64 // the log up to here is on its disk
-	marked   uint64 // the last entry of a directory that was put back, and marked; zero: none
+	voter    bool              // a member of the group
+	lost     bool              // its disk: it does not start before it has a place again
+	stored   uint64            // the log up to here is on its disk
+	marked   state.LogPosition // the last entry of a directory that was put back, and marked; zero: none
 	clock    clock
 	detector *liveness.Detector
 	balancer *rebalance.Rebalancer
@@ -98,8 +98,8 @@ func (c *coordinator) push(p *process) {
 		p.later(w.between(10*time.Millisecond, time.Second), func() { p.detach(c.index) })
 		return
 	}
-	if p.m != nil && w.raft.machine.Descent(p.m.Stamp()) != state.Known {
-		return // nothing continues what it has
+	if p.m != nil && (w.raft.machine.Descent(p.m.Stamp()) != state.Known || w.raft.machine.Behind().Since != 0 || c.marked.Index != 0) {
+		return // nothing continues what it has, or our map may be none that does
 	}
 	p.streamed = max(p.streamed, w.now.add(w.net.delay()))
 	m, session := c.m, p.session

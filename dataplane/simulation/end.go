@@ -23,6 +23,7 @@ func (w *world) checkEnd() {
 	}
 	w.checkRepaired()
 	w.checkCoordinators()
+	w.checkMarksNoted()
 	w.checkSwept()
 	w.checkHistory()
 }

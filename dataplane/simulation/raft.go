@@ -87,6 +87,10 @@ func (r *raft) apply(c state.Command) *state.Result {
 		return nil
 	}
 	before := r.machine.Map()
+	if n, is := c.(state.NoteRestored); is {
+		n.Term = r.term
+		c = n
+	}
 	result := r.machine.Apply(r.index, c)
 	after := r.machine.Map()
 	if w.trace.text {
@@ -95,6 +99,7 @@ func (r *raft) apply(c state.Command) *state.Result {
 	w.coverage.command(c, result)
 	w.coverage.moves(c, before, after, result)
 	w.checkCommand(c, before, after)
+	w.checkMarks(c, before, after)
 	if w.back.history == 0 && r.machine.Behind().Since != 0 {
 		w.fail("the coordinators take their map for an old one after %T, and were never restored", c)
 	}

@@ -11,10 +11,21 @@ import (
 
 // goneBack is what there is of coordinators that are restored from an old backup.
 type goneBack struct {
-	history uint64  // counts restorations: what was on its way before one is void
-	planned bool    // a backup is made, and will be put back
-	active  bool    // it was put back, and the map is not recovered yet
-	calm    instant // until when no other fault comes
+	history uint64 // counts restorations: what was on its way before one is void
+	planned bool   // a backup is made, and will be put back
+	active  bool   // it was put back, and the map is not recovered yet
+	// marks is how many directories were marked; noted, that the map is frozen since.
+	marks int
+	noted bool
+	calm  instant // until when no other fault comes
+}
+
+// backup is what the directories of all coordinators hold at one time.
+type backup struct {
+	machine []byte
+	index   uint64
+	term    uint64
+	stored  [coordinators]uint64
 }
 
 // restoreCoordinators makes a backup of all coordinators' directories now, and puts
@@ -24,7 +35,10 @@ func (w *world) restoreCoordinators() {
 		return
 	}
 	w.back.planned = true
-	backup, index := w.raft.machine.Snapshot(), w.raft.index
+	b := backup{machine: w.raft.machine.Snapshot(), index: w.raft.index, term: w.raft.term}
+	for i, c := range w.coordinators {
+		b.stored[i] = min(c.stored, b.index)
+	}
 	marked := w.chance(0.5)
 	last := w.now.add(9 * time.Second)
 	var try func()
@@ -39,8 +53,8 @@ func (w *world) restoreCoordinators() {
 		}
 		marked = marked || !w.allHear()
 		w.coverage[faultCoordinatorsRestored]++
-		w.logf("the coordinators are restored from a backup (marked: %v): from command %d to %d", marked, w.raft.index, index)
-		w.putBack(backup, index, marked)
+		w.logf("the coordinators are restored from a backup (marked: %v): from command %d to %d", marked, w.raft.index, b.index)
+		w.putBack(&b, marked)
 	}
 	w.after(w.between(300*time.Millisecond, 6*time.Second), try)
 }
@@ -48,9 +62,9 @@ func (w *world) restoreCoordinators() {
 // putBack has all coordinators start on the backup, by and by. Somebody has marked
 // their directories, or some of them; if not, nothing else goes wrong meanwhile, and
 // the nodes show that the map is old.
-func (w *world) putBack(backup []byte, index uint64, marked bool) {
-	r := w.raft
-	m, err := state.Restore(backup)
+func (w *world) putBack(b *backup, marked bool) {
+	r, index := w.raft, b.index
+	m, err := state.Restore(b.machine)
 	if err != nil {
 		w.fail("the coordinators cannot restore their backup: %v", err)
 		return
@@ -68,11 +82,19 @@ func (w *world) putBack(backup []byte, index uint64, marked bool) {
 		w.back.calm = w.now.add(hearing)
 	}
 	r.machine, r.index, r.carried = m, index, nil
+	w.back.marks, w.back.noted = 0, false
 	for i, c := range w.coordinators {
 		c.stop()
-		c.m, c.stored, c.marked = m.Map(), index, 0
-		if marked && (i == 0 || w.chance(0.7)) {
-			c.marked = index
+		c.m, c.stored, c.marked = m.Map(), max(b.stored[i], index-b.index), state.LogPosition{}
+		if !marked {
+			c.stored = index
+		}
+		if marked && (i == 0 || w.chance(0.8)) {
+			w.back.marks++
+			c.marked = state.LogPosition{Term: b.term, Index: b.stored[i]}
+			if w.chance(0.2) {
+				c.marked.Index = index + uint64(w.pick(20)) // it ends with what was never committed
+			}
 			w.after(w.between(0, 300*time.Millisecond), c.tellRestored)
 		}
 		w.after(w.between(10*time.Millisecond, 250*time.Millisecond), func() {
@@ -102,24 +124,40 @@ func (w *world) allHear() bool {
 
 // sayRestored has a new leader say that its directory was put back, before it leads.
 func (c *coordinator) sayRestored() {
-	if c.marked == 0 {
+	if c.marked.Index == 0 {
 		return
 	}
 	if c.w.raft.apply(state.NoteRestored{Last: c.marked}) != nil {
-		c.marked = 0
+		c.marked = state.LogPosition{}
+	}
+}
+
+// checkMarks sees a command that was applied. Of directories that are all marked, none
+// changes the map before it is frozen.
+func (w *world) checkMarks(c state.Command, before, after *partition.Map) {
+	w.back.noted = w.back.noted || w.raft.machine.Behind().Since != 0
+	if w.back.marks == coordinators && !w.back.noted && before != after {
+		w.fail("the coordinators are marked as restored, and carry out %T before they say so", c)
+	}
+}
+
+// checkMarksNoted runs when the schedule is over.
+func (w *world) checkMarksNoted() {
+	if w.back.marks > 0 && !w.back.noted {
+		w.fail("%d coordinators are marked as restored, and have not said so", w.back.marks)
 	}
 }
 
 // tellRestored has the leader note it, where another leads.
 func (c *coordinator) tellRestored() {
 	last, r := c.marked, c.w.raft
-	if last == 0 {
+	if last.Index == 0 {
 		return
 	}
 	if c.up && r.leader >= 0 {
 		r.proposeFor(state.NoteRestored{Last: last}, func(done *state.Result) {
 			if done != nil && c.marked == last {
-				c.marked = 0
+				c.marked = state.LogPosition{}
 			}
 		})
 	}
