@@ -107,9 +107,9 @@ func (c *coordinator) push(p *process) {
 		switch {
 		case p.session != session:
 		case w.chance(0.3): // the stream was behind, and begins anew with a snapshot
-			p.setMap(c.m)
+			p.takeMap(c.m, true)
 		default:
-			p.setMap(m)
+			p.takeMap(m, false)
 		}
 	})
 }

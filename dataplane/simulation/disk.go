@@ -55,7 +55,7 @@ func (d *disk) append(p *process, records []entry.Record, ticket uint64) {
 		d.oldest = d.w.now
 	}
 	for _, r := range records {
-		d.pending = append(d.pending, written{Record: r})
+		d.pending = append(d.pending, written{Record: d.w.logged(r)})
 	}
 	d.ticket = ticket
 	if doom := p.n.doom; doom != nil && !d.w.quiet {

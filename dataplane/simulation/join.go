@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/liveness"
+	"github.com/holdfast-io/holdfast/coordinator/protocol"
 	"github.com/holdfast-io/holdfast/coordinator/state"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/partition"
@@ -70,7 +71,7 @@ func (p *process) registration() state.Register {
 	for _, c := range p.copies {
 		r.Copies = append(r.Copies, state.Copy{Partition: c.partition, Epoch: c.epoch, Lineage: c.lineage, Configuration: c.configuration})
 	}
-	return r
+	return p.n.w.registered(r)
 }
 
 // connected reports whether the process that the map has for a node has a connection
@@ -114,6 +115,13 @@ func (p *process) detach(from int) {
 	p.n.w.coverage[streamBroken]++
 	p.stream = -1
 	p.session++
+}
+
+// takeMap takes a map from the stream. Of one that is no newer nothing is read.
+func (p *process) takeMap(m *partition.Map, whole bool) {
+	if p.m == nil || m.Version > p.m.Version {
+		p.setMap(p.n.w.streamedMap(p.m, m, whole))
+	}
 }
 
 // setMap gives the node a map of its stream. A stream that was opened anew may
@@ -173,7 +181,7 @@ func (p *process) heartbeat() {
 		p.attach()
 	}
 	p.lookBack()
-	report := p.health()
+	report := throughProtocol(w, protocol.Heartbeat{Report: p.health()}).Report
 	for _, c := range w.coordinators {
 		w.net.send(p.n.index, c.index, func() {
 			if c.up {
@@ -219,6 +227,7 @@ func (p *process) propose(changes []partition.Change) {
 		}
 		w.logf("%s proposes %s at epoch %d: primary %s, in sync %v (%s)", p.n.id, c.Partition, c.Epoch, c.Primary, partition.Nodes(c.Replicas), c.Reason)
 	}
+	changes = throughProtocol(w, protocol.Propose{Changes: changes}).Changes
 	p.toLeader(func(c *coordinator) {
 		var judged []partition.Change
 		for _, change := range changes {

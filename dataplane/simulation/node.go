@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/replica"
+	"github.com/holdfast-io/holdfast/dataplane/wire"
 	"github.com/holdfast-io/holdfast/partition"
 )
 
@@ -255,7 +256,8 @@ func (p *process) send(e *replica.Envelope) {
 	w.coverage.message(&m)
 	w.checkStorm()
 	index := p.n.index
-	p.posted(&m, func() { w.net.send(index, to, p.arrival(m, l, to)) })
+	body := wire.AppendMessage(nil, &m)
+	p.posted(&m, func() { w.net.send(index, to, p.arrival(body, l, to)) })
 }
 
 // posted puts a message on its way: a beacon, or the answer to one, perhaps late,
@@ -275,7 +277,7 @@ func (p *process) posted(m *replica.Message, send func()) {
 }
 
 // arrival hands a message to the process at the other end of the link.
-func (p *process) arrival(m replica.Message, l link, to int) func() {
+func (p *process) arrival(body []byte, l link, to int) func() {
 	w, from, boot, index := p.n.w, p.self, p.n.boot, p.n.index
 	other := w.nodes[to]
 	return func() {
@@ -289,7 +291,7 @@ func (p *process) arrival(m replica.Message, l link, to int) func() {
 				return
 			}
 			q.newest[index] = boot
-			m := m // a repeated message is another value
+			m := w.message(body) // a repeated message is another value
 			q.input(func(g *replica.Group, now replica.Time) { g.Message(now, from, &m) })
 		})
 	}

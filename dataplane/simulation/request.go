@@ -7,6 +7,7 @@ import (
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/dataplane/routing"
+	"github.com/holdfast-io/holdfast/dataplane/wire"
 )
 
 // request is a client's request at the node that received it: what the gateway
@@ -161,7 +162,7 @@ func (q *request) send(d routing.Decision) {
 		q.ended(a, func(now replica.Time) { q.routing.Failed(now, false) })
 		return
 	}
-	left := op.Deadline.Sub(p.now())
+	body := wire.AppendOperation(nil, &op, op.Deadline.Sub(p.now()))
 	other := w.nodes[a.to]
 	w.coverage[forwarded]++
 	arrive := func() {
@@ -170,7 +171,8 @@ func (q *request) send(d routing.Decision) {
 		}
 		o := other.process
 		o.later(0, func() {
-			op.Deadline = o.now().Add(left)
+			op := w.operation(body, o.now())
+			op.Tag = a
 			o.operate(op)
 		})
 	}
@@ -210,6 +212,7 @@ func (p *process) settled(a replica.Answer) {
 		return
 	}
 	q := t.q
+	a = w.forwardedAnswer(a)
 	w.net.once(p.n.index, q.p.n.index, func() {
 		q.p.later(0, func() {
 			if l := q.p.links[t.to]; l.up && l.boot == p.n.boot {

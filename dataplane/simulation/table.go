@@ -211,13 +211,17 @@ func (t *table) apply(e *entry.Entry) {
 
 func mixEntry(hash uint64, e *entry.Entry) uint64 {
 	t := trace{hash: hash}
-	t.mix(e.Sequence, uint64(e.Epoch), uint64(e.Kind), e.Request.Counter, uint64(e.Request.Origin), uint64(len(e.Key)))
-	t.mix(uint64(e.Logged), uint64(e.Expires))
-	if e.Idempotency != nil {
-		t.mix(uint64(e.Idempotency.ID[0]), uint64(e.Idempotency.Fingerprint[0]))
+	existed := uint64(0)
+	if e.Existed {
+		existed = 1
 	}
-	for _, b := range e.Value {
-		t.mix(uint64(b))
+	t.mix(e.Sequence, uint64(e.Epoch), uint64(e.Kind), existed, e.LowestOpen, uint64(e.Logged), uint64(e.Expires))
+	t.mix(uint64(e.Request.Origin), e.Request.Boot, uint64(e.Request.Start), e.Request.Counter)
+	if i := e.Idempotency; i != nil {
+		t.mixBytes(i.ID[:])
+		t.mixBytes(i.Fingerprint[:])
 	}
+	t.mixBytes(e.Key)
+	t.mixBytes(e.Value)
 	return t.hash
 }

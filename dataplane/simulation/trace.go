@@ -25,6 +25,14 @@ func (t *trace) mix(words ...uint64) {
 	}
 }
 
+// mixBytes adds bytes to the hash, with how many they are.
+func (t *trace) mixBytes(b []byte) {
+	t.mix(uint64(len(b)))
+	for _, c := range b {
+		t.mix(uint64(c))
+	}
+}
+
 // log adds a line. Callers on hot paths ask text first.
 func (t *trace) log(now instant, format string, args ...any) {
 	line := fmt.Sprintf("%10.6f ", time.Duration(now).Seconds()) + fmt.Sprintf(format, args...)

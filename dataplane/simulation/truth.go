@@ -68,7 +68,11 @@ func (t *truth) key(name []byte) *keyTruth {
 
 func same(a, b *entry.Entry) bool {
 	return a == b || a.Position == b.Position && a.Kind == b.Kind && a.Existed == b.Existed && a.Request == b.Request &&
-		a.LowestOpen == b.LowestOpen && a.Logged == b.Logged && a.Expires == b.Expires && (a.Idempotency == nil) == (b.Idempotency == nil) && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
+		a.LowestOpen == b.LowestOpen && a.Logged == b.Logged && a.Expires == b.Expires && sameIdempotency(a.Idempotency, b.Idempotency) && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
+}
+
+func sameIdempotency(a, b *entry.Idempotency) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // applied sees an entry that a replica applied: logs agree up to committed.
