@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"slices"
+
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 	"github.com/holdfast-io/holdfast/partition"
 )
@@ -45,12 +47,43 @@ func (w *world) given(id partition.ID) bool {
 	return w.settings.MinInSync == 1 || w.profile.unsafe
 }
 
-// checkRepaired counts the schedules that end with every replica in sync.
+// removal names a replica that the map took out of a partition's in-sync set.
+type removal struct {
+	partition partition.ID
+	node      partition.NodeID
+}
+
+// noteRemovals counts what a change of the map takes out of the in-sync set.
+func (w *world) noteRemovals(old, now *partition.Configuration) {
+	for _, r := range old.Replicas {
+		if !now.InSync(r.Node) {
+			w.removals[removal{now.ID, r.Node}]++
+		}
+	}
+}
+
+// readmits reports whether the partition lacks only replicas that were removed more
+// than once: their primary lets them wait (K3).
+func (w *world) readmits(c *partition.Configuration) bool {
+	waiting := slices.DeleteFunc(slices.Clone(c.Learners), func(r partition.Replica) bool { return w.removals[removal{c.ID, r.Node}] < 2 })
+	return len(c.Replicas)+len(waiting) >= min(w.settings.ReplicationFactor, len(c.Replicas)+len(c.Learners)) && len(waiting) > 0
+}
+
+// checkRepaired fails a schedule that ends with a replica out of sync though there is
+// a node for it, and nothing has gone wrong for a while.
 func (w *world) checkRepaired() {
 	m := w.raft.machine.Map()
+	full := 0
+	for i := range m.Nodes {
+		if m.Nodes[i].Duty == partition.Full {
+			full++
+		}
+	}
+	wanted := min(w.settings.ReplicationFactor, full)
 	for i := range m.Partitions {
-		if len(m.Partitions[i].Replicas) < w.settings.ReplicationFactor {
-			w.logf("not whole: %s", w.describePartition(partition.ID(i)))
+		c := &m.Partitions[i]
+		if len(c.Replicas) < wanted && !w.given(c.ID) && !w.readmits(c) {
+			w.fail("NOT WHOLE: %v after the last fault, %d of %d replicas are in sync: %s", w.peace, len(c.Replicas), wanted, w.describePartition(c.ID))
 			return
 		}
 	}

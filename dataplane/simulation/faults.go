@@ -219,7 +219,7 @@ func (n *node) wipe() {
 // may take those for dead that still have everything, and keep the lost. A copy
 // that differs is as good as lost: it is put aside when that is found.
 func (w *world) mayWipe(n *node) bool {
-	return !w.back.active && w.survives(n, func(*partition.Configuration) bool { return false })
+	return !w.back.active && !w.twinMayCome() && w.survives(n, func(*partition.Configuration) bool { return false })
 }
 
 // mayMove reports the same of a start at another address, after which copies

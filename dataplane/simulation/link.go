@@ -50,7 +50,10 @@ func (p *process) broken(to int) {
 	l.up = false
 	w.coverage[linkBroken]++
 	w.logf("%s loses its connection to %s", p.n.id, l.node)
-	p.input(func(g *replica.Group, now replica.Time) { g.Connection(now, l.node, false) })
+	// Where the node runs on another machine by now, that connection counts.
+	if !slices.ContainsFunc(p.links, func(o link) bool { return o.up && o.node == l.node }) {
+		p.input(func(g *replica.Group, now replica.Time) { g.Connection(now, l.node, false) })
+	}
 	for _, q := range p.calls(to) {
 		q.failed(true)
 	}

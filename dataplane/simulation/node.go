@@ -28,6 +28,7 @@ type node struct {
 	boot        uint64 // counts the processes, over all disks
 	paused      bool
 	deferred    []func() // what waits for the end of the pause
+	twinStopped instant
 	stoppedTwin *disk    // of the last twin that was stopped without the node's place; nil: none
 	doom        func()   // happens soon after the next write, most likely before its sync
 	process     *process // the latest

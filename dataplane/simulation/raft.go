@@ -20,9 +20,13 @@ type raft struct {
 	term    uint64
 	last    instant         // when the last command proposed is applied
 	carried []state.Command // of an earlier leader, for the next to apply
+	// underWay counts the registrations of each node that may still be applied.
+	underWay map[partition.NodeID]int
 }
 
-func newRaft(w *world) *raft { return &raft{w: w, machine: state.New(), leader: -1} }
+func newRaft(w *world) *raft {
+	return &raft{w: w, machine: state.New(), leader: -1, underWay: map[partition.NodeID]int{}}
+}
 
 // propose hands a command to the leader; whether it is applied shows in the map.
 func (r *raft) propose(c state.Command) {
@@ -48,6 +52,7 @@ func (r *raft) proposeFor(c state.Command, answer func(*state.Result)) {
 		d += r.w.between(0, 600*time.Millisecond)
 	}
 	r.last = max(r.last, r.w.now.add(d))
+	r.note(c, 1)
 	r.w.at(r.last, func() {
 		switch {
 		case history != r.w.back.history:
@@ -57,6 +62,7 @@ func (r *raft) proposeFor(c state.Command, answer func(*state.Result)) {
 			return
 		case r.w.chance(0.5):
 			r.w.coverage[commandLost]++
+			r.note(c, -1)
 		case r.leader < 0:
 			r.carried = append(r.carried, c)
 		default:
@@ -64,6 +70,13 @@ func (r *raft) proposeFor(c state.Command, answer func(*state.Result)) {
 		}
 		answer(nil)
 	})
+}
+
+// note counts a registration that is under way, or is not any more.
+func (r *raft) note(c state.Command, by int) {
+	if register, is := c.(state.Register); is {
+		r.underWay[register.Node.ID] += by
+	}
 }
 
 // apply is one entry of the log, as every coordinator applies it. It returns nil
@@ -75,6 +88,7 @@ func (r *raft) apply(c state.Command) *state.Result {
 		w.leaderless(w.between(300*time.Millisecond, 1500*time.Millisecond))
 		return nil
 	}
+	r.note(c, -1)
 	r.index++
 	r.store()
 	encoded, err := state.Encode(c)
@@ -163,6 +177,7 @@ func (w *world) compare(old, now *partition.Configuration, recovers bool) {
 	if len(now.Replicas) == 0 {
 		w.coverage[hadNoReplica]++
 	}
+	w.noteRemovals(old, now)
 	w.truth[now.ID].checkCopies("after a change of the map")
 }
 

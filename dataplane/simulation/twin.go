@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/coordinator/state"
@@ -111,7 +112,7 @@ func (w *world) settleTwin() {
 		base.goOnWith(s.disk)
 	} else {
 		w.coverage[twinsStopped]++
-		base.stoppedTwin = s.disk
+		base.stoppedTwin, base.twinStopped = s.disk, w.now
 	}
 	s.id, s.disk = "", w.newDisk()
 	base.start()
@@ -125,6 +126,18 @@ func (n *node) goOnWith(d *disk) {
 	w.wiped = append(w.wiped, n.disk)
 	n.disk, n.backup, n.shelf, n.stoppedTwin, n.address = d, nil, nil, nil, w.nextAddress()
 	n.start()
+}
+
+// registering is for how long the request of a process that has ended may be on its way
+// to the leader.
+const registering = 5 * time.Second
+
+// twinMayCome reports whether a twin that was stopped may still get its node's place:
+// the node's copies would count no more.
+func (w *world) twinMayCome() bool {
+	return slices.ContainsFunc(w.bases(), func(n *node) bool {
+		return n.stoppedTwin != nil && (w.now < n.twinStopped.add(registering) || w.raft.underWay[n.id] > 0)
+	})
 }
 
 // acceptedLate puts the copies of directories back that were stopped, where the map

@@ -83,6 +83,7 @@ func (w *world) putBack(b *backup, marked bool) {
 	}
 	r.machine, r.index, r.carried = m, index, nil
 	w.back.marks, w.back.noted = 0, false
+	clear(r.underWay)
 	for i, c := range w.coordinators {
 		c.stop()
 		c.m, c.stored, c.marked = m.Map(), max(b.stored[i], index-b.index), state.LogPosition{}

@@ -48,16 +48,17 @@ type world struct {
 	// another node, and reports whether the scenario lets it arrive itself.
 	forwarding func(q *request, arrive func()) bool
 
-	quiet    bool          // all faults are over
-	quietAt  instant       // since then
-	peace    time.Duration // from then to the last check
+	removals map[removal]int // from in-sync sets
+	quiet    bool            // all faults are over
+	quietAt  instant         // since then
+	peace    time.Duration   // from then to the last check
 	trace    trace
 	coverage Coverage
 	failure  string
 }
 
 func newWorld(o Options, adjust func(w *world)) *world {
-	w := &world{scheduler: newScheduler(o.Seed), planned: newPlanned(o.Seed, o.Keep), seed: o.Seed, byRequest: map[entry.RequestID]*call{}, commands: map[string]*adminCommand{}, dropped: map[partition.ID]bool{}}
+	w := &world{scheduler: newScheduler(o.Seed), planned: newPlanned(o.Seed, o.Keep), seed: o.Seed, byRequest: map[entry.RequestID]*call{}, commands: map[string]*adminCommand{}, removals: map[removal]int{}, dropped: map[partition.ID]bool{}}
 	w.trace.text = o.Trace
 	w.drawProfile()
 	w.plan, w.peace = w.faults, settled
