@@ -36,6 +36,7 @@ func Plan(m *Map, o PlanOptions) []Move {
 	}
 	p := newPlan(m, o)
 	p.makeRoom()
+	p.deal() // among equals, to those that keep a replica
 	p.fill()
 	p.level()
 	if moves := p.moves(); len(moves) > 0 {
@@ -92,8 +93,13 @@ func newPlan(m *Map, o PlanOptions) *plan {
 	p.factor = min(m.Settings.ReplicationFactor, len(p.nodes))
 	p.zoneLimit = smallestZoneLimit(sizes, p.factor)
 	p.place()
-	p.quota = quotas(p.weights, p.zone, p.zoneLimit, len(m.Partitions), p.factor, p.have)
+	p.deal()
 	return p
+}
+
+// deal sets the quotas, for the replicas that nodes have as it is planned.
+func (p *plan) deal() {
+	p.quota = quotas(p.weights, p.zone, p.zoneLimit, len(p.m.Partitions), p.factor, p.have)
 }
 
 // place takes over where everything is, moves under way included.
