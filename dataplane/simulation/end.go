@@ -72,6 +72,9 @@ func (w *world) readmits(c *partition.Configuration) bool {
 // checkRepaired fails a schedule that ends with a replica out of sync though there is
 // a node for it, and nothing has gone wrong for a while.
 func (w *world) checkRepaired() {
+	if w.abandoned {
+		return
+	}
 	m := w.raft.machine.Map()
 	full := 0
 	for i := range m.Nodes {

@@ -129,6 +129,7 @@ func (w *world) register(n *node, copied bool) {
 		}
 	}
 	if copied {
+		w.abandoned = true
 		r.Accepted, r.Silent = in.Start(), in.Start()
 		second.Incarnation, second.PeerAddr = in.Incarnation+1, "elsewhere:7071"
 		for _, c := range n.process.copies {

@@ -48,13 +48,14 @@ type world struct {
 	// another node, and reports whether the scenario lets it arrive itself.
 	forwarding func(q *request, arrive func()) bool
 
-	removals map[removal]int // from in-sync sets
-	quiet    bool            // all faults are over
-	quietAt  instant         // since then
-	peace    time.Duration   // from then to the last check
-	trace    trace
-	coverage Coverage
-	failure  string
+	removals  map[removal]int // from in-sync sets
+	abandoned bool            // a node's place has a process that runs nowhere
+	quiet     bool            // all faults are over
+	quietAt   instant         // since then
+	peace     time.Duration   // from then to the last check
+	trace     trace
+	coverage  Coverage
+	failure   string
 }
 
 func newWorld(o Options, adjust func(w *world)) *world {
