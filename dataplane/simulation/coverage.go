@@ -156,6 +156,9 @@ const (
 	adminUnknown
 	adminNotApplied
 	nodesBack
+	inputsBatched
+	historiesJudged
+	historiesUndecided
 	counters
 )
 
@@ -174,6 +177,7 @@ var counterNames = [counters]string{
 	"calls that repeat another", "idempotency keys reused by mistake", "answers given again", "answers 409", "answers 422", "values expired", "nodes that left in good order", "hash checks", "hash checks that found a difference", "copies expelled", "schedules repaired whole",
 	"nodes drained", "nodes told to be removed", "moves paused", "nodes replaced", "nodes removed", "moves begun", "moves done", "moves cancelled", "hand-overs of primaries asked for", "copies deleted", "coordinators' disks lost", "coordinators removed", "coordinators added",
 	"nodes weighed anew", "admin commands", "admin commands repeated", "admin attempts lost", "admin attempts that came late", "answers to admin commands lost", "results after an unknown outcome", "admin commands refused", "admin commands of unknown outcome", "admin commands reported as not applied", "nodes that were replaced and are back",
+	"inputs that others of their batch had come before", "histories judged", "histories that could not be judged in time",
 }
 
 // Coverage counts what schedules met.
@@ -212,6 +216,12 @@ func (c *Coverage) Faults() (n uint64) {
 
 // Calls returns how many requests clients made.
 func (c *Coverage) Calls() uint64 { return c[called] }
+
+// Undecided returns for how many keys' histories it took too long to find out whether
+// they are linearizable, and how many there were.
+func (c *Coverage) Undecided() (undecided, all uint64) {
+	return c[historiesUndecided], c[historiesJudged]
+}
 
 // Acknowledged returns how many writes were acknowledged by a primary.
 func (c *Coverage) Acknowledged() uint64 { return c[answeredDone] }

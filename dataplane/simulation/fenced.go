@@ -25,7 +25,7 @@ func (p *process) supersededBy(m *partition.Map) {
 	if p.n.w.back.history > 0 && in.Store == p.self.Store && !p.self.Start.SupersededBy(in.Start()) {
 		return
 	}
-	p.over = true
+	p.over, p.answersDue = true, p.batching
 	p.n.w.coverage[fenced]++
 	p.n.w.logf("%s is superseded by start %v of store %s", p.n.id, in.Start(), in.Store)
 }
@@ -39,6 +39,10 @@ func (p *process) checkSilent(out *replica.Output) {
 	if len(out.Messages)+len(out.Records)+len(out.Proposals)+len(out.Snapshots) > 0 {
 		p.n.w.fail("%s is superseded, and goes on: %d messages, %d records, %d proposals, %d snapshots", p.n.id,
 			len(out.Messages), len(out.Records), len(out.Proposals), len(out.Snapshots))
+	}
+	if p.answersDue {
+		p.answersDue = false
+		return // they were found before, by inputs of the same batch
 	}
 	for i := range out.Answers {
 		if a := &out.Answers[i]; a.Outcome != replica.Unknown && a.Outcome != replica.NotPrimary && a.Outcome != replica.TimedOut {

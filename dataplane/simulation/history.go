@@ -9,8 +9,8 @@ import (
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 )
 
-// checkLimit bounds the search of one key's history, in real time. A history
-// that takes longer is counted as checked by the invariants alone.
+// checkLimit bounds the search of one key's history, in real time. A history that
+// takes longer is checked by the invariants alone, and counted: see Coverage.Undecided.
 const checkLimit = 5 * time.Second
 
 // register is the state of one key: the sequence of its value, or none, and of
@@ -97,7 +97,12 @@ func (w *world) checkHistory() {
 	for i := range w.keys {
 		k := &w.keys[i]
 		histories[k] = append(histories[k], w.expiries(k)...)
-		if !possible(histories[k]) {
+		verdict := judge(histories[k])
+		w.coverage[historiesJudged]++
+		if verdict == porcupine.Unknown {
+			w.coverage[historiesUndecided]++
+		}
+		if verdict == porcupine.Illegal {
 			w.fail("the history of %s is not linearizable", k.name)
 			for _, s := range histories[k] {
 				c := s.call
@@ -108,11 +113,12 @@ func (w *world) checkHistory() {
 	}
 }
 
-// possible reports whether one key's history is linearizable.
-func possible(history []*span) bool {
+// judge tells whether one key's history is linearizable; Unknown where that takes
+// too long.
+func judge(history []*span) porcupine.CheckResult {
 	writes := arrange(history)
 	if !tighten(history, writes) {
-		return false
+		return porcupine.Illegal
 	}
 	guess := make([]*span, len(history))
 	for i, s := range history {
@@ -122,9 +128,9 @@ func possible(history []*span) bool {
 	guessed := arrange(guess)
 	place(guess, guessed)
 	if tighten(guess, guessed) && search(guess) == porcupine.Ok {
-		return true
+		return porcupine.Ok
 	}
-	return search(history) != porcupine.Illegal
+	return search(history)
 }
 
 func search(history []*span) porcupine.CheckResult {

@@ -3,6 +3,8 @@ package simulation
 import (
 	"testing"
 
+	"github.com/anishathalye/porcupine"
+
 	"github.com/holdfast-io/holdfast/dataplane/entry"
 	"github.com/holdfast-io/holdfast/dataplane/replica"
 )
@@ -52,7 +54,7 @@ func TestHistories(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if got := possible(test.history); got != test.want {
+			if got := judge(test.history) == porcupine.Ok; got != test.want {
 				t.Errorf("linearizable %v, want %v", got, test.want)
 			}
 		})

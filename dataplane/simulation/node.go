@@ -58,10 +58,12 @@ type process struct {
 	requests   []*request
 	waiting    []*request // for a newer map
 	counter    uint64
+	batching   bool // inputs are being taken, and what they ask for is not done yet
 
-	over     bool // superseded: a map names another start
-	leaving  bool
-	released bool // no read grants of its own are out: its heartbeats say that it leaves
+	over       bool // superseded: a map names another start
+	answersDue bool // of inputs that were taken before that
+	leaving    bool
+	released   bool // no read grants of its own are out: its heartbeats say that it leaves
 }
 
 // owned is a copy that the process found on its disk.
@@ -207,10 +209,27 @@ func (p *process) gated(run func()) func() {
 
 func (p *process) now() replica.Time { return p.n.clock.read(p.n.w.now) }
 
-// input hands the group one input, then does what it asks for.
+// input hands the group one input, and does what it asks for: at once, or a little
+// later, as an executor that takes several inputs before it looks what they ask for.
 func (p *process) input(do func(g *replica.Group, now replica.Time)) {
+	w := p.n.w
 	do(p.group, p.now())
-	p.drain()
+	switch {
+	case p.batching:
+		w.coverage[inputsBatched]++
+	case !w.chance(w.profile.batched):
+		p.drain()
+	default:
+		p.batching = true
+		d := w.between(0, 2*time.Millisecond)
+		if !w.quiet && w.chance(0.02) {
+			d = w.between(0, 50*time.Millisecond) // it has much to do
+		}
+		p.later(d, func() {
+			p.batching = false
+			p.drain()
+		})
+	}
 }
 
 func (p *process) drain() {

@@ -23,6 +23,7 @@ type profile struct {
 	slowSync   float64
 	lateLeader float64
 	slowRaft   float64       // share of commands, and of maps, that take up to a second
+	batched    float64       // share of inputs that begin a batch
 	stuck      float64       // share of forwarded operations whose connection breaks
 	badMoment  float64       // share of answers before whose last check the process pauses
 	transfer   time.Duration // longest time of half a snapshot
@@ -70,6 +71,7 @@ func (w *world) drawProfile() {
 	p.stormDelay = time.Duration(oneOf(0.1, 0.5, 1.5) * float64(time.Second))
 	p.slowSync = oneOf(0, 0.01, 0.05)
 	p.slowRaft = 0.02
+	p.batched = oneOf(0, 0, 0.1, 0.7)
 	p.lateLeader = oneOf(0, 0, 0.01)
 	p.stuck = oneOf(0, 0.005, 0.03)
 	p.badMoment = oneOf(0, 0.002, 0.01)

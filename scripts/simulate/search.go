@@ -41,6 +41,9 @@ func (s *search) run(workers int) error {
 	if s.failures > 0 {
 		return fmt.Errorf("%d of %d schedules broke a promise", s.failures, s.next)
 	}
+	if undecided, all := s.coverage.Undecided(); undecided*100 > all {
+		return fmt.Errorf("%d of %d histories could not be judged in time: more than 1 %%", undecided, all)
+	}
 	return nil
 }
 
