@@ -220,6 +220,7 @@ func (w *world) operator() {
 	}
 	w.acceptStarts()
 	w.acceptedLate()
+	w.correctAddresses()
 	for i := range m.Partitions {
 		c := &m.Partitions[i]
 		if len(c.Replicas) > 0 {

@@ -25,7 +25,8 @@ type node struct {
 
 	short       replica.Shortage
 	up          bool
-	boot        uint64 // counts the processes, over all disks
+	started     instant // the latest process
+	boot        uint64  // counts the processes, over all disks
 	paused      bool
 	deferred    []func() // what waits for the end of the pause
 	twinStopped instant
@@ -99,6 +100,7 @@ func (n *node) start() {
 	w := n.w
 	n.up, n.paused, n.deferred = true, false, nil
 	n.boot++
+	n.started = w.now
 	n.backUp()
 	n.disk.starts.next(w.random.Uint64())
 	p := &process{

@@ -128,6 +128,22 @@ func (n *node) goOnWith(d *disk) {
 	n.start()
 }
 
+// correctAddresses starts a node with an empty disk where the map has it, once the
+// coordinators have told why they refuse it elsewhere: the map has changed meanwhile.
+func (w *world) correctAddresses() {
+	m := w.raft.machine.Map()
+	for _, n := range w.bases() {
+		in, known := m.Node(n.id)
+		if !known || !n.up || n.paused || n.process.named() || in.Store == n.disk.store || n.atMapped() || w.now < n.started.add(3*time.Second) {
+			continue
+		}
+		w.logf("%s starts at the address that the map has", n.id)
+		n.crash(false)
+		n.toMapped()
+		n.start()
+	}
+}
+
 // registering is for how long the request of a process that has ended may be on its way
 // to the leader.
 const registering = 5 * time.Second
