@@ -96,7 +96,7 @@ func TestSameSeedSameSchedule(t *testing.T) {
 func TestScheduleIsWorthIt(t *testing.T) {
 	t.Parallel()
 	var sum Coverage
-	const schedules = 60
+	const schedules = 90
 	for seed := range uint64(schedules) {
 		r := Run(Options{Seed: seed + 100})
 		sum.Add(&r.Coverage)
