@@ -17,7 +17,7 @@ func (t *truth) copied(by *process, image *table) {
 	case old && by.n.id != t.chosen:
 		log = t.before.log
 	case old:
-		if s, ok := by.group.Status(t.id); ok && s.Lineage == t.lineage {
+		if s, ok := by.group(t.id).Status(t.id); ok && s.Lineage == t.lineage {
 			w.fail("%s gets a snapshot of %s of lineage %08x, and has heard of %08x", by.n.id, t.id, image.lineage, t.lineage)
 			return
 		}

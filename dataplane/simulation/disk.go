@@ -18,7 +18,6 @@ type disk struct {
 	copies []diskCopy    // by partition
 
 	pending []written // and not synced, in order
-	ticket  uint64    // of the last of them
 	syncing bool
 	oldest  instant // when the first of pending was written
 	slow    instant // until then, syncs take long
@@ -50,14 +49,13 @@ func (w *world) newDisk() *disk {
 }
 
 // append writes records, and syncs all that is written, by and by.
-func (d *disk) append(p *process, records []entry.Record, ticket uint64) {
+func (d *disk) append(p *process, records []entry.Record) {
 	if len(d.pending) == 0 {
 		d.oldest = d.w.now
 	}
 	for _, r := range records {
 		d.pending = append(d.pending, written{Record: d.w.logged(r)})
 	}
-	d.ticket = ticket
 	if doom := p.n.doom; doom != nil && !d.w.quiet {
 		p.n.doom = nil
 		d.w.after(d.w.between(0, 4*time.Millisecond), doom)
@@ -100,7 +98,10 @@ func (d *disk) sync(p *process) {
 	}
 	d.syncing = true
 	w, n, boot := d.w, p.n, p.n.boot
-	batch, ticket := len(d.pending), d.ticket
+	batch, tickets := len(d.pending), make([]uint64, len(p.lanes))
+	for i, l := range p.lanes {
+		tickets[i] = l.ticket
+	}
 	w.after(d.syncTime(), func() {
 		if !n.up || n.boot != boot || n.disk != d {
 			return
@@ -111,9 +112,11 @@ func (d *disk) sync(p *process) {
 		}
 		d.pending = append(d.pending[:0], d.pending[batch:]...)
 		d.oldest = w.now
-		p.later(w.between(0, 50*time.Microsecond), func() {
-			p.input(func(g *replica.Group, now replica.Time) { g.Synced(now, ticket) })
-		})
+		for i, l := range p.lanes {
+			p.later(w.between(0, 50*time.Microsecond), func() {
+				l.input(func(g *replica.Group, now replica.Time) { g.Synced(now, tickets[i]) })
+			})
+		}
 		d.sync(p)
 	})
 }
@@ -162,7 +165,7 @@ func (d *disk) crash() {
 	for i := range d.pending[:keep] {
 		d.write(&d.pending[i])
 	}
-	d.pending, d.syncing, d.ticket = nil, false, 0
+	d.pending, d.syncing = nil, false
 }
 
 // write makes one record durable. A copy may get another lineage (an unsafe

@@ -190,7 +190,7 @@ func (w *world) fault(number int) {
 
 // takesOver reports whether the node is on its way to serve some partition.
 func (p *process) takesOver() (yes bool) {
-	p.group.Statuses(func(s replica.Status) { yes = yes || s.Role >= replica.Waiting && s.Role < replica.Serving })
+	p.statuses(func(s replica.Status) { yes = yes || s.Role >= replica.Waiting && s.Role < replica.Serving })
 	return yes
 }
 
@@ -297,7 +297,7 @@ func (w *world) runShort(n *node) {
 func (n *node) tellShortage() {
 	if n.up {
 		n.process.later(0, func() {
-			n.process.input(func(g *replica.Group, now replica.Time) { g.SetShortage(now, n.short) })
+			n.process.everywhere(func(g *replica.Group, now replica.Time) { g.SetShortage(now, n.short) })
 		})
 	}
 }

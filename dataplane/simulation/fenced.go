@@ -25,14 +25,18 @@ func (p *process) supersededBy(m *partition.Map) {
 	if p.n.w.back.history > 0 && in.Store == p.self.Store && !p.self.Start.SupersededBy(in.Start()) {
 		return
 	}
-	p.over, p.answersDue = true, p.batching
+	p.over = true
+	for _, l := range p.lanes {
+		l.answersDue = l.batching
+	}
 	p.n.w.coverage[fenced]++
 	p.n.w.logf("%s is superseded by start %v of store %s", p.n.id, in.Start(), in.Store)
 }
 
 // checkSilent fails the schedule where a superseded process says or writes
 // something. It may end what is under way: with an unknown outcome, or unserved.
-func (p *process) checkSilent(out *replica.Output) {
+func (l *lane) checkSilent(out *replica.Output) {
+	p := l.p
 	if !p.over {
 		return
 	}
@@ -40,9 +44,9 @@ func (p *process) checkSilent(out *replica.Output) {
 		p.n.w.fail("%s is superseded, and goes on: %d messages, %d records, %d proposals, %d snapshots", p.n.id,
 			len(out.Messages), len(out.Records), len(out.Proposals), len(out.Snapshots))
 	}
-	if p.answersDue {
-		p.answersDue = false
-		return // they were found before, by inputs of the same batch
+	if l.answersDue {
+		l.answersDue = false
+		return
 	}
 	for i := range out.Answers {
 		if a := &out.Answers[i]; a.Outcome != replica.Unknown && a.Outcome != replica.NotPrimary && a.Outcome != replica.TimedOut {
@@ -61,7 +65,7 @@ func (p *process) checkRead(q *request) {
 
 // abandoned ends a request at a fenced process: it asks no other node.
 func (q *request) abandoned() bool {
-	if !q.p.group.Fenced() {
+	if !q.p.fenced() {
 		return false
 	}
 	d := q.routing.Abandon(q.p.now())
@@ -72,7 +76,7 @@ func (q *request) abandoned() bool {
 
 // abandonAll ends the requests at a process that has just been fenced.
 func (p *process) abandonAll() {
-	if !p.group.Fenced() {
+	if !p.fenced() {
 		return
 	}
 	for len(p.requests) > 0 {

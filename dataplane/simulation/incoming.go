@@ -20,7 +20,7 @@ type incoming struct {
 func (p *process) takePart(o *outgoing, connection uint64, number part) error {
 	if number == partBegin {
 		p.incoming = slices.DeleteFunc(p.incoming, func(other *incoming) bool { return other.stream.partition == o.order.Partition })
-		if !p.group.WantsSnapshot(o.meta) {
+		if !p.group(o.meta.Partition).WantsSnapshot(o.meta) {
 			return errUnwanted
 		}
 		p.incoming = append(p.incoming, &incoming{stream: o.stream(), meta: o.meta, connection: connection, taken: 1})
@@ -37,7 +37,7 @@ func (p *process) takePart(o *outgoing, connection uint64, number part) error {
 		return err
 	}
 	p.forget(in)
-	if !p.group.WantsSnapshot(in.meta) {
+	if !p.group(in.meta.Partition).WantsSnapshot(in.meta) {
 		return errUnwanted
 	}
 	p.install(in.meta, in.image)
@@ -77,7 +77,7 @@ func (p *process) taken(s stream, meta replica.SnapshotMeta, connection uint64) 
 	switch {
 	case in == nil || in.meta != meta:
 		return 0, errNoStream
-	case !p.group.WantsSnapshot(in.meta):
+	case !p.group(in.meta.Partition).WantsSnapshot(in.meta):
 		p.forget(in)
 		return 0, errUnwanted
 	}
@@ -102,7 +102,7 @@ func (p *process) forget(in *incoming) {
 // the group. A crash between the two finds the new copy.
 func (p *process) install(meta replica.SnapshotMeta, image *table) {
 	w := p.n.w
-	if !p.group.BeginsSnapshot(meta) {
+	if !p.group(meta.Partition).BeginsSnapshot(meta) {
 		w.fail("%s wants a snapshot of %s, and does not begin it", p.n.id, meta.Partition)
 	}
 	w.truth[meta.Partition].copied(p, image)
@@ -127,6 +127,6 @@ func (p *process) install(meta replica.SnapshotMeta, image *table) {
 		t := image.clone(p)
 		meta.Logged = t.logged
 		p.tables[meta.Partition] = t
-		p.input(func(g *replica.Group, now replica.Time) { g.SnapshotInstalled(now, meta, t) })
+		p.lane(meta.Partition).input(func(g *replica.Group, now replica.Time) { g.SnapshotInstalled(now, meta, t) })
 	})
 }

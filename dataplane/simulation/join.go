@@ -139,7 +139,7 @@ func (p *process) setMap(m *partition.Map) {
 		p.n.disk.starts.accept(m.Version) // synced before the map is acted on
 	}
 	p.supersededBy(m)
-	p.input(func(g *replica.Group, now replica.Time) { g.SetMap(now, m) })
+	p.everywhere(func(g *replica.Group, now replica.Time) { g.SetMap(now, m) })
 	p.abandonAll()
 	p.moved()
 	switch {
@@ -171,7 +171,7 @@ func (p *process) disowned() {
 func (p *process) heartbeat() {
 	w := p.n.w
 	p.later(heartbeatEvery, p.heartbeat)
-	if p.group.Fenced() {
+	if p.fenced() {
 		return // it says nothing in its node's name
 	}
 	if s := p.stream; s >= 0 && (!w.coordinators[s-len(w.nodes)].up || !w.net.open(s, p.n.index)) && w.chance(0.4) {
@@ -200,7 +200,7 @@ func (p *process) health() liveness.Report {
 		r.MapVersion, r.MapHistory = p.m.Version, p.m.History
 	}
 	now := p.now()
-	p.group.Statuses(func(s replica.Status) {
+	p.statuses(func(s replica.Status) {
 		// Nothing else damages a copy; one that a snapshot is taking the place of has no table.
 		if s.Void && !p.n.w.profile.unsafe && p.n.disk.copies[s.Partition].twist == 0 && p.tables[s.Partition] != nil {
 			w := p.n.w

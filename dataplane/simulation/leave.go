@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/replica"
@@ -24,7 +25,7 @@ func (n *node) leave() {
 	w.logf("%s leaves", n.id)
 	w.coverage[faultLeave]++
 	p.leaving = true
-	p.input(func(g *replica.Group, now replica.Time) { g.SetLeaving(now) })
+	p.everywhere(func(g *replica.Group, now replica.Time) { g.SetLeaving(now) })
 	p.leaveOn(w.now.add(longestLeave))
 }
 
@@ -32,7 +33,7 @@ func (p *process) leaveOn(until instant) {
 	w := p.n.w
 	p.later(leaveEvery, func() {
 		if !p.released {
-			p.released = p.group.Retired(p.now())
+			p.released = !slices.ContainsFunc(p.lanes, func(l *lane) bool { return !l.group.Retired(p.now()) })
 		}
 		switch {
 		case p.released && p.inSyncNowhere():

@@ -36,7 +36,7 @@ func (p *process) dial(to int) {
 		}
 		w.connections++
 		l.up, l.boot, l.number, l.node = true, other.boot, w.connections, other.id
-		p.input(func(g *replica.Group, now replica.Time) { g.Connection(now, other.id, true) })
+		p.everywhere(func(g *replica.Group, now replica.Time) { g.Connection(now, other.id, true) })
 	})
 }
 
@@ -52,7 +52,7 @@ func (p *process) broken(to int) {
 	w.logf("%s loses its connection to %s", p.n.id, l.node)
 	// Where the node runs on another machine by now, that connection counts.
 	if !slices.ContainsFunc(p.links, func(o link) bool { return o.up && o.node == l.node }) {
-		p.input(func(g *replica.Group, now replica.Time) { g.Connection(now, l.node, false) })
+		p.everywhere(func(g *replica.Group, now replica.Time) { g.Connection(now, l.node, false) })
 	}
 	for _, q := range p.calls(to) {
 		q.failed(true)

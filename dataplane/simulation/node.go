@@ -39,7 +39,7 @@ type node struct {
 type process struct {
 	n      *node
 	self   replica.Peer
-	group  *replica.Group
+	lanes  []*lane
 	tables []*table        // the state of each partition, as readers see it
 	views  []*replica.View // as published
 	m      *partition.Map
@@ -59,12 +59,10 @@ type process struct {
 	requests   []*request
 	waiting    []*request // for a newer map
 	counter    uint64
-	batching   bool // inputs are being taken, and what they ask for is not done yet
 
-	over       bool // superseded: a map names another start
-	answersDue bool // of inputs that were taken before that
-	leaving    bool
-	released   bool // no read grants of its own are out: its heartbeats say that it leaves
+	over     bool // superseded: a map names another start
+	leaving  bool
+	released bool // no read grants of its own are out: its heartbeats say that it leaves
 }
 
 // owned is a copy that the process found on its disk.
@@ -112,15 +110,13 @@ func (n *node) start() {
 	n.process = p
 	held := n.disk.held
 	n.disk.held = max(held, w.timings.Promise) // synced before the first promise
-	p.group = replica.NewGroup(replica.Config{
-		Self: p.self, MinInSync: w.settings.MinInSync, ReplicationFactor: w.settings.ReplicationFactor,
-		Timings: w.timings, MaxAppendBytes: w.profile.maxAppend, MaxUnackedBytes: w.profile.maxUnacked, LogRetention: w.profile.retention, AwayRetention: awayRetention * w.profile.retention,
-		Booted: p.now(), HeldPromise: held, Open: p.open, Drop: p.drop, Publish: p.publish,
-	})
+	for number := range w.profile.lanes {
+		p.lanes = append(p.lanes, p.newLane(number, held))
+	}
 	for _, c := range n.disk.recover(p) {
 		p.tables[c.Partition] = c.State.(*table)
 		p.copies = append(p.copies, owned{c.Partition, c.Adopted, c.Lineage, c.Configuration})
-		p.group.Load(c)
+		p.group(c.Partition).Load(c)
 	}
 	for id := range n.disk.copies {
 		if n.disk.copies[id].lost {
@@ -129,8 +125,10 @@ func (n *node) start() {
 	}
 	n.revive()
 	w.logf("%s starts, store %s, start %v", n.id, p.self.Store, p.self.Start)
-	p.group.SetShortage(p.now(), n.short)
-	p.drain()
+	for _, l := range p.lanes {
+		l.group.SetShortage(p.now(), n.short)
+		l.drain()
+	}
 	for to, other := range w.nodes {
 		if other.id != n.id && !other.idle() {
 			p.dial(to)
@@ -211,56 +209,6 @@ func (p *process) gated(run func()) func() {
 
 func (p *process) now() replica.Time { return p.n.clock.read(p.n.w.now) }
 
-// input hands the group one input, and does what it asks for: at once, or a little
-// later, as an executor that takes several inputs before it looks what they ask for.
-func (p *process) input(do func(g *replica.Group, now replica.Time)) {
-	w := p.n.w
-	do(p.group, p.now())
-	switch {
-	case p.batching:
-		w.coverage[inputsBatched]++
-	case !w.chance(w.profile.batched):
-		p.drain()
-	default:
-		p.batching = true
-		d := w.between(0, 2*time.Millisecond)
-		if !w.quiet && w.chance(0.02) {
-			d = w.between(0, 50*time.Millisecond) // it has much to do
-		}
-		p.later(d, func() {
-			p.batching = false
-			p.drain()
-		})
-	}
-}
-
-func (p *process) drain() {
-	w := p.n.w
-	var out replica.Output
-	p.group.Drain(&out)
-	w.trace.mix(uint64(w.now), uint64(p.n.index), uint64(len(out.Records)), uint64(len(out.Messages)), uint64(len(out.Answers)))
-	p.checkSilent(&out)
-	if len(out.Records) > 0 {
-		p.n.disk.append(p, out.Records, out.Ticket)
-	}
-	for i := range out.Messages {
-		p.send(&out.Messages[i])
-	}
-	for _, a := range out.Answers {
-		p.answer(a)
-	}
-	if len(out.Proposals) > 0 {
-		p.propose(out.Proposals)
-	}
-	for _, o := range out.Snapshots {
-		p.sendSnapshot(o)
-	}
-	for _, f := range out.Findings {
-		p.found(f)
-	}
-	w.checkServing(p)
-}
-
 // send puts a message on the link to its node, if there is one.
 func (p *process) send(e *replica.Envelope) {
 	w := p.n.w
@@ -314,14 +262,14 @@ func (p *process) arrival(body []byte, l link, to int) func() {
 			}
 			q.newest[index] = boot
 			m := w.message(body) // a repeated message is another value
-			q.input(func(g *replica.Group, now replica.Time) { g.Message(now, from, &m) })
+			q.laneOf(&m).input(func(g *replica.Group, now replica.Time) { g.Message(now, from, &m) })
 		})
 	}
 }
 
 func (p *process) tick() {
 	w := p.n.w
-	p.input(func(g *replica.Group, now replica.Time) {
+	p.everywhere(func(g *replica.Group, now replica.Time) {
 		g.Tick(now)
 		p.allow(g, now)
 	})
@@ -400,6 +348,6 @@ func (p *process) flushNext() {
 		}
 		w.coverage[flushed]++
 		c.setFile(image, uint64(w.pick(4)))
-		p.later(0, func() { p.group.Trim(id, image.applied.Sequence) })
+		p.later(0, func() { p.group(id).Trim(id, image.applied.Sequence) })
 	})
 }

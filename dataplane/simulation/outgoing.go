@@ -29,7 +29,7 @@ func (p *process) sendSnapshot(o replica.SnapshotOrder) {
 	w.coverage[snapshotOrdered]++
 	p.later(w.between(0, w.profile.transfer/4), func() {
 		stands := false
-		p.input(func(g *replica.Group, now replica.Time) { stands = g.SnapshotBegins(now, o) })
+		p.lane(o.Partition).input(func(g *replica.Group, now replica.Time) { stands = g.SnapshotBegins(now, o) })
 		s := &outgoing{p: p, order: o, to: p.place(o.To)}
 		if !stands {
 			s.done(errUnwanted)
@@ -41,7 +41,7 @@ func (p *process) sendSnapshot(o replica.SnapshotOrder) {
 			return
 		}
 		s.image = t.clone(nil)
-		status, _ := p.group.Status(o.Partition)
+		status, _ := p.group(o.Partition).Status(o.Partition)
 		s.image.lineage = status.Lineage
 		s.meta = replica.SnapshotMeta{Partition: o.Partition, Epoch: o.Epoch, Lineage: status.Lineage, ID: o.ID, Applied: t.applied}
 		w.logf("%s sends snapshot %d of %s at %d to %s", p.n.id, o.ID, o.Partition, s.meta.Applied.Sequence, o.To)
@@ -190,6 +190,6 @@ func (o *outgoing) done(err error) {
 	p.outgoing = slices.DeleteFunc(p.outgoing, func(other *outgoing) bool { return other == o })
 	o.connection = 0
 	p.later(0, func() {
-		p.input(func(g *replica.Group, now replica.Time) { g.SnapshotSent(now, o.order, err) })
+		p.lane(o.order.Partition).input(func(g *replica.Group, now replica.Time) { g.SnapshotSent(now, o.order, err) })
 	})
 }

@@ -23,6 +23,7 @@ type profile struct {
 	slowSync   float64
 	lateLeader float64
 	slowRaft   float64       // share of commands, and of maps, that take up to a second
+	lanes      int           // of each node
 	batched    float64       // share of inputs that begin a batch
 	stuck      float64       // share of forwarded operations whose connection breaks
 	badMoment  float64       // share of answers before whose last check the process pauses
@@ -72,6 +73,7 @@ func (w *world) drawProfile() {
 	p.slowSync = oneOf(0, 0.01, 0.05)
 	p.slowRaft = 0.02
 	p.batched = oneOf(0, 0, 0.1, 0.7)
+	p.lanes = int(oneOf(1, 1, 2, 3))
 	p.lateLeader = oneOf(0, 0, 0.01)
 	p.stuck = oneOf(0, 0.005, 0.03)
 	p.badMoment = oneOf(0, 0.002, 0.01)

@@ -223,7 +223,7 @@ func (w *world) describePartition(id partition.ID) string {
 		if !n.up {
 			continue
 		}
-		if status, ok := n.process.group.Status(id); ok {
+		if status, ok := n.process.group(id).Status(id); ok {
 			s += fmt.Sprintf("; %s %s epoch %d void %v log %d to %d on disk %d committed %d queued %d", n.id, status.Role,
 				status.Epoch, status.Void, status.Base, status.Last, status.Durable, status.Committed, status.Queued)
 		}

@@ -189,7 +189,7 @@ func (q *request) send(d routing.Decision) {
 }
 
 func (p *process) operate(op replica.Operation) {
-	p.input(func(g *replica.Group, now replica.Time) { g.Operate(now, op) })
+	p.lane(op.Partition).input(func(g *replica.Group, now replica.Time) { g.Operate(now, op) })
 }
 
 // answer settles what the group answered, now or, where the executor is slow,

@@ -93,7 +93,7 @@ func TestAVerdictProvesNothingInAnotherEpoch(t *testing.T) {
 			w.after(300*time.Millisecond, func() { w.ask(primary, replica.Delete, replica.Condition{}) })
 			w.after(330*time.Millisecond, func() {
 				w.forwarding = nil
-				s, ok := primary.process.group.Status(0)
+				s, ok := primary.process.group(0).Status(0)
 				if stuck == nil || !ok || s.Epoch != epoch || s.Unacknowledged < 3 {
 					return
 				}

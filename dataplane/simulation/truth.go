@@ -167,7 +167,7 @@ func (w *world) checkServing(p *process) {
 		}
 		by := t.grown
 		t.grown = nil
-		s, ok := by.group.Status(t.id)
+		s, ok := by.group(t.id).Status(t.id)
 		if !ok {
 			w.fail("%s commits %s, which it does not have", by.n.id, t.id)
 			continue
@@ -187,7 +187,7 @@ func (t *truth) alone(p *process, epoch partition.Epoch) {
 		if v := n.process.views[t.id]; v != nil && v.Epoch < epoch && v.MayRead(n.process.now()) {
 			w.fail("%s serves %s in epoch %d, while %s still may in epoch %d", p.n.id, t.id, epoch, n.id, v.Epoch)
 		} else if v != nil && v.MayReadClean(n.process.now()) {
-			if s, ok := n.process.group.Status(t.id); ok && t.since == 0 && s.Last < uint64(len(t.log)) {
+			if s, ok := n.process.group(t.id).Status(t.id); ok && t.since == 0 && s.Last < uint64(len(t.log)) {
 				w.fail("%s has committed %d of %s in epoch %d, while %s, which may read in epoch %d, has %d", p.n.id, len(t.log), t.id, epoch, n.id, v.Epoch, s.Last)
 			}
 		}

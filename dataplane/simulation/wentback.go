@@ -235,7 +235,7 @@ func (p *process) report() {
 	if p.m != nil {
 		sealed = max(sealed, p.m.Version)
 	}
-	p.input(func(g *replica.Group, _ replica.Time) {
+	p.everywhere(func(g *replica.Group, _ replica.Time) {
 		g.Seal(sealed)
 		g.Copies(func(c replica.Copy) {
 			p.copies = append(p.copies, owned{c.Partition, c.Adopted, c.Lineage, c.Configuration})

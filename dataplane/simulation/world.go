@@ -69,6 +69,7 @@ func newWorld(o Options, adjust func(w *world)) *world {
 	if adjust != nil {
 		adjust(w)
 	}
+	w.profile.lanes = max(1, w.profile.lanes)
 	w.net = newNetwork(w, w.profile.nodes+1+coordinators)
 	w.raft = newRaft(w)
 	for i := range w.profile.nodes {
