@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/holdfast-io/holdfast/scripts/internal/overlay"
 )
 
 // rulesCheck is how the table is gone through.
@@ -94,12 +95,12 @@ func (v *verdict) unnoticed(r *rule, tries int) bool {
 }
 
 func (c *rulesCheck) check(r *rule) (v verdict, err error) {
-	overlay, err := r.overlay(c.dir)
+	edited, err := r.overlay(c.dir)
 	if err != nil {
 		return v, err
 	}
 	if r.test.name != "" {
-		out, err := exec.Command("go", "test", "-overlay", overlay, "-run", "^"+r.test.name+"$", "./"+r.test.pkg).CombinedOutput()
+		out, err := exec.Command("go", "test", "-overlay", edited, "-run", "^"+r.test.name+"$", "./"+r.test.pkg).CombinedOutput()
 		if v.scenario = err != nil && strings.Contains(string(out), "--- FAIL"); err != nil && !v.scenario {
 			return v, fmt.Errorf("its scenario: %w\n%s", err, out)
 		}
@@ -114,7 +115,7 @@ func (c *rulesCheck) check(r *rule) (v verdict, err error) {
 		return v, nil
 	}
 	program := filepath.Join(c.dir, "simulate")
-	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", program, "./scripts/simulate").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-overlay", edited, "-o", program, "./scripts/simulate").CombinedOutput(); err != nil {
 		return v, fmt.Errorf("build without it: %w\n%s", err, out)
 	}
 	for range c.tries {
@@ -155,42 +156,9 @@ func (c *rulesCheck) try(program string) int {
 // overlay writes the sources without the rule, and returns the file that tells
 // the compiler of them.
 func (r *rule) overlay(dir string) (string, error) {
-	replace := map[string]string{}
+	edits := make([]overlay.Edit, len(r.edits))
 	for i, e := range r.edits {
-		source, err := filepath.Abs(e.file)
-		if err != nil {
-			return "", err
-		}
-		broken, again := replace[source]
-		if !again {
-			broken = filepath.Join(dir, fmt.Sprintf("broken%d.go", i))
-			replace[source] = broken
-		}
-		if err := e.apply(source, broken, again); err != nil {
-			return "", err
-		}
+		edits[i] = overlay.Edit{File: e.file, Old: e.old, New: e.new}
 	}
-	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "overlay.json")
-	return path, os.WriteFile(path, text, 0o600)
-}
-
-// apply writes the source with the edit to another file, which has an earlier
-// edit already where again is set.
-func (e *edit) apply(source, broken string, again bool) error {
-	from := source
-	if again {
-		from = broken
-	}
-	text, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	if n := strings.Count(string(text), e.old); n != 1 {
-		return fmt.Errorf("%s has the rule's text %d times, want once: the table is out of date: %q", e.file, n, e.old)
-	}
-	return os.WriteFile(broken, []byte(strings.Replace(string(text), e.old, e.new, 1)), 0o600)
+	return overlay.Write(dir, edits)
 }
