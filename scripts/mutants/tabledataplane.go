@@ -1,0 +1,38 @@
+package main
+
+const dataplaneDir = "dataplane/"
+
+var dataplaneMutants = []mutant{
+	{"the node ends though its damaged copy is indispensable", dataplaneDir + "aside.go",
+		"		if !n.dispensable(s.id) {\n", "		if false {\n", ""},
+	{"a sent snapshot's read transaction stays open", dataplaneDir + "outgoing.go",
+		"		_ = o.snapshot.Close() // only read from\n", "		_ = o.snapshot\n", ""},
+	{"the map's throttle never reaches snapshots", dataplaneDir + "inputs.go",
+		"	n.sending.rate.set(m.Rebalance.Throttle)\n", "", ""},
+	{"an inbox's bytes are not reset when it is taken", dataplaneDir + "inbox.go",
+		"b.next, b.bytes = spent, 0", "b.next = spent", ""},
+	{"one snapshot too many is received at a time", dataplaneDir + "receiving.go",
+		"len(r.open) >= receiversAtOnce", "len(r.open) > receiversAtOnce", ""},
+	{"a received stream whose connection is gone stays for ever", dataplaneDir + "receiving.go",
+		"			if r.open[key] == s && s.from == from {\n", "			if false {\n", ""},
+	{"a stream that breaks again and again is never given up", dataplaneDir + "sending.go",
+		"o.broke <= breaksInAPart && o.stopped <= stopsAtAPart && ", "", ""},
+	{"a throttle does not limit the burst", dataplaneDir + "throttle.go",
+		"	t.limiter.SetBurst(max(throttlePiece, ahead(bytes)))", "	t.limiter.SetBurst(1<<30 + max(throttlePiece, ahead(bytes)))", ""},
+	{"a longer lease than ours is accepted", dataplaneDir + "inbound.go",
+		"m.Beacon != nil && m.Beacon.Lease > t.Lease", "m.Beacon != nil && m.Beacon.Lease > 2*t.Lease", ""},
+	{"a message of the partition behind the last is accepted", dataplaneDir + "inbound.go",
+		"return int(m.Partition) < len(n.slots)", "return int(m.Partition) <= len(n.slots)", ""},
+	{"a snapshot of the partition behind the last is accepted", dataplaneDir + "receiving.go",
+		"int(key.partition) >= r.partitions", "int(key.partition) > r.partitions", ""},
+	{"an operation of the partition behind the last is accepted", dataplaneDir + "inbound.go",
+		"int(op.Partition) >= len(n.slots)", "int(op.Partition) > len(n.slots)", ""},
+	{"a leaving node waits where enough others stay", dataplaneDir + "leave.go",
+		"len(c.Replicas)-1 >= max(1, minInSync)", "len(c.Replicas)-1 > max(1, minInSync)", ""},
+	{"a copy that could not be replaced is not told to go on", dataplaneDir + "receiving.go",
+		"		r.kept(meta)\n", "", ""},
+	{"the receiver is not told that a snapshot is given up", dataplaneDir + "sending.go",
+		"err != nil && o.parts > 0 && link != nil", "false && link != nil", ""},
+	{"a dropped copy still counts as damaged", dataplaneDir + "inputs.go",
+		"	n.damage.replaced(id)\n", "", ""},
+}
