@@ -106,7 +106,7 @@ func TestDeltaIsOnlyWhatChanged(t *testing.T) {
 func TestDeltaGap(t *testing.T) {
 	t.Parallel()
 	m := placed(t, nodesIn("", "", ""), settings(5, 3)) // at version 7
-	for _, d := range []Delta{{Since: 6, Version: 8}, {Since: 8, Version: 9}, {Since: 7, Version: 6}} {
+	for _, d := range []Delta{{Since: 6, Version: 8}, {Since: 8, Version: 9}, {Since: 7, Version: 6}, {Since: 7, Base: 1, Version: 8}} {
 		if _, err := m.Apply(d); !errors.Is(err, ErrGap) {
 			t.Errorf("apply %+v: %v", d, err)
 		}

@@ -26,6 +26,7 @@ func TestSuperseded(t *testing.T) {
 		"an earlier start of the store":         {named(5, store, 3), named(6, store, 2), false},
 		"the node is gone":                      {named(5, store, 3), without(6), false},
 		"restored: an earlier start":            {named(5, store, 3), named(4, store, 2), false},
+		"restored: as many changes since":       {named(5, store, 3), named(5, store, 4), false},
 		"restored: the store before":            {named(5, store, 3), named(4, 6, 9), false},
 		"restored, then another change":         {named(4, 6, 9), named(5, 6, 9), false},
 		"restored, then a start of that store":  {named(4, 6, 9), named(5, 6, 10), true},
