@@ -18,7 +18,7 @@ var gatewayMutants = []mutant{
 	{"an upload's reserved memory is not noted", gatewayDir + "body.go",
 		"	b.reserved += n\n", "", ""},
 	{"a kept connection counts as being served between requests", gatewayDir + "server.go",
-		"			c.serving = false\n", "", ""},
+		"c.serving = false", "c.serving = true", ""},
 	{"a node that ends closes connections that are used", gatewayDir + "server.go",
 		"ok && !c.used.Load()", "ok", ""},
 	{"a deadline set during a read does not end it", gatewayDir + "lazyread.go",

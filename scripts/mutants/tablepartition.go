@@ -4,7 +4,7 @@ const partitionDir = "partition/"
 
 var partitionMutants = []mutant{
 	{"quotas ignore what nodes have", partitionDir + "plan.go",
-		"len(m.Partitions), p.factor, p.have)", "len(m.Partitions), p.factor, nil)", ""},
+		"len(p.m.Partitions), p.factor, p.have)", "len(p.m.Partitions), p.factor, nil)", ""},
 	{"a delta of another history is applied", partitionDir + "delta.go",
 		"d.Since != m.Version || d.Base != m.History ||", "d.Since != m.Version ||", ""},
 	{"eligible replicas beside enough in sync are valid", partitionDir + "validate.go",
@@ -23,8 +23,8 @@ var partitionMutants = []mutant{
 		"next.Version <= old.Version", "next.Version < old.Version", ""},
 	{"a node whose zone changed is the same", partitionDir + "compare.go",
 		"n.Start() == o.Start() && n.Zone == o.Zone &&", "n.Start() == o.Start() &&", ""},
-	{"hand-overs begin with the least uneven", partitionDir + "planprimaries.go",
-		"return order[b] - order[a]", "return order[a] - order[b]", ""},
+	{"primaries are planned while a replica learns", partitionDir + "planprimaries.go",
+		"if !full || len(c.Learners) > 0 {", "if !full {", ""},
 	{"two nodes of one peer address may run together", partitionDir + "start.go",
 		"n.PeerAddr != \"\" || o.PeerAddr != \"\"", "n.PeerAddr != \"\" && o.PeerAddr == \"\"", ""},
 	{"any throttle is valid", partitionDir + "validate.go",

@@ -18,7 +18,7 @@ var transportMutants = []mutant{
 	{"a stream gets its connection with the hello's deadline", transportDir + "listener.go",
 		"		if err := raw.SetDeadline(time.Time{}); err != nil {\n			return nil, nil, err\n		}\n", "", ""},
 	{"a connection keeps the hello's deadline", transportDir + "hello.go",
-		"	if err := raw.SetDeadline(time.Time{}); err != nil {\n		return nil, err\n	}\n", "", ""},
+		"	if err := raw.SetDeadline(time.Time{}); err != nil {\n		return nil, err\n	}\n", "	_ = time.Time{}\n", ""},
 	{"a link whose peer accepts and fails does not wait longer each time", transportDir + "link.go",
 		"if c.now() > int64(wait.MaxInterval) {", "if true {", ""},
 	{"after one call has timed out the others wait for ever", transportDir + "calls.go",
