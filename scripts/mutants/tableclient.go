@@ -22,7 +22,7 @@ var clientMutants = []mutant{
 	{"the map is asked for without a pause", clientDir + "direct.go",
 		"d.ctx.Err() != nil || time.Since(d.asked) < refreshPause", "d.ctx.Err() != nil", ""},
 	{"an older map replaces a newer one", clientDir + "direct.go",
-		"old == nil || t.version >= old.version", "true", ""},
+		"old == nil || t.version >= old.version", "old == nil || t.version > 0", ""},
 	{"Retry-After counts milliseconds", clientDir + "judge.go",
 		"time.Duration(seconds) * time.Second", "time.Duration(seconds) * time.Millisecond", ""},
 	{"a closed client's request for the map runs on", clientDir + "client.go",

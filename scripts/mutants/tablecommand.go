@@ -14,7 +14,7 @@ var commandMutants = []mutant{
 	{"a server that is not ready ends the question", commandDir + "servers.go",
 		"errors.As(err, &p) && p.Status != http.StatusServiceUnavailable", "errors.As(err, &p)", ""},
 	{"a server that hangs leaves no time for the others", commandDir + "servers.go",
-		"time.Until(left)/time.Duration(len(servers)-i)", "time.Until(left)", ""},
+		"time.Until(left)/time.Duration(len(servers)-i)", "time.Until(left)/time.Duration(1+0*i)", ""},
 	{"a TTL is not sent", commandDir + "kv.go",
 		"	if c.TTL != 0 {", "	if false {", ""},
 	{"--disk-resume is not passed on", commandDir + "node.go",

@@ -27,8 +27,8 @@ var transportMutants = []mutant{
 		"if !c.closing && c.waits() == 0 {", "if false {", ""},
 	{"replies queue without bound", transportDir + "send.go",
 		"len(body) > c.o.MaxFrame, c.backlog() > 2*c.o.SendBuffer:", "len(body) > c.o.MaxFrame:", ""},
-	{"a reader that waits for room is not woken by the end", transportDir + "conn.go",
-		"		c.room.Signal()\n	}\n", "	}\n", ""},
+	{"a call's end waits until the connection is looked at anyway", transportDir + "send.go",
+		"if deadline < c.nextRun {", "if false {", ""},
 	{"a reply that is too large for a frame is sent", transportDir + "send.go",
 		"case len(body) > c.o.MaxFrame, c.backlog() >", "case c.backlog() >", ""},
 }
