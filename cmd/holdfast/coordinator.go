@@ -40,16 +40,7 @@ func (c *coordinatorCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	defer endProfiler()
-	registry := newRegistry()
-	config := coordinator.Config{
-		ID: c.ID, DataDir: c.DataDir, HTTPAddr: c.HTTPAddr, PeerAddr: c.PeerAddr,
-		AdvertiseHTTPAddr: c.AdvertiseHTTPAddr, AdvertisePeerAddr: c.AdvertisePeerAddr,
-		InitialCluster: c.InitialCluster, Application: c.Application,
-		Settings: partition.Settings{Partitions: c.Partitions, ReplicationFactor: c.ReplicationFactor,
-			MinInSync: c.MinInSync, ExpectNodes: c.ExpectNodes},
-		Timings:    coordinator.Timings{ReplaceAfter: c.ReplaceAfter},
-		Registerer: registry, Gatherer: registry, Logger: c.logger(t.err),
-	}
+	config := c.config(t)
 	if err := config.Validate(); err != nil {
 		return usage(err)
 	}
@@ -64,6 +55,20 @@ func (c *coordinatorCommand) Run(ctx context.Context, t *terminal) error {
 		err := running.Err()
 		_ = running.Close() // what ended it says more
 		return err
+	}
+}
+
+// config is what the flags say.
+func (c *coordinatorCommand) config(t *terminal) coordinator.Config {
+	registry := newRegistry()
+	return coordinator.Config{
+		ID: c.ID, DataDir: c.DataDir, HTTPAddr: c.HTTPAddr, PeerAddr: c.PeerAddr,
+		AdvertiseHTTPAddr: c.AdvertiseHTTPAddr, AdvertisePeerAddr: c.AdvertisePeerAddr,
+		InitialCluster: c.InitialCluster, Application: c.Application,
+		Settings: partition.Settings{Partitions: c.Partitions, ReplicationFactor: c.ReplicationFactor,
+			MinInSync: c.MinInSync, ExpectNodes: c.ExpectNodes},
+		Timings:    coordinator.Timings{ReplaceAfter: c.ReplaceAfter},
+		Registerer: registry, Gatherer: registry, Logger: c.logger(t.err),
 	}
 }
 

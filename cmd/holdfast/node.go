@@ -49,18 +49,7 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	defer endProfiler()
-	registry := newRegistry()
-	config := dataplane.Config{
-		NodeID: partition.NodeID(c.ID), DataDir: c.DataDir, HTTPAddr: c.HTTPAddr, PeerAddr: c.PeerAddr,
-		AdvertiseHTTPAddr: c.AdvertiseHTTPAddr, AdvertisePeerAddr: c.AdvertisePeerAddr,
-		Coordinators: c.Coordinators, Zone: c.Zone,
-		MemoryTable: int64(c.MemoryTable), LogRetention: int64(c.LogRetention),
-		InboxBytes: int64(c.InboxMemory), Limits: gateway.Limits{Bodies: int64(c.BodyMemory)},
-		DiskReserve: int64(c.DiskReserve), DiskResume: int64(c.DiskResume), ExpiryRate: c.ExpiryRate, ScrubRate: int64(c.ScrubRate),
-		Registerer: registry, Gatherer: registry, Logger: c.logger(t.err),
-		Failed: func(err error) { fail(err) },
-	}.WithDefaults()
-	config.Timings.HashCheck = c.HashCheck
+	config := c.config(t, fail)
 	if err := config.Validate(); err != nil {
 		return usage(err)
 	}
@@ -88,4 +77,21 @@ func (c *nodeCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	return errors.Join(context.Cause(ctx), err)
+}
+
+// config is what the flags say. fail is told what the node cannot go on from.
+func (c *nodeCommand) config(t *terminal, fail func(error)) dataplane.Config {
+	registry := newRegistry()
+	config := dataplane.Config{
+		NodeID: partition.NodeID(c.ID), DataDir: c.DataDir, HTTPAddr: c.HTTPAddr, PeerAddr: c.PeerAddr,
+		AdvertiseHTTPAddr: c.AdvertiseHTTPAddr, AdvertisePeerAddr: c.AdvertisePeerAddr,
+		Coordinators: c.Coordinators, Zone: c.Zone,
+		MemoryTable: int64(c.MemoryTable), LogRetention: int64(c.LogRetention),
+		InboxBytes: int64(c.InboxMemory), Limits: gateway.Limits{Bodies: int64(c.BodyMemory)},
+		DiskReserve: int64(c.DiskReserve), DiskResume: int64(c.DiskResume), ExpiryRate: c.ExpiryRate, ScrubRate: int64(c.ScrubRate),
+		Registerer: registry, Gatherer: registry, Logger: c.logger(t.err),
+		Failed: fail,
+	}.WithDefaults()
+	config.Timings.HashCheck = c.HashCheck
+	return config
 }
