@@ -44,7 +44,7 @@ func (e *Engine) flush(id partition.ID, force bool) error {
 		return t.check("flush", err)
 	}
 	if made {
-		if err := syncDir(filepath.Dir(f.path)); err != nil {
+		if err := e.syncPartitions(); err != nil {
 			return fmt.Errorf("flush %s: %w", id, err)
 		}
 	}
@@ -86,6 +86,9 @@ func (e *Engine) makeFile(s *slot, id partition.ID) (*file, error) {
 	s.onDisk = 0
 	return openFile(path)
 }
+
+// syncPartitions makes the names of the partitions' files durable.
+func (e *Engine) syncPartitions() error { return e.options.syncNames(e.partitionsDir()) }
 
 func (e *Engine) partitionsDir() string { return filepath.Join(e.options.Dir, "partitions") }
 

@@ -12,7 +12,7 @@ import (
 // the log is the switch: after a crash, the file is put in its place at the
 // start if the record is there, and removed if it is not.
 func (e *Engine) install(r *Receiver, t *Table) error {
-	if err := syncDir(e.partitionsDir()); err != nil {
+	if err := e.syncPartitions(); err != nil {
 		return err
 	}
 	e.mu.Lock()
@@ -41,7 +41,7 @@ func (e *Engine) install(r *Receiver, t *Table) error {
 	}
 	r.path, t.file.path = path, path
 	s.onDisk = r.generation
-	if err := syncDir(e.partitionsDir()); err != nil {
+	if err := e.syncPartitions(); err != nil {
 		e.fail(fmt.Errorf("install snapshot of %s: %w", r.id, err))
 		return err
 	}
@@ -94,7 +94,7 @@ func (e *Engine) removeDropped(s *slot, id partition.ID, generation uint64) erro
 	s.onDisk = 0
 	err := os.Remove(partitionPath(e.partitionsDir(), id))
 	if err == nil {
-		err = syncDir(e.partitionsDir())
+		err = e.syncPartitions()
 	} else if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}

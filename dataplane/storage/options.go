@@ -43,6 +43,8 @@ type Options struct {
 
 	// logFiles are the log's files as raft-wal sees them; tests let them fail.
 	logFiles types.VFS
+	// syncNames makes the names in partitions/ durable. Default: syncDir.
+	syncNames func(dir string) error
 }
 
 const (
@@ -97,6 +99,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.logFiles == nil {
 		o.logFiles = fs.New()
+	}
+	if o.syncNames == nil {
+		o.syncNames = syncDir
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
