@@ -11,7 +11,7 @@ LDFLAGS   := -X main.version=$(VERSION)
 LINTER_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' .ci/go.mod)
 LINTER         := bin/tools/golangci-lint-$(LINTER_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory elastic routing chaos simulate rules lint fmt clean
+.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory elastic routing chaos simulate rules mutants lint fmt clean
 
 build: ## bin/holdfast
 	@mkdir -p bin
@@ -58,6 +58,9 @@ simulate: ## as many seeds as wanted: make simulate SEEDS=10000, or MINUTES=10
 
 rules: ## leave each rule of the protocol out in turn: is it noticed, and how soon?
 	@go run ./scripts/simulate -rules $(RULES)
+
+mutants: ## plant careless changes one at a time: do the tests of their package notice?
+	@go run ./scripts/mutants $(MUTANTS)
 
 lint: $(LINTER)
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
