@@ -39,7 +39,7 @@ func TestFirstAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := serverFlags{Timeout: 300 * time.Millisecond}
+			f := serverFlags{Timeout: 2 * time.Second}
 			for i := range c.servers {
 				f.Server = append(f.Server, fmt.Sprintf("server%d:1", i))
 			}

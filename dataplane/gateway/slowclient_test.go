@@ -20,7 +20,7 @@ func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
 	f := newFake("n2")
 	const value = 64 << 20 // more than a socket takes
 	f.table["a"] = fakeValue{make([]byte, value), 1}
-	n := serve(t, f, Limits{Value: value, Bodies: value, Write: 300 * time.Millisecond})
+	n := serve(t, f, Limits{Value: value, Bodies: value, Write: time.Second})
 	c := n.dial(t)
 	if _, err := io.WriteString(c, "GET /v1/kv/a HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
 		t.Fatal(err)
