@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
+	"github.com/holdfast-io/holdfast/scripts/internal/history"
 )
 
 // requestTimeout is what a node is told; a client waits a little longer.
@@ -22,7 +23,7 @@ const requestTimeout = 10 * time.Second
 type workload struct {
 	nodes   []*cluster.Member
 	start   time.Time
-	history *history
+	history *history.Recorder
 	keys    int                    // at a time
 	change  time.Duration          // how long a set of keys is used
 	pause   time.Duration          // between a client's operations, on average
@@ -62,7 +63,7 @@ func (c *client) run(ctx context.Context) {
 	defer c.http.CloseIdleConnections()
 	for ctx.Err() == nil {
 		keys := c.keysAt(time.Since(c.start))
-		c.history.add(c.do(c.choose(keys[c.random.IntN(len(keys))])))
+		c.history.Add(c.do(c.choose(keys[c.random.IntN(len(keys))])))
 		timer := time.NewTimer(time.Duration(c.random.Int64N(int64(2*c.pause) + 1)))
 		select {
 		case <-ctx.Done():
@@ -73,29 +74,29 @@ func (c *client) run(ctx context.Context) {
 }
 
 // choose makes up the next operation on a key.
-func (c *client) choose(key string) operation {
-	o := operation{Client: c.number, Key: key}
+func (c *client) choose(key string) history.Operation {
+	o := history.Operation{Client: c.number, Key: key}
 	saw, have := c.seen[key]
 	switch p := c.random.IntN(100); {
 	case p < 35:
-		o.Kind = get
+		o.Kind = history.Get
 	case p < 70:
-		o.Kind = put
+		o.Kind = history.Put
 	case p < 78:
-		o.Kind = deletion
+		o.Kind = history.Delete
 	case p < 88 || !have:
-		o.Kind = create
+		o.Kind = history.Create
 	default:
-		o.Kind, o.Expected = swap, saw.value
+		o.Kind, o.Expected = history.Swap, saw.value
 	}
-	if o.Kind == put || o.Kind == create || o.Kind == swap {
+	if o.Kind == history.Put || o.Kind == history.Create || o.Kind == history.Swap {
 		o.Value = fmt.Sprintf("v%d", c.values.Add(1))
 	}
 	return o
 }
 
 // do carries the operation out, once, at a random node, and tells how it ended.
-func (c *client) do(o operation) operation {
+func (c *client) do(o history.Operation) history.Operation {
 	node := c.choice()
 	o.Node = node.Name
 	etag := c.seen[o.Key].etag
@@ -103,10 +104,10 @@ func (c *client) do(o operation) operation {
 	c.send(&o, node.HTTP, etag)
 	o.Return = time.Since(c.start)
 	switch {
-	case o.Outcome != applied:
-	case o.Kind == get && o.Found:
+	case o.Outcome != history.Applied:
+	case o.Kind == history.Get && o.Found:
 		c.seen[o.Key] = sighting{o.Read, o.ETag}
-	case o.Kind == get || o.Kind == deletion:
+	case o.Kind == history.Get || o.Kind == history.Delete:
 		delete(c.seen, o.Key)
 	default:
 		c.seen[o.Key] = sighting{o.Value, o.ETag}
@@ -129,34 +130,34 @@ func (c *client) choice() *cluster.Member {
 	return c.nodes[first]
 }
 
-func (c *client) send(o *operation, address, etag string) {
+func (c *client) send(o *history.Operation, address, etag string) {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout+2*time.Second)
 	defer cancel()
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
 	method, body := http.MethodPut, io.Reader(strings.NewReader(o.Value))
 	switch o.Kind {
-	case get:
+	case history.Get:
 		method, body = http.MethodGet, nil
-	case deletion:
+	case history.Delete:
 		method, body = http.MethodDelete, nil
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+address+"/v1/kv/"+o.Key+"?timeout="+requestTimeout.String(), body)
 	if err != nil {
-		o.Outcome, o.Detail = notApplied, err.Error()
+		o.Outcome, o.Detail = history.NotApplied, err.Error()
 		return
 	}
 	switch o.Kind {
-	case create:
+	case history.Create:
 		req.Header.Set("If-None-Match", "*")
-	case swap:
+	case history.Swap:
 		req.Header.Set("If-Match", etag)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		o.Outcome, o.Detail = unknown, err.Error()
-		if !sent.Load() || o.Kind == get {
-			o.Outcome = notApplied
+		o.Outcome, o.Detail = history.Unknown, err.Error()
+		if !sent.Load() || o.Kind == history.Get {
+			o.Outcome = history.NotApplied
 		}
 		return
 	}
@@ -168,32 +169,32 @@ func (c *client) send(o *operation, address, etag string) {
 
 // judge reads the answer as the documents define it, and no better. A write whose
 // answer is not in the documents may have been applied.
-func judge(o *operation, resp *http.Response, text string, readErr error) {
-	o.Outcome = applied
+func judge(o *history.Operation, resp *http.Response, text string, readErr error) {
+	o.Outcome = history.Applied
 	switch status := resp.StatusCode; {
 	case resp.Header.Get("Holdfast-Node") == "":
-		o.noAnswer(resp.Status + " without Holdfast-Node: " + text)
-	case o.Kind == get && status == http.StatusOK && readErr == nil:
+		noAnswer(o, resp.Status+" without Holdfast-Node: "+text)
+	case o.Kind == history.Get && status == http.StatusOK && readErr == nil:
 		o.Found, o.Read = true, text
-	case o.Kind == get && status == http.StatusNotFound && code(text) == "key-not-found":
-	case o.Kind == deletion && status == http.StatusNoContent:
+	case o.Kind == history.Get && status == http.StatusNotFound && code(text) == "key-not-found":
+	case o.Kind == history.Delete && status == http.StatusNoContent:
 		o.Found = resp.Header.Get("Holdfast-Existed") == "true"
-	case o.write() && o.Kind != deletion && (status == http.StatusOK || status == http.StatusCreated):
+	case o.IsWrite() && o.Kind != history.Delete && (status == http.StatusOK || status == http.StatusCreated):
 		o.Found = status == http.StatusOK
-	case (o.Kind == create || o.Kind == swap) && status == http.StatusPreconditionFailed:
-		o.Outcome = failedTest
+	case (o.Kind == history.Create || o.Kind == history.Swap) && status == http.StatusPreconditionFailed:
+		o.Outcome = history.ConditionFailed
 	case readErr == nil && code(text) != "" && neverApplied(status):
-		o.Outcome, o.Detail = notApplied, fmt.Sprintf("%d %s", status, text)
+		o.Outcome, o.Detail = history.NotApplied, fmt.Sprintf("%d %s", status, text)
 	default:
-		o.noAnswer(fmt.Sprintf("%d %s", status, text))
+		noAnswer(o, fmt.Sprintf("%d %s", status, text))
 	}
 }
 
 // noAnswer ends an operation without an answer that counts.
-func (o *operation) noAnswer(detail string) {
-	o.Outcome, o.Detail = notApplied, detail
-	if o.write() {
-		o.Outcome = unknown
+func noAnswer(o *history.Operation, detail string) {
+	o.Outcome, o.Detail = history.NotApplied, detail
+	if o.IsWrite() {
+		o.Outcome = history.Unknown
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+
+	"github.com/holdfast-io/holdfast/scripts/internal/history"
 )
 
 // TestOnlyDocumentedAnswersAreBelieved: a write whose answer is no node's, or not in
@@ -13,42 +15,42 @@ func TestOnlyDocumentedAnswersAreBelieved(t *testing.T) {
 	t.Parallel()
 	problem := func(code string) string { return fmt.Sprintf(`{"code":%q}`, code) }
 	for _, test := range []struct {
-		kind    kind
+		kind    history.Kind
 		status  int
 		foreign bool
 		text    string
 		readErr error
-		want    outcome
+		want    history.Outcome
 	}{
-		{kind: put, status: 201, want: applied},
-		{kind: put, status: 200, want: applied},
-		{kind: put, status: 201, foreign: true, want: unknown},
-		{kind: put, status: 202, want: unknown},
-		{kind: put, status: 500, text: problem("internal"), want: unknown},
-		{kind: put, status: 502, foreign: true, text: "<html>", want: unknown},
-		{kind: put, status: 503, text: problem("unavailable"), want: notApplied},
-		{kind: put, status: 503, text: problem("unavailable"), foreign: true, want: unknown},
-		{kind: put, status: 503, text: "", readErr: errors.New("cut"), want: unknown},
-		{kind: put, status: 504, text: problem("outcome-unknown"), want: unknown},
-		{kind: put, status: 429, text: problem("overloaded"), want: notApplied},
-		{kind: put, status: 507, text: problem("disk-full"), want: notApplied},
-		{kind: put, status: 409, text: problem("in-progress"), want: unknown},
-		{kind: create, status: 412, text: problem("precondition-failed"), want: failedTest},
-		{kind: create, status: 412, foreign: true, want: unknown},
-		{kind: put, status: 412, text: problem("precondition-failed"), want: unknown}, // it had no condition
-		{kind: deletion, status: 204, want: applied},
-		{kind: deletion, status: 200, want: unknown},
-		{kind: get, status: 200, text: "v", want: applied},
-		{kind: get, status: 200, text: "v", foreign: true, want: notApplied},
-		{kind: get, status: 404, text: problem("key-not-found"), want: applied},
-		{kind: get, status: 404, text: problem("key-not-found"), foreign: true, want: notApplied},
-		{kind: get, status: 503, text: problem("unavailable"), want: notApplied},
+		{kind: history.Put, status: 201, want: history.Applied},
+		{kind: history.Put, status: 200, want: history.Applied},
+		{kind: history.Put, status: 201, foreign: true, want: history.Unknown},
+		{kind: history.Put, status: 202, want: history.Unknown},
+		{kind: history.Put, status: 500, text: problem("internal"), want: history.Unknown},
+		{kind: history.Put, status: 502, foreign: true, text: "<html>", want: history.Unknown},
+		{kind: history.Put, status: 503, text: problem("unavailable"), want: history.NotApplied},
+		{kind: history.Put, status: 503, text: problem("unavailable"), foreign: true, want: history.Unknown},
+		{kind: history.Put, status: 503, text: "", readErr: errors.New("cut"), want: history.Unknown},
+		{kind: history.Put, status: 504, text: problem("outcome-unknown"), want: history.Unknown},
+		{kind: history.Put, status: 429, text: problem("overloaded"), want: history.NotApplied},
+		{kind: history.Put, status: 507, text: problem("disk-full"), want: history.NotApplied},
+		{kind: history.Put, status: 409, text: problem("in-progress"), want: history.Unknown},
+		{kind: history.Create, status: 412, text: problem("precondition-failed"), want: history.ConditionFailed},
+		{kind: history.Create, status: 412, foreign: true, want: history.Unknown},
+		{kind: history.Put, status: 412, text: problem("precondition-failed"), want: history.Unknown}, // it had no condition
+		{kind: history.Delete, status: 204, want: history.Applied},
+		{kind: history.Delete, status: 200, want: history.Unknown},
+		{kind: history.Get, status: 200, text: "v", want: history.Applied},
+		{kind: history.Get, status: 200, text: "v", foreign: true, want: history.NotApplied},
+		{kind: history.Get, status: 404, text: problem("key-not-found"), want: history.Applied},
+		{kind: history.Get, status: 404, text: problem("key-not-found"), foreign: true, want: history.NotApplied},
+		{kind: history.Get, status: 503, text: problem("unavailable"), want: history.NotApplied},
 	} {
 		resp := &http.Response{StatusCode: test.status, Status: http.StatusText(test.status), Header: http.Header{}}
 		if !test.foreign {
 			resp.Header.Set("Holdfast-Node", "n1")
 		}
-		o := operation{Kind: test.kind}
+		o := history.Operation{Kind: test.kind}
 		judge(&o, resp, test.text, test.readErr)
 		if o.Outcome != test.want || (test.foreign && o.Read != "") {
 			t.Errorf("%+v: %s %q, want %s", test, o.Outcome, o.Read, test.want)

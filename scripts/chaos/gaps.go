@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/holdfast-io/holdfast/scripts/internal/history"
 )
 
 // aftermath is how long after its end a fault may explain what is still wrong at
@@ -24,22 +26,22 @@ func (g gap) length() time.Duration { return g.to - g.from }
 // gaps returns the times between two acknowledged writes of a key, each from when
 // somebody next tried: a key that is out of use is not unavailable. (An answer
 // that comes late, of a write that began before, ends none where nobody tried.)
-func gaps(operations []operation) (out []gap) {
-	byKey := map[string][]*operation{}
+func gaps(operations []history.Operation) (out []gap) {
+	byKey := map[string][]*history.Operation{}
 	tries := map[string][]time.Duration{}
 	for i := range operations {
 		o := &operations[i]
-		if !o.write() {
+		if !o.IsWrite() {
 			continue
 		}
 		tries[o.Key] = append(tries[o.Key], o.Call)
-		if o.acknowledged() {
+		if o.IsAcknowledged() {
 			byKey[o.Key] = append(byKey[o.Key], o)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		writes := byKey[key]
-		slices.SortFunc(writes, func(a, b *operation) int { return cmp.Compare(a.Return, b.Return) })
+		slices.SortFunc(writes, func(a, b *history.Operation) int { return cmp.Compare(a.Return, b.Return) })
 		slices.Sort(tries[key])
 		for i, o := range writes[1:] {
 			at, _ := slices.BinarySearch(tries[key], writes[i].Return)
@@ -76,7 +78,7 @@ func explanation(g gap, faults []*fault) string {
 }
 
 // printGaps shows the longest unavailability of a key for each kind of fault.
-func printGaps(w io.Writer, operations []operation, faults []*fault) {
+func printGaps(w io.Writer, operations []history.Operation, faults []*fault) {
 	longest := map[string]gap{}
 	for _, g := range gaps(operations) {
 		if why := explanation(g, faults); g.length() > longest[why].length() {

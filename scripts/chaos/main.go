@@ -17,9 +17,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/anishathalye/porcupine"
-
 	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
+	"github.com/holdfast-io/holdfast/scripts/internal/history"
 	"github.com/holdfast-io/holdfast/scripts/internal/network"
 )
 
@@ -80,13 +79,13 @@ func run(ctx context.Context, args []string) (code int, err error) {
 		return 2, err
 	}
 	if c.check != "" {
-		operations, err := readHistory(c.check)
+		operations, err := history.Read(c.check)
 		if err != nil {
 			return 1, err
 		}
-		v := check(operations, c.patience, c.check+".html")
-		v.print(os.Stdout)
-		return v.code(), nil
+		v := history.Check(operations, c.patience, c.check+".html")
+		v.Print(os.Stdout)
+		return exitCode(&v), nil
 	}
 	temporary := c.dir == ""
 	if temporary {
@@ -142,7 +141,7 @@ func harm(ctx context.Context, c config) (code int, err error) {
 	fmt.Printf("%d nodes and %d coordinators run; %d clients write and read for %v (seed %d)\n",
 		c.nodes, len(running.Coordinators), c.clients, c.duration, c.seed)
 
-	h, err := newHistory(filepath.Join(c.dir, "history.jsonl"))
+	h, err := history.NewRecorder(filepath.Join(c.dir, "history.jsonl"))
 	if err != nil {
 		return 1, err
 	}
@@ -170,21 +169,21 @@ func harm(ctx context.Context, c config) (code int, err error) {
 	if broken == nil {
 		broken = sameHashes(ctx, running, c.partitions)
 	}
-	operations, err := h.close()
+	operations, err := h.Close()
 	if err != nil {
 		broken = errors.Join(broken, err)
 	}
 	running.Close()
 
-	v := check(operations, c.patience, filepath.Join(c.dir, "not-linearizable.html"))
+	v := history.Check(operations, c.patience, filepath.Join(c.dir, "not-linearizable.html"))
 	report(os.Stdout, operations, n.faults, ended)
-	v.print(os.Stdout)
-	acknowledged := summarize(operations).acknowledged
+	v.Print(os.Stdout)
+	acknowledged := history.Summarize(operations, reason).Acknowledged
 	switch {
 	case broken != nil:
 		return 1, broken
-	case v.code() != 0:
-		return v.code(), nil
+	case !v.Good():
+		return exitCode(&v), nil
 	case acknowledged < leastAcknowledged || len(n.faults) < c.leastFaults():
 		fmt.Printf("VOID: %d acknowledged writes and %d faults say nothing; want at least %d and %d\n",
 			acknowledged, len(n.faults), leastAcknowledged, c.leastFaults())
@@ -197,29 +196,23 @@ func harm(ctx context.Context, c config) (code int, err error) {
 func readAll(ctx context.Context, w *workload, number int) error {
 	reader := newClient(w, number, 0)
 	defer reader.http.CloseIdleConnections()
-	w.history.mu.Lock()
-	keys := map[string]bool{}
-	for i := range w.history.operations {
-		keys[w.history.operations[i].Key] = true
-	}
-	w.history.mu.Unlock()
-	for key := range keys {
-		o := reader.do(operation{Client: number, Kind: get, Key: key})
-		if o.Outcome != applied && ctx.Err() == nil { // the connection may have been from before
-			w.history.add(o)
-			o = reader.do(operation{Client: number, Kind: get, Key: key})
+	for _, key := range w.history.Keys() {
+		o := reader.do(history.Operation{Client: number, Kind: history.Get, Key: key})
+		if o.Outcome != history.Applied && ctx.Err() == nil { // the connection may have been from before
+			w.history.Add(o)
+			o = reader.do(history.Operation{Client: number, Kind: history.Get, Key: key})
 		}
-		w.history.add(o)
-		if o.Outcome != applied {
+		w.history.Add(o)
+		if o.Outcome != history.Applied {
 			return fmt.Errorf("after everything has healed, %s cannot be read at %s: %s", key, o.Node, o.Detail)
 		}
 	}
 	return nil
 }
 
-// code is the exit code that goes with the verdict.
-func (v *verdict) code() int {
-	if v.result == porcupine.Ok && len(v.faults) == 0 {
+// exitCode is the exit code that goes with the verdict.
+func exitCode(v *history.Verdict) int {
+	if v.Good() {
 		return 0
 	}
 	return 1

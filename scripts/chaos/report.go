@@ -8,39 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/anishathalye/porcupine"
+	"github.com/holdfast-io/holdfast/scripts/internal/history"
 )
-
-// summary counts a history.
-type summary struct {
-	acknowledged, reads, tests, refused, unknown int
-	reasons                                      map[string]int // of what was not applied
-	slowest                                      *operation     // that succeeded
-}
-
-func summarize(operations []operation) summary {
-	s := summary{reasons: map[string]int{}}
-	for i := range operations {
-		o := &operations[i]
-		switch {
-		case o.Outcome == unknown:
-			s.unknown++
-		case o.Outcome == notApplied:
-			s.refused++
-			s.reasons[reason(o.Detail)]++
-		case o.Outcome == failedTest:
-			s.tests++
-		case o.write():
-			s.acknowledged++
-		default:
-			s.reads++
-		}
-		if o.Outcome == applied && (s.slowest == nil || o.Return-o.Call > s.slowest.Return-s.slowest.Call) {
-			s.slowest = o
-		}
-	}
-	return s
-}
 
 // reason shortens what went wrong, so that equal reasons are counted together.
 func reason(detail string) string {
@@ -54,12 +23,12 @@ func reason(detail string) string {
 }
 
 // report tells a person what happened.
-func report(w io.Writer, operations []operation, faults []*fault, took time.Duration) {
-	s := summarize(operations)
+func report(w io.Writer, operations []history.Operation, faults []*fault, took time.Duration) {
+	s := history.Summarize(operations, reason)
 	fmt.Fprintf(w, "\n%d operations in %.0f s: %d writes acknowledged, %d reads, %d conditions that did not hold,\n"+
-		"%d not applied, %d of unknown outcome\n", len(operations), took.Seconds(), s.acknowledged, s.reads, s.tests, s.refused, s.unknown)
-	for _, r := range slices.Sorted(maps.Keys(s.reasons)) {
-		fmt.Fprintf(w, "  not applied: %d %s\n", s.reasons[r], r)
+		"%d not applied, %d of unknown outcome\n", len(operations), took.Seconds(), s.Acknowledged, s.Reads, s.ConditionsFailed, s.NotApplied, s.Unknown)
+	for _, r := range slices.Sorted(maps.Keys(s.Reasons)) {
+		fmt.Fprintf(w, "  not applied: %d %s\n", s.Reasons[r], r)
 	}
 	kinds := map[string]int{}
 	for _, f := range faults {
@@ -71,22 +40,8 @@ func report(w io.Writer, operations []operation, faults []*fault, took time.Dura
 	}
 	fmt.Fprintf(w, "%d faults: %s\n", len(faults), strings.Join(parts, ", "))
 	printGaps(w, operations, faults)
-	if s.slowest != nil {
+	if s.Slowest != nil {
 		fmt.Fprintf(w, "Slowest request that succeeded: %.1f s (%s at %s, at %.1f s)\n",
-			(s.slowest.Return - s.slowest.Call).Seconds(), s.slowest.Kind, s.slowest.Node, s.slowest.Call.Seconds())
-	}
-}
-
-func (v *verdict) print(w io.Writer) {
-	for _, f := range v.faults {
-		fmt.Fprintln(w, "WRONG:", f)
-	}
-	switch v.result {
-	case porcupine.Ok:
-		fmt.Fprintln(w, "Verdict: linearizable, every key")
-	case porcupine.Illegal:
-		fmt.Fprintf(w, "Verdict: NOT LINEARIZABLE: %s; see %s\n", v.key, v.path)
-	default:
-		fmt.Fprintf(w, "Verdict: not decided in time: %s\n", v.key)
+			(s.Slowest.Return - s.Slowest.Call).Seconds(), s.Slowest.Kind, s.Slowest.Node, s.Slowest.Call.Seconds())
 	}
 }
