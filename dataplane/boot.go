@@ -57,7 +57,8 @@ func (n *Node) openStorage(context.Context) error {
 		Dir: n.cfg.DataDir, NodeID: n.cfg.NodeID,
 		MemoryTable: n.cfg.MemoryTable, LogRetention: n.cfg.LogRetention,
 		ReserveDisk: n.cfg.DiskReserve, ResumeDisk: n.cfg.DiskResume, FreeSpace: n.cfg.FreeSpace,
-		Logger: n.cfg.Logger, Registerer: n.cfg.Registerer,
+		LogFiles: n.cfg.LogFiles,
+		Logger:   n.cfg.Logger, Registerer: n.cfg.Registerer,
 		Failed:  n.fail,
 		Damaged: n.damaged, ScrubRate: n.cfg.ScrubRate,
 	})

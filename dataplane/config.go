@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/raft-wal/types"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/holdfast-io/holdfast/dataplane/gateway"
@@ -68,6 +69,9 @@ type Config struct {
 	// FreeSpace returns what is free on the disk of a directory, in bytes; nil
 	// asks the file system.
 	FreeSpace func(dir string) (int64, error)
+	// LogFiles are the files of the shared log; nil is the machine's. Tests supply
+	// some that fail.
+	LogFiles types.VFS
 	// Limits bound what HTTP clients may ask for.
 	Limits gateway.Limits
 	// Executors is how many goroutines step replicas, at most Lanes.

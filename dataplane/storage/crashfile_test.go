@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/storage/faultfiles"
 )
 
 // TestCrashDuringAFlush makes the images that a crash in the middle of a flush
@@ -56,7 +57,7 @@ func TestCrashDuringAFlush(t *testing.T) {
 		}
 		wantContent(t, name+": everything", mixed(before, after, append(slices.Clone(pages), meta)), states, "after")
 		torn := mixed(before, after, pages)
-		for cut := sector; cut < pageSize; cut += sector {
+		for cut := faultfiles.Sector; cut < pageSize; cut += faultfiles.Sector {
 			one := slices.Clone(torn)
 			copy(one[meta*pageSize:meta*pageSize+cut], after[meta*pageSize:])
 			wantContent(t, fmt.Sprintf("%s: %d bytes of the meta page", name, cut), one, states, "before", "after")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/storage/faultfiles"
 )
 
 // crashWorkload appends entries, some more than others at a time, until the log
@@ -94,12 +95,12 @@ func crashes(t *testing.T, batches, picked int) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	files := newFaultFiles()
+	files := faultfiles.New()
 	dir := t.TempDir()
 	var acked atomic.Uint64
 	var mu sync.Mutex // the rotation's goroutine and the writer's take turns, not by the test's doing
 	operations, images := 0, 0
-	files.at = func(operation string) error {
+	files.At = func(operation string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		operations++
@@ -118,7 +119,7 @@ func crashes(t *testing.T, batches, picked int) {
 			{"a prefix", prefixOf(random)},
 		} {
 			crashed := image(t, dir)
-			if err := files.forget(crashed, dir, way.keep); err != nil {
+			if err := files.Forget(crashed, dir, way.keep); err != nil {
 				t.Error(err)
 			}
 			images++
@@ -131,7 +132,7 @@ func crashes(t *testing.T, batches, picked int) {
 	}
 	o := small(dir)
 	o.ScrubRate = -1
-	o.logFiles = files
+	o.LogFiles = files
 	o.Failed = func(err error) { t.Error(err) }
 	e, err := Open(o)
 	if err != nil {
@@ -177,10 +178,10 @@ func TestFailureAtEveryOperationOfTheLog(t *testing.T) {
 // failAt lets the operation of that number fail; false if there are not as many.
 func failAt(t *testing.T, failing int, fault error) bool {
 	t.Helper()
-	files := newFaultFiles()
+	files := faultfiles.New()
 	var operations atomic.Int64
 	var met atomic.Bool
-	files.at = func(operation string) error {
+	files.At = func(operation string) error {
 		if operations.Add(1) < int64(failing) {
 			return nil
 		}
@@ -189,7 +190,7 @@ func failAt(t *testing.T, failing int, fault error) bool {
 	}
 	o := small(t.TempDir())
 	o.ScrubRate = -1
-	o.logFiles = files
+	o.LogFiles = files
 	o.Logger = slog.New(slog.DiscardHandler)
 	var failed atomic.Pointer[error]
 	o.Failed = func(err error) { failed.Store(&err) }

@@ -71,7 +71,7 @@ func (e *Engine) load() (err error) {
 	defer func() { err = errors.Join(err, files.close()) }()
 	r := &replay{catalogue: e.catalogue, retention: e.retention, applied: files.applied, logs: map[partition.ID]*copyLog{}}
 	logEnd := max(e.identity.get().LogEnd, files.logEnd(e.identity.get().StoreID))
-	if e.log, err = openLog(logDir, o.logFiles, found, logEnd, o.SegmentSize, o.Logger, r.batch); err != nil {
+	if e.log, err = openLog(logDir, o.LogFiles, found, logEnd, o.SegmentSize, o.Logger, r.batch); err != nil {
 		return err
 	}
 	if err := e.settleCopies(r, files); err != nil {

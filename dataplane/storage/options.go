@@ -41,8 +41,9 @@ type Options struct {
 	// all there is.
 	Damaged func(partition.ID, error)
 
-	// logFiles are the log's files as raft-wal sees them; tests let them fail.
-	logFiles types.VFS
+	// LogFiles are the files of the shared log. Default: the machine's. Tests
+	// supply some that fail, such as faultfiles.Files.
+	LogFiles types.VFS
 	// syncNames makes the names in partitions/ durable. Default: syncDir.
 	syncNames func(dir string) error
 }
@@ -97,8 +98,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.SegmentSize < 4096 || o.SegmentSize > 1<<30 {
 		faults = append(faults, fmt.Errorf("segment size of %d bytes, want 4 KiB to 1 GiB", o.SegmentSize))
 	}
-	if o.logFiles == nil {
-		o.logFiles = fs.New()
+	if o.LogFiles == nil {
+		o.LogFiles = fs.New()
 	}
 	if o.syncNames == nil {
 		o.syncNames = syncDir

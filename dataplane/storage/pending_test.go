@@ -39,7 +39,7 @@ func TestAQueueIsNoFsyncThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := &slowFiles{VFS: fs.New()}
 		o := small(t.TempDir())
-		o.logFiles, o.SegmentSize, o.MemoryTable, o.LogRetention = files, 0, 1<<30, 1<<30
+		o.LogFiles, o.SegmentSize, o.MemoryTable, o.LogRetention = files, 0, 1<<30, 1<<30
 		f := open(t, o)
 		f.OpenPartition(1, lineage)
 		f.sync(records(1, puts(1, 1, 10)...)...)
