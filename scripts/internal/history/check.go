@@ -25,6 +25,10 @@ type Verdict struct {
 // Good reports whether every key was found linearizable.
 func (v *Verdict) Good() bool { return v.Result == porcupine.Ok && len(v.Faults) == 0 }
 
+// Wrong reports whether something was found that must not be. A key that was not
+// decided in time is no such thing.
+func (v *Verdict) Wrong() bool { return v.Result == porcupine.Illegal || len(v.Faults) > 0 }
+
 // Print tells the verdict to a person.
 func (v *Verdict) Print(w io.Writer) {
 	for _, f := range v.Faults {
