@@ -72,7 +72,7 @@ func schedule(random *rand.Rand, kinds []choice, nodes int, lasting time.Duratio
 	}
 	for used := time.Duration(0); used < lasting; {
 		s := step{
-			pause: between(random, 100*time.Millisecond, 1500*time.Millisecond), lasting: between(random, 100*time.Millisecond, 2500*time.Millisecond),
+			pause: between(random, 20*time.Millisecond, 800*time.Millisecond), lasting: between(random, 50*time.Millisecond, 2000*time.Millisecond),
 			first: random.IntN(nodes), seed: random.Uint64(),
 		}
 		s.second = (s.first + 1 + random.IntN(nodes-1)) % nodes
