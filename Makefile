@@ -11,7 +11,7 @@ LDFLAGS   := -X main.version=$(VERSION)
 LINTER_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' .ci/go.mod)
 LINTER         := bin/tools/golangci-lint-$(LINTER_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory elastic routing chaos simulate rules mutants lint fmt clean
+.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory elastic routing chaos wholenode simulate rules mutants lint fmt clean
 
 build: ## bin/holdfast
 	@mkdir -p bin
@@ -52,6 +52,9 @@ routing: build ## the client's two routings, in turn on one cluster
 
 chaos: build ## kill, pause, restart and wipe processes under load; is the history linearizable?
 	@scripts/chaos.sh $(CHAOS)
+
+wholenode: ## whole nodes in one process, with the race detector: make wholenode MINUTES=10
+	@CGO_ENABLED=1 go run -race ./scripts/wholenode $(if $(MINUTES),-minutes $(MINUTES)) $(WHOLENODE)
 
 simulate: ## as many seeds as wanted: make simulate SEEDS=10000, or MINUTES=10
 	@go run ./scripts/simulate $(if $(SEEDS),-seeds $(SEEDS)) $(if $(MINUTES),-minutes $(MINUTES)) $(SIMULATE)

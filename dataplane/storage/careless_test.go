@@ -19,7 +19,7 @@ func TestAnAppendLargerThanAGroupCommitIsReportedWhole(t *testing.T) {
 		files := newFaultFiles()
 		var writes atomic.Int64
 		o := small(t.TempDir())
-		o.SegmentSize, o.ScrubRate, o.logFiles = 64<<20, -1, files
+		o.SegmentSize, o.ScrubRate, o.LogFiles = 64<<20, -1, files
 		o.Failed = func(error) {}
 		e, err := Open(o)
 		if err != nil {

@@ -38,7 +38,7 @@ func newPowerLoss(t *testing.T) *powerLoss {
 // options are those of an engine whose power may be lost.
 func (p *powerLoss) options() Options {
 	o := small(p.dir)
-	o.ScrubRate, o.logFiles, o.syncNames = -1, p.logs, p.syncNames
+	o.ScrubRate, o.LogFiles, o.syncNames = -1, p.logs, p.syncNames
 	return o
 }
 

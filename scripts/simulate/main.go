@@ -6,6 +6,7 @@
 //	go run ./scripts/simulate -seed 77 -trace
 //	go run ./scripts/simulate -seed 77 -shrink
 //	go run ./scripts/simulate -rules
+//	go run ./scripts/simulate -rules -whole -rule R1
 package main
 
 import (
@@ -42,6 +43,7 @@ func run() error {
 		table   = flag.Bool("rules", false, "break each rule of the protocol in turn, and see how soon it shows")
 		only    = flag.String("rule", "", "with -rules: only those that begin so")
 		quick   = flag.Bool("quick", false, "with -rules: no schedules for a rule whose scenario fails without it")
+		whole   = flag.Bool("whole", false, "with -rules: rounds of whole nodes (scripts/wholenode) in place of schedules; -seeds counts them")
 		raw     = flag.Bool("raw", false, "do not cut failing schedules to what they need")
 		tries   = flag.Int("tries", 5, "with -rules: how often, each with fresh seeds")
 		profile = flag.String("cpuprofile", "", "write a CPU profile there")
@@ -72,12 +74,15 @@ func run() error {
 	}
 	if *table && *count == 0 {
 		*count = 500
+		if *whole {
+			*count = 10
+		}
 	}
 	if *count == 0 && *minutes == 0 {
 		*minutes = 1
 	}
 	if *table {
-		c := rulesCheck{only: *only, seeds: *count, tries: *tries, quick: *quick, result: os.Stdout}
+		c := rulesCheck{only: *only, seeds: *count, tries: *tries, quick: *quick, whole: *whole, result: os.Stdout}
 		return c.run()
 	}
 	if *from == 0 {

@@ -21,6 +21,7 @@ type rulesCheck struct {
 	seeds  uint64 // most schedules of a try
 	tries  int    // each with fresh seeds
 	quick  bool   // no schedules for a rule whose scenario fails without it
+	whole  bool   // rounds of whole nodes in place of schedules
 	dir    string
 	result io.Writer
 }
@@ -109,17 +110,20 @@ func (c *rulesCheck) check(r *rule) (v verdict, err error) {
 		return v, nil
 	}
 	for _, e := range r.edits {
-		v.simulated = v.simulated || simulated(e.file)
+		v.simulated = v.simulated || c.whole || simulated(e.file)
 	}
 	if v.simulated = v.simulated || len(r.edits) == 0; !v.simulated {
 		return v, nil
 	}
-	program := filepath.Join(c.dir, "simulate")
-	if out, err := exec.Command("go", "build", "-overlay", edited, "-o", program, "./scripts/simulate").CombinedOutput(); err != nil {
+	program, source, try := filepath.Join(c.dir, "simulate"), "./scripts/simulate", c.try
+	if c.whole {
+		source, try = "./scripts/wholenode", c.tryWhole
+	}
+	if out, err := exec.Command("go", "build", "-overlay", edited, "-o", program, source).CombinedOutput(); err != nil {
 		return v, fmt.Errorf("build without it: %w\n%s", err, out)
 	}
 	for range c.tries {
-		if n := c.try(program); n > 0 {
+		if n := try(program); n > 0 {
 			v.schedules = append(v.schedules, n)
 		}
 	}
