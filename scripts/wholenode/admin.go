@@ -54,10 +54,10 @@ func post(ctx context.Context, url, id, body string) error {
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	switch {
-	case response.StatusCode == http.StatusOK:
+	switch response.StatusCode {
+	case http.StatusOK:
 		return nil
-	case response.StatusCode == http.StatusConflict:
+	case http.StatusConflict:
 		return fmt.Errorf("%s: %w: %s", url, errRefused, text)
 	}
 	return errors.Join(fmt.Errorf("%s: %s: %s", url, response.Status, text), err)

@@ -48,9 +48,16 @@ var processFaults = []choice{
 }
 
 var linkFaults = []choice{
-	{"cut both ways", 4}, {"cut one way", 4}, {"isolate", 3}, {"mute", 3}, {"split", 3}, {"delay", 4},
+	{"cut both ways", 4}, {"cut one way", 4}, {"isolate", 5}, {"mute", 3}, {"split", 3}, {"delay", 4},
 	{"throttle", 2}, {"reset", 5}, {"lose a write", 3}, {"no coordinators", 3},
 }
+
+// A cut lasts for longer than leases, promises and the removal of a replica that
+// does not answer take together: only then could it serve what is out of date.
+const (
+	longestOutage = 2 * time.Second
+	longestCut    = 3500 * time.Millisecond
+)
 
 // newPlan draws a round's plan, with faults for as long as it lasts.
 func newPlan(seed uint64, lasting time.Duration) plan {
@@ -59,20 +66,20 @@ func newPlan(seed uint64, lasting time.Duration) plan {
 		nodes: 3 + random.IntN(3), partitions: 4 << random.IntN(2), clients: 8 + random.IntN(5), keys: 6 + random.IntN(5),
 		memoryTable: 32 << 10 << random.IntN(6), retention: 64 << 10 << random.IntN(8), quick: random.IntN(2) == 0,
 	}}
-	p.processes = schedule(random, processFaults, p.shape.nodes, lasting)
-	p.links = schedule(random, linkFaults, p.shape.nodes, lasting)
+	p.processes = schedule(random, processFaults, p.shape.nodes, lasting, longestOutage)
+	p.links = schedule(random, linkFaults, p.shape.nodes, lasting, longestCut)
 	return p
 }
 
 // schedule draws faults of some kinds until they fill the time.
-func schedule(random *rand.Rand, kinds []choice, nodes int, lasting time.Duration) (out []step) {
+func schedule(random *rand.Rand, kinds []choice, nodes int, lasting, longest time.Duration) (out []step) {
 	total := 0
 	for _, k := range kinds {
 		total += k.weight
 	}
 	for used := time.Duration(0); used < lasting; {
 		s := step{
-			pause: between(random, 20*time.Millisecond, 800*time.Millisecond), lasting: between(random, 50*time.Millisecond, 2000*time.Millisecond),
+			pause: between(random, 20*time.Millisecond, 800*time.Millisecond), lasting: between(random, 50*time.Millisecond, longest),
 			first: random.IntN(nodes), seed: random.Uint64(),
 		}
 		s.second = (s.first + 1 + random.IntN(nodes-1)) % nodes
