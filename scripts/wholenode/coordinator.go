@@ -41,7 +41,12 @@ func (m *member) start() error {
 		Settings: partition.Settings{
 			Partitions: m.c.plan.shape.partitions, ReplicationFactor: replicas, MinInSync: 2, ExpectNodes: m.c.plan.shape.nodes,
 		},
-		Timings: coordinator.Timings{Found: time.Millisecond, ReplaceAfter: replaceAfter},
+		Timings: coordinator.Timings{
+			Found: time.Millisecond, ReplaceAfter: replaceAfter,
+			// All processes share the machine's time with the race detector: with the
+			// timeouts of production, leaders often fall by that alone.
+			RaftHeartbeat: 600 * time.Millisecond, RaftElection: 600 * time.Millisecond, RaftLease: 500 * time.Millisecond,
+		},
 		Network: network.Host(m.name), Logger: m.c.log,
 		DialStream: func(ctx context.Context, addr string, kind byte) (net.Conn, error) {
 			return network.DialStream(ctx, m.name, addr, kind)

@@ -19,7 +19,7 @@ type fault struct {
 type nemesis struct {
 	*cluster
 	began time.Time
-	alone sync.Mutex // held by a fault of links, and by a lost disk, which comes alone
+	alone sync.Mutex // held by a fault of links, and by one that bears no other beside it
 
 	noting sync.Mutex
 	faults []*fault
@@ -77,6 +77,8 @@ func (n *nemesis) process(ctx context.Context, s step) error {
 		return n.crash(ctx, s, []*node{first, second}, nil)
 	case "crash everything":
 		return n.crash(ctx, s, n.nodes, n.coordinators)
+	case "cut off and crash":
+		return n.cutOff(ctx, s, first)
 	case "crash coordinator":
 		return n.crash(ctx, s, nil, []*member{coordinator})
 	case "crash coordinators":
@@ -130,6 +132,27 @@ func (n *nemesis) crash(ctx context.Context, s step, nodes []*node, coordinators
 	}
 	sleep(ctx, s.lasting)
 	return n.start(context.WithoutCancel(ctx))
+}
+
+// cutOff cuts a node off from the other nodes, though not from the coordinators,
+// until it does without them; then it crashes, and the others do without it.
+func (n *nemesis) cutOff(ctx context.Context, s step, one *node) error {
+	n.alone.Lock()
+	defer n.alone.Unlock()
+	defer n.note(one.name + " and the other nodes do not hear each other; then it crashes")()
+	for _, other := range n.nodes {
+		if other != one {
+			n.network.CutBoth(one.name, other.name)
+		}
+	}
+	sleep(ctx, time.Second+s.lasting)
+	err := one.crash(s.seed)
+	n.network.HealAll()
+	if err != nil {
+		return err
+	}
+	sleep(ctx, time.Second+s.lasting)
+	return one.start(context.WithoutCancel(ctx))
 }
 
 // wipe takes a node's disk away. The data survives as long as that happens to one

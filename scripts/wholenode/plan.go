@@ -42,7 +42,7 @@ type choice struct {
 }
 
 var processFaults = []choice{
-	{"crash node", 20}, {"crash two nodes", 6}, {"crash everything", 4}, {"restart node", 10},
+	{"crash node", 20}, {"crash two nodes", 6}, {"crash everything", 4}, {"cut off and crash", 10}, {"restart node", 10},
 	{"crash coordinator", 8}, {"crash coordinators", 4}, {"disk fails", 8}, {"disk stalls", 8},
 	{"wipe node", 8}, {"drain node", 10}, {"weigh node", 6},
 }
