@@ -134,6 +134,11 @@ func (n *nemesis) crash(ctx context.Context, s step, nodes []*node, coordinators
 	return n.start(context.WithoutCancel(ctx))
 }
 
+// loneliness is how long it takes at least until a primary that hears no other node
+// has all others out of its in-sync set, and their grants are over; and until a
+// primary that has crashed has a successor.
+const loneliness = 2500 * time.Millisecond
+
 // cutOff cuts a node off from the other nodes, though not from the coordinators,
 // until it does without them; then it crashes, and the others do without it.
 func (n *nemesis) cutOff(ctx context.Context, s step, one *node) error {
@@ -145,13 +150,13 @@ func (n *nemesis) cutOff(ctx context.Context, s step, one *node) error {
 			n.network.CutBoth(one.name, other.name)
 		}
 	}
-	sleep(ctx, time.Second+s.lasting)
+	sleep(ctx, loneliness+s.lasting/2)
 	err := one.crash(s.seed)
 	n.network.HealAll()
 	if err != nil {
 		return err
 	}
-	sleep(ctx, time.Second+s.lasting)
+	sleep(ctx, loneliness)
 	return one.start(context.WithoutCancel(ctx))
 }
 
