@@ -14,7 +14,7 @@ import (
 
 // healTimeout bounds how long a cluster without faults may take until all replicas
 // are in sync, and each other wait of a round's end.
-const healTimeout = time.Minute
+const healTimeout = 2 * time.Minute
 
 // firstFinalCaller is the number of the first of the clients that check at the end.
 const firstFinalCaller = 1000

@@ -18,7 +18,7 @@ import (
 
 const (
 	// startTimeout bounds a node's start: it waits for coordinators meanwhile.
-	startTimeout = time.Minute
+	startTimeout = healTimeout
 	// leaveTimeout bounds the hand-over of a node that is stopped gracefully.
 	leaveTimeout = 5 * time.Second
 	// hashCheck is how often primaries compare the hashes of their replicas.
