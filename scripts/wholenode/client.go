@@ -27,8 +27,11 @@ const keyChange = 4 * time.Second
 
 // key draws one of those in use.
 func (l *load) key(random *rand.Rand) string {
-	return fmt.Sprintf("key-%d-%d", int(time.Since(l.began)/keyChange), random.IntN(l.plan.shape.keys))
+	return keyName(int(time.Since(l.began)/keyChange), random.IntN(l.plan.shape.keys))
 }
+
+// keyName names a key of a set.
+func keyName(set, i int) string { return fmt.Sprintf("key-%d-%d", set, i) }
 
 // caller is one client with one operation at a time.
 type caller struct {

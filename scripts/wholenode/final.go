@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,6 +37,11 @@ func (l *load) verify(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
 	keys := l.recorder.Keys()
+	for i := range l.plan.shape.keys {
+		keys = append(keys, keyName(0, i)) // also where the load came to nothing
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
 	var asking errgroup.Group
 	for i, n := range l.nodes {
 		asking.Go(func() error {
@@ -45,7 +51,8 @@ func (l *load) verify(ctx context.Context) error {
 			}
 			defer made.Close()
 			c := &caller{load: l, number: firstFinalCaller + i, client: made, seen: map[string]sighting{}}
-			if err := c.useAll(keys); err != nil {
+			// Each begins with another key, so that it reads what others have written.
+			if err := c.useAll(slices.Concat(keys[i:], keys[:i])); err != nil {
 				return fmt.Errorf("through %s, after everything has healed: %w", n.name, err)
 			}
 			return c.seeEnd(ctx, "ends-"+n.name)

@@ -25,20 +25,23 @@ func freshRound(t *testing.T, lasting time.Duration) *round {
 	return &round{seed: seed, lasting: lasting, dir: t.TempDir(), checkTimeout: 20 * time.Second}
 }
 
-// TestWholeNodes is one short round of whole nodes.
+// TestWholeNodes is one short round of whole nodes. On a machine that is so busy
+// that the round says nothing, it takes another, but not for ever.
 func TestWholeNodes(t *testing.T) {
 	t.Parallel()
-	found := freshRound(t, 10*time.Second).run(t.Context())
-	t.Log(found.line())
-	if found.good() && found.verdict.Result == porcupine.Ok {
-		if s := history.Summarize(found.operations, strings.Clone); s.Acknowledged < 20 || len(found.faults) < 2 {
-			t.Errorf("%d acknowledged writes and %d faults say nothing", s.Acknowledged, len(found.faults))
+	for range 3 {
+		found := freshRound(t, 10*time.Second).run(t.Context())
+		t.Log(found.line())
+		if !found.good() || found.verdict.Result != porcupine.Ok {
+			var report bytes.Buffer
+			found.print(&report)
+			t.Fatal(report.String())
 		}
-		return
+		if s := history.Summarize(found.operations, strings.Clone); s.Acknowledged >= 50 && len(found.faults) >= 4 {
+			return
+		}
 	}
-	var report bytes.Buffer
-	found.print(&report)
-	t.Error(report.String())
+	t.Error("no round had 50 acknowledged writes and 4 faults")
 }
 
 // TestAWrongAnswerIsNoticed plants one wrong answer into what the clients of a
@@ -66,9 +69,11 @@ func TestAWrongAnswerIsNoticed(t *testing.T) {
 			}
 			var report bytes.Buffer
 			found.print(&report)
-			for _, want := range []string{
-				fmt.Sprintf("FAILED: seed %d", r.seed), "History of " + l.planted, found.faults[0].what, r.dir, "NOT LINEARIZABLE",
-			} {
+			wanted := []string{fmt.Sprintf("FAILED: seed %d", r.seed), "History of " + l.planted, r.dir, "NOT LINEARIZABLE"}
+			for _, f := range found.faults {
+				wanted = append(wanted, f.what)
+			}
+			for _, want := range wanted {
 				if !strings.Contains(report.String(), want) {
 					t.Errorf("the report does not have %q:\n%s", want, &report)
 				}
