@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/storage/faultfiles"
 )
 
 // One append may be larger than a group commit. It is reported once its last record
@@ -16,7 +17,7 @@ import (
 func TestAnAppendLargerThanAGroupCommitIsReportedWhole(t *testing.T) {
 	t.Parallel()
 	for failing, reports := range map[int64]int64{0: 3, 2: 1} {
-		files := newFaultFiles()
+		files := faultfiles.New()
 		var writes atomic.Int64
 		o := small(t.TempDir())
 		o.SegmentSize, o.ScrubRate, o.LogFiles = 64<<20, -1, files
@@ -25,7 +26,7 @@ func TestAnAppendLargerThanAGroupCommitIsReportedWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files.at = func(operation string) error {
+		files.At = func(operation string) error {
 			if operation == "write" && writes.Add(1) == failing {
 				return &os.PathError{Op: operation, Path: "the log", Err: syscall.EIO}
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/dataplane/entry"
+	"github.com/holdfast-io/holdfast/dataplane/storage/faultfiles"
 )
 
 // powerLoss knows what a data directory would be after a loss of power: of the log,
@@ -18,7 +19,7 @@ import (
 type powerLoss struct {
 	t    *testing.T
 	dir  string
-	logs *faultFiles
+	logs *faultfiles.Files
 
 	// files is held while partitions' files are written to: a copy that is made
 	// meanwhile is none that a loss of power could leave.
@@ -32,7 +33,7 @@ type powerLoss struct {
 }
 
 func newPowerLoss(t *testing.T) *powerLoss {
-	return &powerLoss{t: t, dir: t.TempDir(), logs: newFaultFiles(), names: map[string]os.FileInfo{}, content: map[string]*fileLoss{}}
+	return &powerLoss{t: t, dir: t.TempDir(), logs: faultfiles.New(), names: map[string]os.FileInfo{}, content: map[string]*fileLoss{}}
 }
 
 // options are those of an engine whose power may be lost.
@@ -66,7 +67,7 @@ func (p *powerLoss) syncNames(dir string) error {
 // but those that come while a partition's file is written to.
 func (p *powerLoss) everyOperation(check func(dir, when string)) {
 	p.check = check
-	p.logs.at = func(operation string) error {
+	p.logs.At = func(operation string) error {
 		if p.files.TryLock() {
 			defer p.files.Unlock()
 			p.lose("before a " + operation + " of the log")
@@ -90,7 +91,7 @@ func (p *powerLoss) lose(when string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	crashed := image(p.t, p.dir)
-	if err := p.logs.forget(crashed, p.dir, func() bool { return false }); err != nil {
+	if err := p.logs.Forget(crashed, p.dir, func() bool { return false }); err != nil {
 		p.t.Error(err)
 	}
 	for path, f := range p.content {
@@ -151,6 +152,12 @@ func (p *powerLoss) forgetNames(image string) error {
 		}
 	}
 	return nil
+}
+
+// unsyncedWrite is what a write changed, and what was there before.
+type unsyncedWrite struct {
+	offset        int64
+	before, after []byte
 }
 
 // fileLoss is what was written to a partition's file and is not synced.
