@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -111,7 +110,7 @@ func Start(config Config) (*Coordinator, error) {
 // open takes everything that can be refused: directory, addresses, group.
 func (c *Coordinator) open() error {
 	dir := c.config.DataDir
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return fmt.Errorf("start coordinator %s: %w", c.config.ID, err)
 	}
 	lock, err := lockDir(dir)

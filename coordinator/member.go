@@ -157,6 +157,26 @@ func replaceFile(path string, content []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// makeDir makes a directory and its parents, durably: a power loss must not take
+// the directory with everything that is synced in it.
+func makeDir(path string) error {
+	parent := filepath.Dir(path)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	err := os.Mkdir(path, 0o700)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	found := err != nil
+	if err := syncDir(parent); err != nil && !(found && errors.Is(err, fs.ErrPermission)) {
+		return err // who may not even read the parent has not made the directory
+	}
+	return nil
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

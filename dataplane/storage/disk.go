@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -39,10 +40,16 @@ func syncFile(path string) error {
 
 // makeDir makes a directory and its parents, durably.
 func makeDir(path string) error {
-	if err := os.MkdirAll(path, 0o755); err != nil {
+	parent := filepath.Dir(path)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return syncDir(parent)
 }
 
 // replaceFile puts content in place of a file: after a crash there is the old
