@@ -11,7 +11,7 @@ LDFLAGS   := -X main.version=$(VERSION)
 LINTER_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' .ci/go.mod)
 LINTER         := bin/tools/golangci-lint-$(LINTER_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory elastic routing chaos wholenode simulate rules mutants lint fmt clean
+.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory elastic routing chaos wholenode powerloss simulate rules mutants lint fmt clean
 
 build: ## bin/holdfast
 	@mkdir -p bin
@@ -56,6 +56,10 @@ chaos: build ## kill, pause, restart and wipe processes under load; is the histo
 wholenode: ## whole nodes in one process, with the race detector: make wholenode MINUTES=10
 	@CGO_ENABLED=1 go run -race ./scripts/wholenode $(if $(MINUTES),-minutes $(MINUTES)) $(WHOLENODE)
 
+powerloss: build ## take the power from all processes at once, LOSSES times; is every acknowledged write there? (root)
+	@go build -o bin/powerloss ./scripts/powerloss
+	@bin/powerloss $(if $(LOSSES),-losses $(LOSSES)) $(POWERLOSS)
+
 simulate: ## as many seeds as wanted: make simulate SEEDS=10000, or MINUTES=10
 	@go run ./scripts/simulate $(if $(SEEDS),-seeds $(SEEDS)) $(if $(MINUTES),-minutes $(MINUTES)) $(SIMULATE)
 
@@ -80,4 +84,4 @@ $(LINTER):
 	cd .ci && go build -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 clean: ## binaries, but not the tools
-	rm -f bin/holdfast bin/load bin/bench bin/chaos
+	rm -f bin/holdfast bin/load bin/bench bin/chaos bin/powerloss

@@ -20,6 +20,7 @@ import (
 	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
 	"github.com/holdfast-io/holdfast/scripts/internal/history"
 	"github.com/holdfast-io/holdfast/scripts/internal/network"
+	"github.com/holdfast-io/holdfast/scripts/internal/workload"
 )
 
 // A run with fewer writes than this, or fewer faults than five a minute and two,
@@ -110,7 +111,7 @@ func harm(ctx context.Context, c config) (code int, err error) {
 	}
 	options := cluster.Options{
 		Binary: c.binary, Dir: c.dir, Nodes: c.nodes, Partitions: c.partitions,
-		NodeFlags:        []string{"--hash-check", hashCheck.String()},
+		NodeFlags:        []string{"--hash-check", workload.HashCheck.String()},
 		CoordinatorFlags: []string{"--replace-after", replaceAfter.String()},
 	}
 	net, err := c.join(&options)
@@ -145,16 +146,16 @@ func harm(ctx context.Context, c config) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	w := &workload{nodes: running.Nodes, start: time.Now(), history: h, keys: c.keys, change: 15 * time.Second, pause: c.pause}
-	n := &nemesis{cluster: running, random: rand.New(rand.NewPCG(c.seed, 0)), start: w.start, wipes: c.wipes, links: net,
+	w := &workload.Workload{Nodes: running.Nodes, Start: time.Now(), History: h, Prefix: "chaos", Keys: c.keys, Change: 15 * time.Second, Pause: c.pause}
+	n := &nemesis{cluster: running, random: rand.New(rand.NewPCG(c.seed, 0)), start: w.Start, wipes: c.wipes, links: net,
 		tell: func(format string, args ...any) { fmt.Printf(format+"\n", args...) }}
 
-	w.hears = n.hears
+	w.Hears = n.hears
 	writing, stopWriting := context.WithCancel(ctx)
 	defer stopWriting()
 	var clients sync.WaitGroup
 	for i := range c.clients {
-		clients.Go(func() { newClient(w, i+1, c.seed).run(writing) })
+		clients.Go(func() { workload.NewClient(w, i+1, c.seed).Run(writing) })
 	}
 	clients.Go(func() { n.watch(writing) })
 	harming, stopHarming := context.WithTimeout(ctx, c.duration)
@@ -162,12 +163,12 @@ func harm(ctx context.Context, c config) (code int, err error) {
 	stopHarming()
 	stopWriting()
 	clients.Wait()
-	ended := time.Since(w.start)
+	ended := time.Since(w.Start)
 	if broken == nil {
-		broken = readAll(ctx, w, c.clients+1)
+		broken = workload.ReadAll(ctx, w, c.clients+1)
 	}
 	if broken == nil {
-		broken = sameHashes(ctx, running, c.partitions)
+		broken = workload.SameHashes(ctx, running, c.partitions)
 	}
 	operations, err := h.Close()
 	if err != nil {
@@ -190,24 +191,6 @@ func harm(ctx context.Context, c config) (code int, err error) {
 		return 2, ctx.Err()
 	}
 	return 0, ctx.Err()
-}
-
-// readAll reads every key once more, after everything has healed.
-func readAll(ctx context.Context, w *workload, number int) error {
-	reader := newClient(w, number, 0)
-	defer reader.http.CloseIdleConnections()
-	for _, key := range w.history.Keys() {
-		o := reader.do(history.Operation{Client: number, Kind: history.Get, Key: key})
-		if o.Outcome != history.Applied && ctx.Err() == nil { // the connection may have been from before
-			w.history.Add(o)
-			o = reader.do(history.Operation{Client: number, Kind: history.Get, Key: key})
-		}
-		w.history.Add(o)
-		if o.Outcome != history.Applied {
-			return fmt.Errorf("after everything has healed, %s cannot be read at %s: %s", key, o.Node, o.Detail)
-		}
-	}
-	return nil
 }
 
 // exitCode is the exit code that goes with the verdict.

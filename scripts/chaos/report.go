@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/scripts/internal/history"
+	"github.com/holdfast-io/holdfast/scripts/internal/workload"
 )
 
 // reason shortens what went wrong, so that equal reasons are counted together.
@@ -16,7 +17,7 @@ func reason(detail string) string {
 	if i := strings.LastIndex(detail, ": "); !strings.HasPrefix(detail, "5") && !strings.HasPrefix(detail, "4") && i >= 0 {
 		return detail[i+2:]
 	}
-	if c := code(strings.TrimLeft(detail, "0123456789 ")); c != "" {
+	if c := workload.Code(strings.TrimLeft(detail, "0123456789 ")); c != "" {
 		return detail[:3] + " " + c
 	}
 	return detail

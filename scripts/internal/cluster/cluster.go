@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +24,7 @@ import (
 type Options struct {
 	Binary           string // the holdfast program
 	Dir              string // for data and logs; made if need be
+	Data             string // for data, where that is to be elsewhere; it must be there
 	Coordinators     int    // default 3
 	Nodes            int    // default 3
 	Spare            int    // nodes that are prepared, and join later
@@ -88,8 +91,9 @@ func New(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{Dir: o.Dir}
+	data := cmp.Or(o.Data, o.Dir)
 	add := func(name string, node bool) (*Member, error) {
-		m := c.member(name, addresses[0], addresses[1], node)
+		m := c.member(name, data, addresses[0], addresses[1], node)
 		addresses = addresses[2:]
 		if o.Place != nil {
 			host, command, err := o.Place(name)
@@ -157,10 +161,10 @@ func onHost(address, host string) string {
 	return net.JoinHostPort(host, port)
 }
 
-func (c *Cluster) member(name, http, peer string, node bool) *Member {
+func (c *Cluster) member(name, data, http, peer string, node bool) *Member {
 	return &Member{
 		Process: &Process{Name: name, Log: filepath.Join(c.Dir, "logs", name+".log")},
-		HTTP:    http, Peer: peer, Data: filepath.Join(c.Dir, name), Node: node,
+		HTTP:    http, Peer: peer, Data: filepath.Join(data, name), Node: node,
 	}
 }
 
@@ -204,6 +208,22 @@ func (c *Cluster) Join() (*Member, error) {
 // ended.
 func (c *Cluster) Leave(m *Member) {
 	c.Nodes = slices.DeleteFunc(slices.Clone(c.Nodes), func(o *Member) bool { return o == m })
+}
+
+// Kill sends SIGKILL to all processes that run. wait returns when they have ended:
+// one that waits for a disk may take as long as that does.
+func (c *Cluster) Kill() (wait func()) {
+	var ending []<-chan struct{}
+	for _, m := range c.Members() {
+		if exited, err := m.signal(syscall.SIGKILL); err == nil {
+			ending = append(ending, exited)
+		}
+	}
+	return func() {
+		for _, exited := range ending {
+			<-exited
+		}
+	}
 }
 
 // Close ends all processes, all at the same time.

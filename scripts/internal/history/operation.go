@@ -1,6 +1,6 @@
 // Package history records what clients did to the keys of a cluster and what
-// they saw, and has porcupine judge whether that is linearizable. The chaos run
-// and the whole-node rig use it. It talks to no cluster itself.
+// they saw, and has porcupine judge whether that is linearizable. The chaos run,
+// the power-loss run and the whole-node rig use it. It talks to no cluster itself.
 package history
 
 import (

@@ -54,6 +54,13 @@ func (r *Recorder) Keys() []string {
 	return slices.Compact(keys)
 }
 
+// Operations returns a copy of the operations so far.
+func (r *Recorder) Operations() []Operation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.operations)
+}
+
 // Close ends the file and returns the operations.
 func (r *Recorder) Close() ([]Operation, error) {
 	r.mu.Lock()

@@ -1,4 +1,7 @@
-package main
+// Package workload has clients that write and read a few keys of a cluster of real
+// processes, and record what they see (package history). The chaos run and the
+// power-loss run use it.
+package workload
 
 import (
 	"context"
@@ -19,32 +22,34 @@ import (
 // requestTimeout is what a node is told; a client waits a little longer.
 const requestTimeout = 10 * time.Second
 
-// workload is what the clients share.
-type workload struct {
-	nodes   []*cluster.Member
-	start   time.Time
-	history *history.Recorder
-	keys    int                    // at a time
-	change  time.Duration          // how long a set of keys is used
-	pause   time.Duration          // between a client's operations, on average
-	hears   func(node string) bool // whether a node's links are whole
+// Workload is what the clients share.
+type Workload struct {
+	Nodes   []*cluster.Member
+	Start   time.Time
+	History *history.Recorder
+	Prefix  string                 // of keys
+	Keys    int                    // at a time
+	Size    int                    // bytes of a value; 0: a few
+	Change  time.Duration          // how long a set of keys is used
+	Pause   time.Duration          // between a client's operations, on average
+	Hears   func(node string) bool // whether a node's links are whole
 	values  atomic.Int64
 }
 
 // keysAt returns the keys that are used at a moment of the run. They change, so
 // that histories stay short and old keys get to be read again at the end.
-func (w *workload) keysAt(at time.Duration) []string {
-	generation := int(at / w.change)
-	out := make([]string, w.keys)
+func (w *Workload) keysAt(at time.Duration) []string {
+	generation := int(at / w.Change)
+	out := make([]string, w.Keys)
 	for i := range out {
-		out[i] = fmt.Sprintf("chaos-%d-%d", generation, i)
+		out[i] = fmt.Sprintf("%s-%d-%d", w.Prefix, generation, i)
 	}
 	return out
 }
 
-// client is one of those that send requests, one after another.
-type client struct {
-	*workload
+// Client is one of those that send requests, one after another.
+type Client struct {
+	*Workload
 	number int
 	http   *http.Client
 	random *rand.Rand
@@ -53,18 +58,19 @@ type client struct {
 
 type sighting struct{ value, etag string }
 
-func newClient(w *workload, number int, seed uint64) *client {
-	return &client{workload: w, number: number, random: rand.New(rand.NewPCG(seed, uint64(number))), seen: map[string]sighting{},
+// NewClient is a client of that number; with the seed it makes the same choices.
+func NewClient(w *Workload, number int, seed uint64) *Client {
+	return &Client{Workload: w, number: number, random: rand.New(rand.NewPCG(seed, uint64(number))), seen: map[string]sighting{},
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: 5 * time.Second}}}
 }
 
-// run sends requests until ctx ends.
-func (c *client) run(ctx context.Context) {
+// Run sends requests until ctx ends.
+func (c *Client) Run(ctx context.Context) {
 	defer c.http.CloseIdleConnections()
 	for ctx.Err() == nil {
-		keys := c.keysAt(time.Since(c.start))
-		c.history.Add(c.do(c.choose(keys[c.random.IntN(len(keys))])))
-		timer := time.NewTimer(time.Duration(c.random.Int64N(int64(2*c.pause) + 1)))
+		keys := c.keysAt(time.Since(c.Start))
+		c.History.Add(c.Do(c.choose(keys[c.random.IntN(len(keys))])))
+		timer := time.NewTimer(time.Duration(c.random.Int64N(int64(2*c.Pause) + 1)))
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
@@ -74,7 +80,7 @@ func (c *client) run(ctx context.Context) {
 }
 
 // choose makes up the next operation on a key.
-func (c *client) choose(key string) history.Operation {
+func (c *Client) choose(key string) history.Operation {
 	o := history.Operation{Client: c.number, Key: key}
 	saw, have := c.seen[key]
 	switch p := c.random.IntN(100); {
@@ -95,14 +101,14 @@ func (c *client) choose(key string) history.Operation {
 	return o
 }
 
-// do carries the operation out, once, at a random node, and tells how it ended.
-func (c *client) do(o history.Operation) history.Operation {
+// Do carries the operation out, once, at a random node, and tells how it ended.
+func (c *Client) Do(o history.Operation) history.Operation {
 	node := c.choice()
 	o.Node = node.Name
 	etag := c.seen[o.Key].etag
-	o.Call = time.Since(c.start)
+	o.Call = time.Since(c.Start)
 	c.send(&o, node.HTTP, etag)
-	o.Return = time.Since(c.start)
+	o.Return = time.Since(c.Start)
 	switch {
 	case o.Outcome != history.Applied:
 	case o.Kind == history.Get && o.Found:
@@ -118,24 +124,24 @@ func (c *client) do(o history.Operation) history.Operation {
 // choice is where the next request goes. Every second client passes over nodes
 // that are down, paused or cut off, as users do who notice; otherwise all clients
 // would soon hang at one of these, and none would see how the others do.
-func (c *client) choice() *cluster.Member {
-	first := c.random.IntN(len(c.nodes))
+func (c *Client) choice() *cluster.Member {
+	first := c.random.IntN(len(c.Nodes))
 	if c.number%2 == 0 {
-		for i := range c.nodes {
-			if m := c.nodes[(first+i)%len(c.nodes)]; m.Running() && !m.Paused() && (c.hears == nil || c.hears(m.Name)) {
+		for i := range c.Nodes {
+			if m := c.Nodes[(first+i)%len(c.Nodes)]; m.Running() && !m.Paused() && (c.Hears == nil || c.Hears(m.Name)) {
 				return m
 			}
 		}
 	}
-	return c.nodes[first]
+	return c.Nodes[first]
 }
 
-func (c *client) send(o *history.Operation, address, etag string) {
+func (c *Client) send(o *history.Operation, address, etag string) {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout+2*time.Second)
 	defer cancel()
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
-	method, body := http.MethodPut, io.Reader(strings.NewReader(o.Value))
+	method, body := http.MethodPut, io.Reader(strings.NewReader(padded(o.Value, c.Size)))
 	switch o.Kind {
 	case history.Get:
 		method, body = http.MethodGet, nil
@@ -175,15 +181,15 @@ func judge(o *history.Operation, resp *http.Response, text string, readErr error
 	case resp.Header.Get("Holdfast-Node") == "":
 		noAnswer(o, resp.Status+" without Holdfast-Node: "+text)
 	case o.Kind == history.Get && status == http.StatusOK && readErr == nil:
-		o.Found, o.Read = true, text
-	case o.Kind == history.Get && status == http.StatusNotFound && code(text) == "key-not-found":
+		o.Found, o.Read = true, unpadded(text)
+	case o.Kind == history.Get && status == http.StatusNotFound && Code(text) == "key-not-found":
 	case o.Kind == history.Delete && status == http.StatusNoContent:
 		o.Found = resp.Header.Get("Holdfast-Existed") == "true"
 	case o.IsWrite() && o.Kind != history.Delete && (status == http.StatusOK || status == http.StatusCreated):
 		o.Found = status == http.StatusOK
 	case (o.Kind == history.Create || o.Kind == history.Swap) && status == http.StatusPreconditionFailed:
 		o.Outcome = history.ConditionFailed
-	case readErr == nil && code(text) != "" && neverApplied(status):
+	case readErr == nil && Code(text) != "" && neverApplied(status):
 		o.Outcome, o.Detail = history.NotApplied, fmt.Sprintf("%d %s", status, text)
 	default:
 		noAnswer(o, fmt.Sprintf("%d %s", status, text))
@@ -209,7 +215,7 @@ func neverApplied(status int) bool {
 	return false
 }
 
-func code(text string) string {
+func Code(text string) string {
 	var p struct{ Code string }
 	if json.Unmarshal([]byte(text), &p) != nil {
 		return ""

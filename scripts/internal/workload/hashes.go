@@ -1,4 +1,4 @@
-package main
+package workload
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 	"github.com/holdfast-io/holdfast/scripts/internal/cluster"
 )
 
-// hashCheck is how often primaries compare the rolling hashes of their replicas.
-const hashCheck = 2 * time.Second
+// HashCheck is how often primaries compare the rolling hashes of their replicas.
+const HashCheck = 2 * time.Second
 
-// sameHashes waits until the replicas of every partition have been compared by
+// SameHashes waits until the replicas of every partition have been compared by
 // their primary since everything healed, and none was found to differ, then or
 // ever.
-func sameHashes(ctx context.Context, c *cluster.Cluster, partitions int) error {
+func SameHashes(ctx context.Context, c *cluster.Cluster, partitions int) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	before := -1.0
