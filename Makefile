@@ -11,7 +11,7 @@ LDFLAGS   := -X main.version=$(VERSION)
 LINTER_VERSION := $(shell sed -n 's|.*github.com/golangci/golangci-lint/v2 \(v[^ ]*\).*|\1|p' .ci/go.mod)
 LINTER         := bin/tools/golangci-lint-$(LINTER_VERSION)-$(shell go env GOVERSION)
 
-.PHONY: build run test unit-test fuzz-test simulation-test process-test bench memory elastic routing chaos wholenode powerloss simulate rules mutants lint fmt clean
+.PHONY: build run test ci nightly soak unit-test fuzz-test simulation-test process-test bench memory elastic routing chaos wholenode powerloss simulate rules mutants lint fmt clean
 
 build: ## bin/holdfast
 	@mkdir -p bin
@@ -20,9 +20,20 @@ build: ## bin/holdfast
 run: build ## the demonstration: ten nodes, a thousand keys, a node killed
 	@scripts/demo.sh
 
-test: lint unit-test fuzz-test simulation-test process-test ## everything that must hold before a change lands
+test: build ## everything that must hold before a change lands
+	@scripts/check.sh test
 
-# The race detector needs a C compiler; without one the tests run all the same.
+ci: build ## that, and what needs root and Debian packages, which it installs
+	@scripts/check.sh ci
+
+nightly: build ## the same for longer: before a release, and after changes of the protocol
+	@scripts/check.sh nightly
+
+soak: build ## simulation, whole nodes and chaos: make soak HOURS=8
+	@scripts/check.sh soak $(HOURS)
+
+# The race detector needs a C compiler; without one the tests run all the same, but
+# not in CI.
 unit-test:
 	@scripts/test.sh unit
 

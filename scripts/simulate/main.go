@@ -43,6 +43,7 @@ func run() error {
 		table   = flag.Bool("rules", false, "break each rule of the protocol in turn, and see how soon it shows")
 		only    = flag.String("rule", "", "with -rules: only those that begin so")
 		quick   = flag.Bool("quick", false, "with -rules: no schedules for a rule whose scenario fails without it")
+		sample  = flag.Int("sample", 0, "with -rules: only so many, drawn at random, without the control")
 		whole   = flag.Bool("whole", false, "with -rules: rounds of whole nodes (scripts/wholenode) in place of schedules; -seeds counts them")
 		raw     = flag.Bool("raw", false, "do not cut failing schedules to what they need")
 		tries   = flag.Int("tries", 5, "with -rules: how often, each with fresh seeds")
@@ -82,7 +83,7 @@ func run() error {
 		*minutes = 1
 	}
 	if *table {
-		c := rulesCheck{only: *only, seeds: *count, tries: *tries, quick: *quick, whole: *whole, result: os.Stdout}
+		c := rulesCheck{only: *only, seeds: *count, tries: *tries, quick: *quick, sample: *sample, whole: *whole, result: os.Stdout}
 		return c.run()
 	}
 	if *from == 0 {
