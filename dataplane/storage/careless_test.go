@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -13,12 +14,11 @@ import (
 )
 
 // One append may be larger than a group commit. It is reported once its last record
-// is synced, and never where a later part of it fails.
+// is synced, and never where a part of it fails; then nothing more is taken.
 func TestAnAppendLargerThanAGroupCommitIsReportedWhole(t *testing.T) {
 	t.Parallel()
-	for failing, reports := range map[int64]int64{0: 3, 2: 1} {
+	for failing := range int64(3) {
 		files := faultfiles.New()
-		var writes atomic.Int64
 		o := small(t.TempDir())
 		o.SegmentSize, o.ScrubRate, o.LogFiles = 64<<20, -1, files
 		o.Failed = func(error) {}
@@ -26,33 +26,60 @@ func TestAnAppendLargerThanAGroupCommitIsReportedWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		e.OpenPartition(1, lineage)
+		if !e.writer.barrier() {
+			t.Fatal("the log has ended")
+		}
+		var writes atomic.Int64
 		files.At = func(operation string) error {
 			if operation == "write" && writes.Add(1) == failing {
 				return &os.PathError{Op: operation, Path: "the log", Err: syscall.EIO}
 			}
 			return nil
 		}
-		e.OpenPartition(1, lineage)
-		var reported atomic.Int64
-		all := make(chan struct{})
-		report := func() {
-			if reported.Add(1) == reports && failing == 0 {
-				close(all)
+		reported := make(chan struct{})
+		large := puts(1, 4, 10)
+		for _, one := range large {
+			one.Value = make([]byte, groupCommit*3/8) // together half as much again
+		}
+		e.Append(records(1, large...), func() { close(reported) })
+		if whole := e.writer.synced(reported); whole != (failing == 0) {
+			t.Errorf("write %d fails: reported %t", failing, whole)
+		}
+		if failing == 0 && writes.Load() < 2 {
+			t.Errorf("it was written with %d writes: no more than one group commit", writes.Load())
+		}
+		if failing > 0 {
+			e.Append(records(1, puts(5, 5, 10)...), func() { t.Error("reported after a failure") })
+			e.writer.mu.Lock()
+			if n := len(e.writer.queue); n > 0 {
+				t.Errorf("%d appends wait for a log that has failed", n)
 			}
-		}
-		e.Append(records(1, puts(1, 1, 10)...), report)
-		e.Append(records(1, puts(2, 5, 3<<20)...), report) // 12 MiB
-		e.Append(records(1, puts(6, 6, 10)...), report)
-		select {
-		case <-all:
-		case <-e.writer.done:
-		case <-time.After(time.Minute):
-			t.Fatal("neither reported nor failed")
-		}
-		if n := reported.Load(); n > reports || failing == 0 && n != reports {
-			t.Errorf("write %d fails: %d appends are reported, want %d", failing, n, reports)
+			e.writer.mu.Unlock()
 		}
 		_ = e.Close() // after a failure it may say so again
+	}
+}
+
+// A log that ends one batch before where it is known to have ended is not used.
+func TestALogWithoutItsLastBatchIsRefused(t *testing.T) {
+	t.Parallel()
+	f := open(t, small(t.TempDir()))
+	f.write(1, f.OpenPartition(1, lineage), puts(1, 5, 10)...)
+	f.close()
+	open(t, small(f.dir)).close() // as it is, it opens
+	id, _, err := readIdentity(f.dir, "n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := id.update(func(s *storeState) error { s.LogEnd++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := Open(small(f.dir)); !errors.Is(err, ErrDamaged) {
+		if err == nil {
+			_ = e.Close()
+		}
+		t.Errorf("opened: %v", err)
 	}
 }
 
