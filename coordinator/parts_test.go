@@ -148,3 +148,24 @@ func TestASnapshotBringsTheMapBack(t *testing.T) {
 		t.Error("restored nonsense")
 	}
 }
+
+// Of copies that no epoch says are good, the best cannot be told while one is away.
+func TestNoCopyIsChosenWhileAnotherIsAway(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		copies []aCopy
+		want   int
+	}{
+		{"an emptied copy is live", []aCopy{{node: "n1", live: true}, {node: "n2"}}, 1},
+		{"none is live", []aCopy{{node: "n1"}, {node: "n2"}}, 2},
+		{"all are live", []aCopy{{node: "n1", live: true, progress: 5}, {node: "n2", live: true}}, 0},
+		{"the best is in sync", []aCopy{{node: "n1", live: true, inSync: true}, {node: "n2"}}, 0},
+		{"the best is eligible", []aCopy{{node: "n1", live: true, eligible: true}, {node: "n2"}}, 0},
+		{"there is only one", []aCopy{{node: "n1"}}, 0},
+	} {
+		if got := copiesAway(test.copies); len(got) != test.want {
+			t.Errorf("%s: %v are away, want %d", test.name, got, test.want)
+		}
+	}
+}

@@ -30,6 +30,9 @@ var errNothingToRecover = errors.New("it has a live primary: there is nothing to
 // errNoneLive keeps the operator from naming a primary that nobody can reach.
 var errNoneLive = errors.New("nobody is live")
 
+// errCopyAway keeps the operator from an emptied copy while an older one is away.
+var errCopyAway = errors.New("a node that may have a better copy is not live")
+
 func join(list []partition.Replica) string {
 	var words []string
 	for _, n := range partition.Nodes(list) {
@@ -106,6 +109,9 @@ func (c *Coordinator) recoverFor(seen *partition.Map, m *protocol.Recover) (stat
 	if m.Unsafe {
 		copies := c.copies(cur, health)
 		if answer.Node == "" && len(copies) > 0 {
+			if away := copiesAway(copies); len(away) > 0 {
+				return nil, answer, fmt.Errorf("%w: %v; start it, or choose a copy with --node", errCopyAway, away)
+			}
 			answer.Node = copies[0].node
 		}
 		i := slices.IndexFunc(copies, func(v aCopy) bool { return v.node == answer.Node })
@@ -185,6 +191,15 @@ func (c *Coordinator) copies(cur *partition.Configuration, health map[partition.
 		return 0
 	})
 	return out
+}
+
+// copiesAway returns the copies on nodes that are not live, where there are several and
+// the best was neither in sync nor eligible: which of them has most cannot be told.
+func copiesAway(copies []aCopy) []aCopy {
+	if best := copies[0]; len(copies) == 1 || best.inSync || best.eligible {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(copies), func(v aCopy) bool { return v.live })
 }
 
 // progress is how far the node said its copy has come.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -198,12 +201,21 @@ func TestANodeIsPaused(t *testing.T) {
 	victim := c.Nodes[0]
 	w := write(t, keysFor("key", 48), func(i int) *cluster.Member { return c.Nodes[1+i%3] })
 	w.progress(t, 500)
+	admin(t, c, "put", "paused", "before")
 	must(t, victim.Pause())
 	until := time.Now().Add(8 * time.Second)
 	for time.Now().Before(until) {
 		w.progress(t, 100)
 	}
+	// What waits in its sockets is answered once it goes on: with what is true by then.
+	put(t, c.Nodes[1], "paused", "meanwhile")
+	asked := askAlong(t, victim, "paused", 32)
 	must(t, victim.Resume())
+	for range 32 {
+		if got := <-asked; got != "" && got != "meanwhile" {
+			t.Errorf("a node that stood still answers %q, which was replaced", got)
+		}
+	}
 	w.progress(t, 500)
 	whole(t, c)
 	w.end()
@@ -215,4 +227,57 @@ func TestANodeIsPaused(t *testing.T) {
 	}
 	t.Logf("%d writes; the longest time between two writes of a key was %v", w.count, w.longest.Round(time.Millisecond))
 	w.verify(t, c.Nodes...)
+}
+
+// put writes a key by way of one node.
+func put(t *testing.T, m *cluster.Member, key, value string) {
+	t.Helper()
+	one, err := client.New(client.Config{Servers: []string{m.HTTP}})
+	must(t, err)
+	defer one.Close()
+	_, err = one.Put(t.Context(), key, []byte(value))
+	must(t, err)
+}
+
+// askAlong asks a node for a key with so many requests at the same time, which have been
+// sent when it returns. Of each comes the value, or "" where there was none.
+func askAlong(t *testing.T, m *cluster.Member, key string, requests int) <-chan string {
+	t.Helper()
+	answers := make(chan string, requests)
+	var sent sync.WaitGroup
+	for range requests {
+		sent.Add(1)
+		go func() {
+			var once sync.Once
+			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once.Do(sent.Done) }})
+			answers <- getOnce(ctx, m, key)
+			once.Do(sent.Done) // it could not be sent
+		}()
+	}
+	sent.Wait()
+	return answers
+}
+
+func getOnce(ctx context.Context, m *cluster.Member, key string) string {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.HTTP+"/v1/kv/"+key, nil)
+	if err != nil {
+		return ""
+	}
+	asking := &http.Transport{DisableKeepAlives: true}
+	defer asking.CloseIdleConnections()
+	answer, err := asking.RoundTrip(r)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		if err == nil {
+			answer.Body.Close()
+		}
+		return ""
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return ""
+	}
+	return string(body)
 }
