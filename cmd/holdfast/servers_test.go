@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -39,21 +40,23 @@ func TestFirstAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := serverFlags{Timeout: 2 * time.Second}
-			for i := range c.servers {
-				f.Server = append(f.Server, fmt.Sprintf("server%d:1", i))
-			}
-			asked := 0
-			err := f.firstAnswer(t.Context(), func(ctx context.Context, server string) error {
-				if want := fmt.Sprintf("http://server%d:1", asked); server != want {
-					t.Errorf("asked %s, want %s", server, want)
+			synctest.Test(t, func(t *testing.T) { // on a clock of its own
+				f := serverFlags{Timeout: 2 * time.Second}
+				for i := range c.servers {
+					f.Server = append(f.Server, fmt.Sprintf("server%d:1", i))
 				}
-				asked++
-				return c.servers[asked-1](ctx)
+				asked := 0
+				err := f.firstAnswer(t.Context(), func(ctx context.Context, server string) error {
+					if want := fmt.Sprintf("http://server%d:1", asked); server != want {
+						t.Errorf("asked %s, want %s", server, want)
+					}
+					asked++
+					return c.servers[asked-1](ctx)
+				})
+				if !errors.Is(err, c.want) || asked != c.asked || codeOf(err) != c.code {
+					t.Errorf("%v, exit code %d, after %d servers; want %v, %d, %d", err, codeOf(err), asked, c.want, c.code, c.asked)
+				}
 			})
-			if !errors.Is(err, c.want) || asked != c.asked || codeOf(err) != c.code {
-				t.Errorf("%v, exit code %d, after %d servers; want %v, %d, %d", err, codeOf(err), asked, c.want, c.code, c.asked)
-			}
 		})
 	}
 }
