@@ -71,8 +71,12 @@ func TestRepliesThatAreReadyAtOnceAreBounded(t *testing.T) {
 		if err := server.Send([]byte("hold")); err != nil {
 			t.Fatal(err)
 		}
-		for range asked {
-			(<-replies)(make([]byte, size))
+		var ready []func([]byte)
+		for range asked { // all of them: none is taken once replies wait
+			ready = append(ready, <-replies)
+		}
+		for _, reply := range ready {
+			reply(make([]byte, size))
 			server.mu.Lock()
 			waits := server.backlog()
 			server.mu.Unlock()

@@ -60,10 +60,17 @@ func Mount(dir, backing string) (*FS, error) {
 	return f, nil
 }
 
+// unmountPatience is for how long Close tries.
+const unmountPatience = 10 * time.Second
+
 // Close unmounts the file system; no process may have a file of it open. What is
 // in the backing directory is removed.
 func (f *FS) Close() error {
 	err := f.server.Unmount()
+	// A process that is just being started by others has their files for a moment.
+	for begin := time.Now(); err != nil && time.Since(begin) < unmountPatience; err = f.server.Unmount() {
+		time.Sleep(50 * time.Millisecond)
+	}
 	if err != nil {
 		return fmt.Errorf("unmount %s: %w", f.dir, err)
 	}
