@@ -68,8 +68,10 @@ const unmountPatience = 10 * time.Second
 func (f *FS) Close() error {
 	err := f.server.Unmount()
 	// A process that is just being started by others has their files for a moment.
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for begin := time.Now(); err != nil && time.Since(begin) < unmountPatience; err = f.server.Unmount() {
-		time.Sleep(50 * time.Millisecond)
+		<-tick.C
 	}
 	if err != nil {
 		return fmt.Errorf("unmount %s: %w", f.dir, err)
