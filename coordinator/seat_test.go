@@ -13,12 +13,17 @@ import (
 	"github.com/holdfast-io/holdfast/partition/mapjson"
 )
 
-// order has the leader do something about a coordinator.
-func order(t *testing.T, g *trio.Group, id, do string) (int, string) {
+// order has the leader do something about a coordinator, once there is one that gets it
+// through.
+func order(t *testing.T, g *trio.Group, id, do string) (code int, body string) {
 	t.Helper()
-	w := httptest.NewRecorder()
-	g.Leader(id).Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/coordinators/"+id+"/"+do, http.NoBody))
-	return w.Code, w.Body.String()
+	trio.Eventually(t, do+" "+id+" to be answered", func() bool {
+		w := httptest.NewRecorder()
+		g.Leader(id).Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/coordinators/"+id+"/"+do, http.NoBody))
+		code, body = w.Code, w.Body.String()
+		return code != http.StatusServiceUnavailable
+	})
+	return code, body
 }
 
 func must(t *testing.T, g *trio.Group, id, do string) {
