@@ -67,7 +67,8 @@ whole_nodes() {
   fi
 }
 
-rules() { go run ./scripts/simulate -rules -quick -tries 1 "$@"; }
+# Some rules show in one of a few hundred schedules: 3,000 are enough for each.
+rules() { go run ./scripts/simulate -rules -quick -tries 1 -seeds 3000 "$@"; }
 
 tests() {
   stage "lint" make lint

@@ -150,7 +150,7 @@ var rules = []rule{
 	{"Q4 503 after an unknown", []edit{{routingDir + "request.go",
 		"if r.write && r.suspect != 0 {\n		return r.finish(Decision{Step: Finish, Verdict: OutcomeUnknown", "if false {\n		return r.finish(Decision{Step: Finish, Verdict: OutcomeUnknown"}}, scenario{}},
 	{"4 no compare-and-set", []edit{{stateDir + "changes.go",
-		"case c.Epoch != cur.Epoch, cur.Epoch != was.Epoch:", "case cur.Epoch != was.Epoch:"}}, scenario{}},
+		"case c.Epoch != cur.Epoch, cur.Epoch != was.Epoch:", "case cur.Epoch != was.Epoch:"}}, scenario{"coordinator/state", "TestChangeIsCompareAndSet"}},
 	{"4 a start does not raise epochs", []edit{{stateDir + "register.go",
 		"	next := *cur\n	next.Epoch++\n	if next.Primary == b.node.ID {", "	next := *cur\n	if true {\n		return next\n	}\n	if next.Primary == b.node.ID {"}}, scenario{"coordinator/state", "TestRegisterRaisesEpochs"}},
 	{"4 a wiped disk is not noticed", []edit{{stateDir + "register.go",
