@@ -30,8 +30,10 @@ func poweredDir(t *testing.T) (*powerfs.FS, string) {
 
 // What a process has synced in a directory that it made itself, with the directories
 // above, is there after a power loss.
+//
+// It runs alone: beside other tests that start processes, its file system could not be
+// unmounted now and then.
 func TestANewDirectoryOutlivesAPowerLoss(t *testing.T) {
-	t.Parallel()
 	files, mount := poweredDir(t)
 	c, err := cluster.New(cluster.Options{Binary: binary(t), Dir: t.TempDir(), Data: filepath.Join(mount, "made", "by"), Nodes: 1})
 	must(t, err)
