@@ -149,23 +149,26 @@ func TestASnapshotBringsTheMapBack(t *testing.T) {
 	}
 }
 
-// Of copies that no epoch says are good, the best cannot be told while one is away.
-func TestNoCopyIsChosenWhileAnotherIsAway(t *testing.T) {
+// Of copies that no epoch says are good, the best cannot be told before all nodes have
+// reported how much they have.
+func TestNoCopyIsChosenWhileAnotherIsUnknown(t *testing.T) {
 	t.Parallel()
+	full, empty := aCopy{node: "n1", live: true, reported: true, progress: 5}, aCopy{node: "n2", live: true, reported: true}
 	for _, test := range []struct {
 		name   string
 		copies []aCopy
 		want   int
 	}{
-		{"an emptied copy is live", []aCopy{{node: "n1", live: true}, {node: "n2"}}, 1},
+		{"all have reported", []aCopy{full, empty}, 0},
+		{"one is not live", []aCopy{empty, {node: "n3", reported: true, progress: 5}}, 1},
+		{"one has not reported", []aCopy{empty, {node: "n3", live: true}}, 1},
 		{"none is live", []aCopy{{node: "n1"}, {node: "n2"}}, 2},
-		{"all are live", []aCopy{{node: "n1", live: true, progress: 5}, {node: "n2", live: true}}, 0},
 		{"the best is in sync", []aCopy{{node: "n1", live: true, inSync: true}, {node: "n2"}}, 0},
 		{"the best is eligible", []aCopy{{node: "n1", live: true, eligible: true}, {node: "n2"}}, 0},
 		{"there is only one", []aCopy{{node: "n1"}}, 0},
 	} {
-		if got := copiesAway(test.copies); len(got) != test.want {
-			t.Errorf("%s: %v are away, want %d", test.name, got, test.want)
+		if got := unknownCopies(test.copies); len(got) != test.want {
+			t.Errorf("%s: %v are unknown, want %d", test.name, got, test.want)
 		}
 	}
 }

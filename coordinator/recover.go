@@ -30,8 +30,8 @@ var errNothingToRecover = errors.New("it has a live primary: there is nothing to
 // errNoneLive keeps the operator from naming a primary that nobody can reach.
 var errNoneLive = errors.New("nobody is live")
 
-// errCopyAway keeps the operator from an emptied copy while an older one is away.
-var errCopyAway = errors.New("a node that may have a better copy is not live")
+// errUnknownCopy keeps the operator from an emptied copy while a better one is not known.
+var errUnknownCopy = errors.New("nodes that may have a better copy have not reported how much it has")
 
 func join(list []partition.Replica) string {
 	var words []string
@@ -109,8 +109,8 @@ func (c *Coordinator) recoverFor(seen *partition.Map, m *protocol.Recover) (stat
 	if m.Unsafe {
 		copies := c.copies(cur, health)
 		if answer.Node == "" && len(copies) > 0 {
-			if away := copiesAway(copies); len(away) > 0 {
-				return nil, answer, fmt.Errorf("%w: %v; start it, or choose a copy with --node", errCopyAway, away)
+			if unknown := unknownCopies(copies); len(unknown) > 0 {
+				return nil, answer, fmt.Errorf("%w: %v; start those nodes and say it again, or choose a copy with --node", errUnknownCopy, unknown)
 			}
 			answer.Node = copies[0].node
 		}
@@ -157,7 +157,8 @@ type aCopy struct {
 	live           bool
 	inSync         bool
 	eligible       bool
-	progress, want uint64 // of a learner, by its node's last report; zero if not known
+	reported       bool   // its node has, as a learner's of this epoch
+	progress, want uint64 // as it reported
 }
 
 // String names it in errors.
@@ -170,7 +171,7 @@ func (c *Coordinator) copies(cur *partition.Configuration, health map[partition.
 	for _, r := range append(slices.Clone(cur.Replicas), cur.Learners...) {
 		v := aCopy{node: r.Node, live: health[r.Node].State == liveness.Live, inSync: cur.InSync(r.Node)}
 		_, v.eligible = partition.Find(cur.Eligible, r.Node)
-		v.progress, v.want = c.progress(cur.ID, r.Node)
+		v.progress, v.want, v.reported = c.progress(cur, r.Node)
 		out = append(out, v)
 	}
 	first := func(a, b bool) int {
@@ -193,30 +194,31 @@ func (c *Coordinator) copies(cur *partition.Configuration, health map[partition.
 	return out
 }
 
-// copiesAway returns the copies on nodes that are not live, where there are several and
-// the best was neither in sync nor eligible: which of them has most cannot be told.
-func copiesAway(copies []aCopy) []aCopy {
+// unknownCopies returns the copies whose nodes are not live, or have not reported yet how
+// much they have, where there are several and the best is neither in sync nor eligible:
+// the best of the rest may be one of an emptied disk.
+func unknownCopies(copies []aCopy) []aCopy {
 	if best := copies[0]; len(copies) == 1 || best.inSync || best.eligible {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(copies), func(v aCopy) bool { return v.live })
+	return slices.DeleteFunc(slices.Clone(copies), func(v aCopy) bool { return v.live && v.reported })
 }
 
-// progress is how far the node said its copy has come.
-func (c *Coordinator) progress(id partition.ID, node partition.NodeID) (have, want uint64) {
+// progress is how much of the partition its node said that its copy has, in this epoch.
+func (c *Coordinator) progress(cur *partition.Configuration, node partition.NodeID) (have, want uint64, reported bool) {
 	n, ok := c.fsm.Map().Node(node)
 	if !ok {
-		return 0, 0
+		return 0, 0, false
 	}
 	c.liveness.Lock()
 	defer c.liveness.Unlock()
 	report, _ := c.liveness.detector.Report(liveness.ProcessOf(n))
 	for _, l := range report.Learners {
-		if l.Partition == id {
-			return l.Have, l.Want
+		if l.Partition == cur.ID && l.Epoch == cur.Epoch {
+			return l.Have, l.Want, true
 		}
 	}
-	return 0, 0
+	return 0, 0, false
 }
 
 // mayLose says in words what promoting the copy may lose.
