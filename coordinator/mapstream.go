@@ -28,7 +28,8 @@ type mapStream struct {
 	// have one which is none of ours.
 	descent func(have partition.Stamp) state.Descent
 	lost    func(have partition.Stamp)
-	// held: our map may be of a history that is gone. Whoever has a map goes on with that.
+	// held reports whether our map may be older than the followers' maps. It is sent
+	// only to followers that have none.
 	held func() bool
 	wake chan struct{}
 

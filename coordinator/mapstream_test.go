@@ -183,8 +183,8 @@ func TestAFollowerGetsASnapshotThenDeltas(t *testing.T) {
 	}
 }
 
-// While our map may be of a history that is gone, whoever has one goes on with that;
-// whoever has none is told of ours.
+// While our map may be old, followers keep the map that they have. A follower without
+// one gets ours.
 func TestAMapThatIsHeldGoesToThoseWithoutOne(t *testing.T) {
 	t.Parallel()
 	s, src := runStream(t, func(*mapStream, partition.Stamp) { t.Error("lost") })

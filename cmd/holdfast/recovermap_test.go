@@ -54,8 +54,7 @@ func TestStatusTellsOfAMapThatIsBehind(t *testing.T) {
 	}
 }
 
-// A start that waits for the operator is nobody's secret. Of a node that is live again
-// nothing waits.
+// status lists a start that waits for the operator, unless the node is live again.
 func TestStatusTellsOfAStartThatWaits(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]bool{"suspected": true, "live": false} {

@@ -89,8 +89,8 @@ type startsThatWait struct {
 	Starts []state.UnsettledStart `json:"unsettled_starts"`
 }
 
-// takeStarts finds those that wait for the operator. Where another start of the node
-// is live, what asked once and was refused concerns nobody any more.
+// takeStarts keeps the starts that wait for the operator. If another start of the node
+// is live, the refused one needs no decision.
 func (o *overview) takeStarts(w *startsThatWait) {
 	if w == nil {
 		return

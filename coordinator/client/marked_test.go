@@ -14,8 +14,8 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// The only node that knows better is silent, so nobody shows that the map is old. The
-// operator has said so of some directory, and that is enough: whoever leads.
+// The only node with a later map is silent, so no report shows that the map is old. A
+// mark on one directory is enough, whichever coordinator leads.
 func TestMarkedCoordinatorsDecideNothing(t *testing.T) {
 	t.Parallel()
 	for _, marked := range [][]string{{"c1", "c2", "c3"}, {"c1"}, {"c2"}, {"c3"}} {

@@ -10,9 +10,9 @@ import (
 	"github.com/holdfast-io/holdfast/partition"
 )
 
-// Behind is what is known once somebody says that the coordinators were restored
-// from an old backup, or a node, or a follower of the map, shows it: the map is older
-// than what it has seen. From then on the map is frozen as a whole, for every part of it may be
+// Behind is what the coordinators know once their map is known to be old: they were
+// restored from a backup. A mark on a directory says so (NoteRestored), or a node or a
+// follower has seen a later map. The map is then frozen as a whole, for every part may be
 // out of date. Nodes report what they have adopted, until RecoverMap goes on
 // from that. The zero value: the map is not behind.
 type Behind struct {

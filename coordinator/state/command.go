@@ -235,8 +235,8 @@ type Admin struct {
 type NoteBehind struct{ Map partition.Stamp }
 
 // NoteRestored says that a coordinator's directory was put back from a backup, of
-// which Last is the last entry. The map is behind from then on, whoever has a later
-// one, unless a restoration was noted after that entry already: then it was this one.
+// which Last is the last entry. It freezes the map, whether or not a later map is known.
+// If a restoration was noted after that entry, it was this one, and nothing changes.
 type NoteRestored struct {
 	Last LogPosition
 	Term uint64 // of this entry itself, as the log says; it is not encoded

@@ -67,7 +67,8 @@ const unmountPatience = 10 * time.Second
 // in the backing directory is removed.
 func (f *FS) Close() error {
 	err := f.server.Unmount()
-	// A process that is just being started by others has their files for a moment.
+	// Beside tests that start processes, the kernel has called the mount busy although
+	// every process on it had ended. Why is not known; mostly it passes.
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for begin := time.Now(); err != nil && time.Since(begin) < unmountPatience; err = f.server.Unmount() {
